@@ -1,0 +1,1 @@
+"""Watches live video and says what people are doing, as it happens."""

@@ -1,0 +1,38 @@
+"""What can go wrong, as a tree. The command line turns each into one line and exit code 1.
+
+StreamvcError
+├── SourceError      a camera, file or stream that cannot be opened, read, or was lost
+├── BundleError      a model bundle that is missing, damaged, or does not agree with itself
+├── InferenceError   no runtime is installed, or a runtime refused a model
+├── DataError        training or evaluation data that cannot be used
+├── PublishError     an endpoint that cannot be bound, reached or spoken to
+└── ViewError        a picture or video that cannot be shown or written
+"""
+
+
+class StreamvcError(Exception):
+    """Base of every error that streamvc raises on purpose. Its text is one line that says what to do."""
+
+
+class SourceError(StreamvcError):
+    """A camera, file or stream cannot be opened or read, or was lost."""
+
+
+class BundleError(StreamvcError):
+    """A model bundle is missing, damaged, or does not agree with itself."""
+
+
+class InferenceError(StreamvcError):
+    """No inference runtime is installed, or a runtime refused a model."""
+
+
+class DataError(StreamvcError):
+    """Training or evaluation data cannot be used."""
+
+
+class PublishError(StreamvcError):
+    """An endpoint cannot be bound, reached or spoken to."""
+
+
+class ViewError(StreamvcError):
+    """A picture or video cannot be shown or written."""

@@ -1,0 +1,131 @@
+"""Events: what is published when an activity begins, goes on and ends.
+
+A `Detection` is what the detector decides, in stream time. An `Event` is a detection of a named camera and model, in wall-clock time (Unix seconds;
+for a recording, seconds since its start), with all that a reader needs to judge it.
+"""
+
+import hashlib
+from dataclasses import dataclass, field
+from typing import Literal
+
+from streamvc.types import Clock
+
+Phase = Literal["start", "update", "end"]
+Reason = Literal["left", "gap", "stop", "end_of_stream", "lost", "restart"]
+
+CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """The settings a decision was made with: score thresholds (0 to 1) and times in seconds."""
+
+    enter: float = 0.7
+    leave: float = 0.4
+    min_s: float = 0.5
+    cooldown_s: float = 2.0
+    smoothing_s: float = 0.6
+
+
+@dataclass(frozen=True, slots=True)
+class Detection:
+    """One decision of the detector, in stream time.
+
+    Attributes:
+        phase: `start`, `update` or `end`; the three of one activity share `label` and `t_start`.
+        label: The activity.
+        score: Smoothed score at the decision; the highest reached, for an `end`.
+        top: The best three labels with their smoothed scores, best first.
+        timestamp: Stream time of the decision.
+        t_start: Stream time at which the score rose above `decision.enter`.
+        t_end: Stream time at which it fell below `decision.leave`; None until the end.
+        reason: Why it ended; None until the end.
+        decision: The settings in force.
+    """
+
+    phase: Phase
+    label: str
+    score: float
+    top: tuple[tuple[str, float], ...]
+    timestamp: float
+    t_start: float
+    t_end: float | None
+    reason: Reason | None
+    decision: Decision
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """When the deciding frame was captured (Unix seconds), and how many seconds later it had passed each stage."""
+
+    capture: float
+    decoded_s: float
+    features_s: float
+    decided_s: float
+    published_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StreamInfo:
+    """The stream when the event was made: frames/s received, frames/s analysed, frames dropped so far, length of the last gap, clock."""
+
+    fps_in: float
+    rate_hz: float
+    dropped: int
+    gap_s: float
+    clock: Clock
+
+
+@dataclass(frozen=True, slots=True)
+class ModelInfo:
+    """The bundle that recognised it; `sha256` is the manifest's."""
+
+    name: str
+    version: str
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class Media:
+    """Links to the picture and the clip of an event, where they were asked for."""
+
+    snapshot: str | None = None
+    clip: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """The `data` of a published event. Times are Unix seconds (for a recording: seconds since its start).
+
+    `seq` counts the events of one camera and `epoch` the runs of its publisher; both are set when it is published.
+    """
+
+    event_id: str
+    phase: Phase
+    camera: str
+    label: str
+    score: float
+    top: tuple[tuple[str, float], ...]
+    t_start: float
+    t_end: float | None
+    duration_s: float | None
+    reason: Reason | None
+    decision: Decision
+    timing: Timing
+    stream: StreamInfo
+    model: ModelInfo
+    media: Media = field(default_factory=Media)
+    seq: int | None = None
+    epoch: int | None = None
+
+
+def event_id(camera: str, model_sha256: str, label: str, t_start: float) -> str:
+    """An identifier in ULID form: 48 bits of `t_start` in milliseconds, then 80 bits of a digest of what happened.
+
+    It is made of the event's own content, so that a replay of a recording gives the same identifiers as the first run.
+    """
+    digest = hashlib.sha256(f"{camera}\n{model_sha256}\n{label}\n{t_start!r}".encode()).digest()
+    raw = int(t_start * 1000).to_bytes(6, "big") + digest[:10]
+    # 128 bits in 26 characters of 5 bits: two zero bits come first, as ULID has it.
+    number = int.from_bytes(raw, "big")
+    return "".join(CROCKFORD[(number >> shift) & 31] for shift in range(125, -1, -5))

@@ -1,0 +1,47 @@
+"""Values that pass between the stages."""
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[Any]
+Clock = Literal["pts", "arrival", "index"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Frame:
+    """An image and its time.
+
+    Attributes:
+        index: Position in the source, from 0; dropped frames keep their number.
+        timestamp: Seconds of stream time since the source's first frame.
+        image: (H, W, 3) uint8, BGR. A source lends it: it is valid until the next frame is taken, copy it to keep it.
+        clock: Where `timestamp` is from: the stream's presentation times ("pts"), the moment of arrival ("arrival"),
+            or the number of the image in a folder ("index").
+        captured: `time.monotonic()` when the encoded frame arrived, in seconds.
+        decoded: `time.monotonic()` when `image` was ready, in seconds.
+    """
+
+    index: int
+    timestamp: float
+    image: NDArray[np.uint8]
+    clock: Clock = "arrival"
+    captured: float = 0.0
+    decoded: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Prediction:
+    """The scores of all labels at one moment.
+
+    Attributes:
+        index: Index of the frame that completed the window.
+        timestamp: Stream time of that frame, in seconds.
+        scores: (L,) float32, after softmax.
+    """
+
+    index: int
+    timestamp: float
+    scores: NDArray[np.float32]
