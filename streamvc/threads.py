@@ -12,7 +12,7 @@ from typing import Generic, Self, TypeVar
 T = TypeVar("T")
 
 
-class ChannelClosed(Exception):
+class ChannelClosed(Exception):  # noqa: N818 - an end, not an error
     """The other end has closed the channel. Internal: it never leaves the package."""
 
 
