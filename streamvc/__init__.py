@@ -1,1 +1,65 @@
-"""Watches live video and says what people are doing, as it happens."""
+"""Watches live video and says what people are doing, as it happens.
+
+for event in streamvc.watch("0", model="exercise"):
+    print(event.phase, event.label, event.score)
+
+The names below are imported when they are first used, so that `import streamvc` costs nothing.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from streamvc._version import __version__
+
+if TYPE_CHECKING:
+    from streamvc.capture.source import Source, open_source
+    from streamvc.errors import StreamvcError
+    from streamvc.events import Event
+    from streamvc.inference.recognizer import Recognizer
+    from streamvc.pipeline import Tuning, classify, watch
+    from streamvc.publish.publisher import Publisher
+    from streamvc.publish.subscriber import Hole, Subscriber
+    from streamvc.types import Frame, Prediction
+
+__all__ = [
+    "Event",
+    "Frame",
+    "Hole",
+    "Prediction",
+    "Publisher",
+    "Recognizer",
+    "Source",
+    "StreamvcError",
+    "Subscriber",
+    "Tuning",
+    "__version__",
+    "classify",
+    "open_source",
+    "watch",
+]
+
+_HOMES = {
+    "Event": "streamvc.events",
+    "Frame": "streamvc.types",
+    "Hole": "streamvc.publish.subscriber",
+    "Prediction": "streamvc.types",
+    "Publisher": "streamvc.publish.publisher",
+    "Recognizer": "streamvc.inference.recognizer",
+    "Source": "streamvc.capture.source",
+    "StreamvcError": "streamvc.errors",
+    "Subscriber": "streamvc.publish.subscriber",
+    "Tuning": "streamvc.pipeline",
+    "classify": "streamvc.pipeline",
+    "open_source": "streamvc.capture.source",
+    "watch": "streamvc.pipeline",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -6,6 +6,7 @@ for a recording, seconds since its start), with all that a reader needs to judge
 
 import hashlib
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Literal
 
 from streamvc.types import Clock
@@ -13,6 +14,7 @@ from streamvc.types import Clock
 Phase = Literal["start", "update", "end"]
 Reason = Literal["left", "gap", "stop", "end_of_stream", "lost", "restart"]
 
+EARLIEST_WALL_TIME = datetime(1990, 1, 1, tzinfo=UTC).timestamp()
 CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 
 
@@ -97,7 +99,7 @@ class Media:
 class Event:
     """The `data` of a published event. Times are Unix seconds (for a recording: seconds since its start).
 
-    `seq` counts the events of one camera and `epoch` the runs of its publisher; both are set when it is published.
+    `duration_s` is how long the activity has gone on; None at the start. `seq` counts the events of one camera and `epoch` the runs of its publisher; both are set when it is published.
     """
 
     event_id: str
@@ -129,3 +131,14 @@ def event_id(camera: str, model_sha256: str, label: str, t_start: float) -> str:
     # 128 bits in 26 characters of 5 bits: two zero bits come first, as ULID has it.
     number = int.from_bytes(raw, "big")
     return "".join(CROCKFORD[(number >> shift) & 31] for shift in range(125, -1, -5))
+
+
+def describe(event: Event) -> str:
+    """One line for people: when, which camera, what, how sure."""
+    moment = event.t_start + (event.duration_s or 0.0)
+    # A recording's clock starts at 0; wall-clock time is far above any recording's length.
+    when = f"{moment:7.2f} s" if moment < EARLIEST_WALL_TIME else f"{datetime.fromtimestamp(moment):%Y-%m-%d %H:%M:%S}"
+    line = f"{when}  {event.camera}  {event.phase:6}  {event.label}  {event.score:.2f}"
+    if event.duration_s is None:
+        return line
+    return f"{line}  {event.duration_s:.1f} s" + (f"  ({event.reason})" if event.reason not in (None, "left") else "")

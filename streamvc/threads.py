@@ -4,6 +4,7 @@ A `Channel` is bounded and can be closed from either end; closing is the only st
 behind the data: whoever reads the channel meets it after the last good item.
 """
 
+import socket
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -109,3 +110,60 @@ class Worker:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+class Mailbox(Generic[T]):
+    """A bounded queue whose writers never wait and whose reader waits for sockets at the same time.
+
+    Its `fileno` is readable while there is something to take, so that one poll watches it beside other sockets.
+    """
+
+    def __init__(self, capacity: int) -> None:
+        self._capacity = capacity
+        self._items: list[T] = []
+        self._lock = threading.Lock()
+        self._closed = False
+        # One byte lies between the two while there are items; closing the writing end makes the other readable for good.
+        self._reading, self._writing = socket.socketpair()
+
+    def fileno(self) -> int:
+        """The descriptor to poll for reading, until `take` has raised."""
+        return self._reading.fileno()
+
+    def offer(self, item: T) -> bool:
+        """Append an item; False, and nothing is appended, where the mailbox is full.
+
+        Raises:
+            ChannelClosed: The mailbox was closed.
+        """
+        with self._lock:
+            if self._closed:
+                raise ChannelClosed
+            if len(self._items) >= self._capacity:
+                return False
+            if not self._items:
+                self._writing.send(b"\0")
+            self._items.append(item)
+            return True
+
+    def take(self) -> list[T]:
+        """Take all items, oldest first; an empty list where there are none. For one thread.
+
+        Raises:
+            ChannelClosed: It was closed and is empty.
+        """
+        with self._lock:
+            if self._items:
+                self._reading.recv(1)
+            elif self._closed:
+                self._reading.close()
+                raise ChannelClosed
+            items, self._items = self._items, []
+            return items
+
+    def close(self) -> None:
+        """Close from either end. Items already in it can still be taken."""
+        with self._lock:
+            if not self._closed:
+                self._closed = True
+                self._writing.close()

@@ -1,0 +1,59 @@
+"""The command line: parses, calls one function, prints. Heavy imports stand inside the commands, so that `--help` is quick."""
+
+import logging
+import sys
+from typing import Any
+
+import click
+
+from streamvc._version import __version__
+from streamvc.cli.bench import bench
+from streamvc.cli.classify import classify
+from streamvc.cli.completion import completion
+from streamvc.cli.demo import demo
+from streamvc.cli.evaluate import evaluate
+from streamvc.cli.models import models
+from streamvc.cli.subscribe import subscribe
+from streamvc.cli.train import train
+from streamvc.cli.watch import watch
+from streamvc.errors import StreamvcError
+
+INTERRUPTED = 130  # the shells' code for a program ended by Ctrl-C
+
+
+class Commands(click.Group):
+    """Turns our errors into one line and exit code 1."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except StreamvcError as error:
+            raise click.ClickException(str(error)) from error
+        except KeyboardInterrupt:
+            click.echo("Interrupted.", err=True)
+            ctx.exit(INTERRUPTED)
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, "--version", prog_name="streamvc")
+@click.option("-v", "--verbose", count=True, help="Log what happens; twice for details.")
+def main(verbose: int) -> None:
+    """Watch live video and say what people are doing, as it happens.
+
+    \b
+    Examples:
+      streamvc demo                                  see it at work, without a camera
+      streamvc watch 0 --model exercise              the first webcam
+      streamvc watch rtsp://host/stream --headless   a network camera, without a window
+      streamvc subscribe                             print the events of a running watch
+      streamvc classify clip.mp4                     what does this clip show?
+      streamvc train my-clips --out models/mine      teach it your own activities
+
+    Exit codes: 0 done or stopped on request, 1 an error (one line says which), 2 wrong usage, 130 interrupted before anything was finished.
+    """
+    level = [logging.WARNING, logging.INFO, logging.DEBUG][min(verbose, 2)]
+    logging.basicConfig(level=level, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+
+
+for command in (watch, classify, subscribe, train, evaluate, models, bench, demo, completion):
+    main.add_command(command)

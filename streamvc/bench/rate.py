@@ -1,0 +1,82 @@
+"""The whole pipeline's rate against the bare backbone's."""
+
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+from statistics import median
+
+from streamvc.capture.source import open_source
+from streamvc.inference.backbone import find_backbone
+from streamvc.inference.bundle import Bundle, load_bundle
+from streamvc.inference.recognizer import Recognizer
+from streamvc.inference.runtime import Model, open_model
+from streamvc.pipeline import Watch
+
+BARE_PASSES = 100  # before and after each round
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """`ratio` is the median over rounds; a round compares a run of the pipeline with bare passes right before and after it."""
+
+    ratio: float
+    backbone_p50_ms: float
+    pipeline_fps: float
+
+
+def measure_rate(clip: Path, model: str, runtime: str | None, threads: int, rounds: int) -> Rate:
+    """Watch a file with every frame analysed, headless, between rounds of the bare backbone in the same process, runtime and threads."""
+    bundle = load_bundle(model)
+    recognizer = every_frame(bundle, frame_rate(clip), runtime, threads)
+    bare = open_bare(bundle, runtime, threads)
+    ratios, passes, paces = [], [], []
+    before = bare_passes(bare)
+    for _ in range(rounds):
+        pipeline_s = pipeline_pass(clip, recognizer)
+        after = bare_passes(bare)
+        bare_s = sum(before + after) / len(before + after)
+        ratios.append(bare_s / pipeline_s)
+        paces.append(1 / pipeline_s)
+        passes += after
+        before = after
+    return Rate(median(ratios), median(passes) * 1e3, median(paces))
+
+
+def frame_rate(clip: Path) -> float:
+    """Frames per second of a clip."""
+    with open_source(clip) as source:
+        next(iter(source))
+        return source.fps
+
+
+def every_frame(bundle: Bundle, fps: float, runtime: str | None, threads: int) -> Recognizer:
+    """The bundle's recogniser, but at the rate of the clip instead of its own."""
+    hurried = replace(bundle, manifest=bundle.manifest.model_copy(update={"rate_hz": fps}))
+    return Recognizer(hurried, bundle.open_backbone(runtime, threads), bundle.open_head(runtime))
+
+
+def open_bare(bundle: Bundle, runtime: str | None, threads: int) -> Model:
+    """The backbone's network alone, with an input in place."""
+    reference = bundle.manifest.backbone
+    model = open_model(find_backbone(reference.name) / "backbone.tflite", runtime, threads)
+    model.run(lambda tensor: tensor.fill(0))
+    return model
+
+
+def bare_passes(model: Model, num_passes: int = BARE_PASSES, pause_s: float = 0.0) -> list[float]:
+    """Seconds of each of many passes."""
+    durations = []
+    for _ in range(num_passes):
+        time.sleep(pause_s)
+        started = time.perf_counter()
+        model.run(lambda _tensor: None)
+        durations.append(time.perf_counter() - started)
+    return durations
+
+
+def pipeline_pass(clip: Path, recognizer: Recognizer) -> float:
+    """Seconds per frame of a whole run over the clip: opening, decoding, every stage, events."""
+    started = time.perf_counter()
+    with open_source(clip, policy="every") as source:
+        num_frames = sum(step.frame is not None for step in Watch(source, recognizer, camera="bench"))
+    return (time.perf_counter() - started) / num_frames

@@ -1,0 +1,72 @@
+"""From the packets of a video stream to pictures with their time."""
+
+import time
+from functools import partial
+
+import av
+import cv2
+import numpy as np
+from av.packet import Packet
+from av.video.frame import VideoFrame
+from av.video.reformatter import VideoReformatter
+from av.video.stream import VideoStream
+
+from streamvc.capture.stream import Picture
+from streamvc.capture.timeline import Timeline
+from streamvc.errors import SourceError
+from streamvc.types import Array, Clock
+
+FALLBACK_FPS = 25.0  # spaces pictures that come without a time, where the stream does not say its rate
+MAX_FPS = 1000.0  # more than that is no frame rate but the tick of the stream's clock
+
+TURNS = {1: cv2.ROTATE_90_COUNTERCLOCKWISE, 2: cv2.ROTATE_180, 3: cv2.ROTATE_90_CLOCKWISE}  # by quarter turns to the left
+
+
+class Decoder:
+    """Decodes a stream in the calling thread alone.
+
+    More threads would decode large pictures sooner, but they take the cores that the interpreter of the model needs, and delay each picture by
+    their number of frames.
+    """
+
+    def __init__(self, video: VideoStream, clock: Clock) -> None:
+        """Prepare `video`, whose `clock` is "pts", or "arrival" where its presentation times are made up."""
+        video.codec_context.thread_count = 1
+        video.codec_context.copy_opaque = True
+        self.clock = clock
+        self.fps = _announced_fps(video)
+        self.timestamp = 0.0  # of the last picture, in seconds
+        self._timeline = Timeline(1 / (self.fps or FALLBACK_FPS))
+        self._reformatter = VideoReformatter()
+
+    def step(self, packet: "Packet[VideoStream]") -> list[Picture | None]:
+        """Decode a packet; gives no, one or several pictures, and None for one that is damaged."""
+        packet.opaque = time.monotonic()  # comes out again with the picture it belongs to, which may be several packets later
+        try:
+            frames = packet.decode()
+        except av.FFmpegError:
+            return [None]
+        return [None if frame.is_corrupt else self._picture(frame) for frame in frames]
+
+    def _picture(self, frame: VideoFrame) -> Picture:
+        captured = frame.opaque if isinstance(frame.opaque, float) else time.monotonic()
+        self.timestamp = self._timeline.step(frame.time if self.clock == "pts" else captured)
+        quarters = round(frame.rotation / 90) % 4
+        height, width = (frame.width, frame.height) if quarters % 2 else (frame.height, frame.width)
+        return Picture(self.timestamp, self.clock, captured, (height, width, 3), partial(self._write, frame, TURNS.get(quarters)))
+
+    def _write(self, frame: VideoFrame, turn: int | None, slot: Array) -> None:
+        # One reformatter for all frames: a frame's own one sets itself up anew each time, which costs more than the conversion.
+        try:
+            image = self._reformatter.reformat(frame, format="bgr24", threads=1).to_ndarray()
+        except av.FFmpegError as error:
+            raise SourceError(f"pictures of the form {frame.format.name} cannot be converted ({error.strerror})") from error
+        if turn is None:
+            np.copyto(slot, image)
+        else:
+            cv2.rotate(image, turn, dst=slot)
+
+
+def _announced_fps(video: VideoStream) -> float | None:
+    rate = video.average_rate or video.guessed_rate
+    return float(rate) if rate and 0 < rate <= MAX_FPS else None

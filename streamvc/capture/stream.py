@@ -1,0 +1,46 @@
+"""What the openers (video, camera, images) give to the capture thread: a stream of decoded pictures."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from streamvc.types import Array, Clock
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Picture:
+    """A decoded picture, not yet converted: `write` puts it straight into the slot it is meant for, so that nothing is copied twice.
+
+    Attributes:
+        timestamp: Seconds of stream time since the first picture.
+        clock: Where `timestamp` is from.
+        captured: `time.monotonic()` when its encoded form arrived, in seconds.
+        shape: (H, W, 3) of the array that `write` fills.
+        write: Fills a uint8 array of `shape` with the picture in BGR. Valid until the next picture is taken.
+    """
+
+    timestamp: float
+    clock: Clock
+    captured: float
+    shape: tuple[int, int, int]
+    write: Callable[[Array], None]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Stream:
+    """An open source.
+
+    Attributes:
+        pictures: The pictures in the order of their time; None stands for one that is damaged.
+        is_live: It happens now and cannot be made to wait.
+        fps: Pictures/s as announced; None where nothing is announced.
+        duration_s: Length in seconds; None where it is unknown or endless.
+        num_frames: How many pictures it holds, as announced or estimated; None where unknown.
+        in_bursts: Pictures come faster than they are to be shown, several at once (HLS, DASH), and must be spread by their time.
+    """
+
+    pictures: Iterator[Picture | None]
+    is_live: bool
+    fps: float | None = None
+    duration_s: float | None = None
+    num_frames: int | None = None
+    in_bursts: bool = False

@@ -1,0 +1,168 @@
+"""Video files and network streams, read by PyAV (FFmpeg).
+
+A recording that is damaged plays what there is of it, then ends with a warning that says where. A live stream that ends or falls silent is
+lost, which is an error. FFmpeg's own log stays off: it prints URLs with their passwords, and its callback takes the interpreter's lock.
+"""
+
+import logging
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from urllib.parse import urlsplit
+
+import av
+from av.container import InputContainer
+from av.stream import Discard, Disposition
+from av.video.stream import VideoStream
+
+from streamvc.capture.decoder import Decoder
+from streamvc.capture.stream import Picture, Stream
+from streamvc.errors import SourceError
+
+SEGMENT_TIMEOUT_S = 30.0  # at least, for HLS and DASH: they send a segment every few seconds
+AVFMT_NOTIMESTAMPS = 0x0080  # FFmpeg makes up the times of such formats (MJPEG, raw H.264)
+SHORT_S = 1.0  # seconds by which a recording may end before its announced length without a warning
+
+Timeouts = tuple[float, float]  # seconds: to open, to read
+
+REASONS: dict[type[Exception], str] = {
+    av.error.HTTPUnauthorizedError: "the user name or password was refused (401); give them as rtsp://user:password@...",
+    av.error.HTTPForbiddenError: "access is forbidden (403)",
+    av.error.HTTPNotFoundError: "there is no such stream (404)",
+    av.error.HTTPError: "the server refuses the request",
+    av.error.HTTPServerError: "the server failed (5xx)",
+    av.error.ProtocolNotFoundError: "this kind of address is not supported by the installed PyAV",
+    av.error.InvalidDataError: "it cannot be read as a video: it is damaged, cut short, or none at all",
+    av.error.PermissionError: "it may not be read, permission denied",
+    ConnectionError: "the connection was refused or broken off",
+    TimeoutError: "no answer, timed out",
+    av.error.ExitError: "no answer, timed out",
+}
+
+_log = logging.getLogger(__name__)
+
+
+@contextmanager
+def open_file(path: str) -> Iterator[Stream]:
+    """Open a video file.
+
+    Raises:
+        SourceError: It is no video that can be read.
+    """
+    with _open(f"file:{path}", path) as container:
+        yield _recording(container, path)
+
+
+@contextmanager
+def open_url(url: str, name: str, timeouts: Timeouts) -> Iterator[Stream]:
+    """Open a network stream; `name` is what to call it in messages. RTSP goes over TCP, or over UDP where the URL ends in `?udp`.
+
+    A video file on a web server is a recording: it waits for its reader. All else is live.
+
+    Raises:
+        SourceError: It cannot be reached, refuses, or is no video.
+    """
+    open_s, read_s = timeouts
+    if urlsplit(url).path.endswith((".m3u8", ".mpd")):
+        read_s = max(read_s, SEGMENT_TIMEOUT_S)
+    options = {"rtsp_transport": "tcp", "allowed_media_types": "video"} if url.lower().startswith("rtsp") else {}
+    with _open(url, name, options, (open_s, read_s)) as container:
+        on_demand = url.lower().startswith("http") and container.duration is not None
+        yield _recording(container, name) if on_demand else _live(container, name, (open_s, read_s))
+
+
+@contextmanager
+def _open(url: str, name: str, options: dict[str, str] | None = None, timeouts: Timeouts | None = None) -> Iterator[InputContainer]:
+    begun = time.monotonic()
+    try:
+        container = av.open(url, options=options, timeout=timeouts)
+    except av.FFmpegError as error:
+        # Not by the error's class: what a time-out turns into depends on the protocol.
+        timed_out = timeouts is not None and time.monotonic() - begun >= timeouts[0]
+        why = f"no answer within {timeouts[0]:g} s" if timeouts and timed_out else _why(error)
+        raise SourceError(f"{name}: {why}") from _without_url(error)
+    try:
+        yield container
+    finally:
+        container.close()
+
+
+def _find_video(container: InputContainer, name: str) -> VideoStream:
+    videos = [stream for stream in container.streams.video if not stream.disposition & Disposition.attached_pic]
+    if not videos:
+        raise SourceError(f"{name}: there is no video in it{', only sound' if container.streams.audio else ''}")
+    if videos[0].codec_context is None:
+        raise SourceError(f"{name}: its video codec is not supported; convert it, to H.264 for instance")
+    for stream in container.streams:
+        if stream is not videos[0]:
+            stream.discard = Discard.all
+    return videos[0]
+
+
+def _recording(container: InputContainer, name: str) -> Stream:
+    video = _find_video(container, name)
+    decoder = Decoder(video, "pts")
+    length_s = _length_s(container, video, decoder.fps)
+    num_frames = video.frames or (round(length_s * decoder.fps) if length_s and decoder.fps else None)
+    pictures = _play(container, video, decoder, name, length_s)
+    return Stream(pictures, is_live=False, fps=decoder.fps, duration_s=length_s, num_frames=num_frames)
+
+
+def _length_s(container: InputContainer, video: VideoStream, fps: float | None) -> float | None:
+    """The announced length. A cut AVI announces all its frames, yet a duration that fits its size; sound may be longer than the video."""
+    if video.frames and fps:
+        return video.frames / fps
+    if video.duration and video.time_base:
+        return float(video.duration * video.time_base)
+    return container.duration / av.time_base if container.duration and len(container.streams) == 1 else None
+
+
+def _play(container: InputContainer, video: VideoStream, decoder: Decoder, name: str, length_s: float | None) -> Iterator[Picture | None]:
+    """The pictures of a recording, as far as it can be read."""
+    damaged = False
+    try:
+        for packet in container.demux(video):
+            yield from decoder.step(packet)
+    except (av.error.InvalidDataError, av.error.MemoryError):  # the latter: a damaged length
+        damaged = True
+    except av.FFmpegError as error:
+        raise SourceError(f"{name}: lost at {decoder.timestamp:.1f} s, {_why(error)}") from _without_url(error)
+    if damaged or (length_s or 0.0) - decoder.timestamp > SHORT_S:
+        announced = f" of {length_s:.1f} s" if length_s else ""
+        _log.warning("%s: it breaks off at %.1f s%s; is the file damaged, or was its copying cut short?", name, decoder.timestamp, announced)
+
+
+def _live(container: InputContainer, name: str, timeouts: Timeouts) -> Stream:
+    video = _find_video(container, name)
+    decoder = Decoder(video, "arrival" if container.format.flags & AVFMT_NOTIMESTAMPS else "pts")
+    pictures = _receive(container, video, decoder, name, timeouts)
+    return Stream(pictures, is_live=True, fps=decoder.fps, in_bursts=container.format.name in ("hls", "dash"))
+
+
+def _receive(container: InputContainer, video: VideoStream, decoder: Decoder, name: str, timeouts: Timeouts) -> Iterator[Picture | None]:
+    """The pictures of a live stream, until it is lost."""
+    why = "the other side ended the stream"
+    asked = seen = time.monotonic()
+    try:
+        for packet in container.demux(video):
+            for picture in decoder.step(packet):
+                yield picture
+                seen = time.monotonic() if picture else seen
+            asked = time.monotonic()
+            if asked - seen > max(timeouts):
+                raise SourceError(f"{name}: lost, data comes, but for {max(timeouts):g} s no picture in it could be decoded")
+    except av.FFmpegError as error:
+        why = _why(error)
+    silent = time.monotonic() - asked >= timeouts[1]
+    raise SourceError(f"{name}: lost, {f'nothing came for {timeouts[1]:g} s' if silent else why}")
+
+
+def _why(error: av.FFmpegError) -> str:
+    """What went wrong, in a user's words."""
+    return next((text for kind, text in REASONS.items() if isinstance(error, kind)), str(error.strerror).lower())
+
+
+def _without_url(error: av.FFmpegError) -> av.FFmpegError:
+    """The error without the URL that it quotes: a traceback would show the password in it."""
+    error.args = error.args[:2]
+    return error

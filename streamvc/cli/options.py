@@ -1,0 +1,45 @@
+"""Options that several commands share."""
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+RUNTIMES = ("litert", "tflite-runtime", "tensorflow")
+ENDPOINT = "tcp://127.0.0.1:7788"
+
+
+def complete_model(_context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[str]:
+    """Model names for shell completion."""
+    from streamvc.inference.bundle import list_bundles
+
+    return [name for name in list_bundles() if name.startswith(incomplete)]
+
+
+model = click.option(
+    "-m", "--model", default="exercise", show_default=True, metavar="NAME|PATH", shell_complete=complete_model, help="Model bundle; see `streamvc models list`."
+)
+as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+
+
+def runtime(command: F) -> F:
+    """`--runtime` and `--threads`."""
+    command = click.option("--threads", type=click.IntRange(1), default=1, show_default=True, help="Threads of the runtime.")(command)
+    return click.option("--runtime", type=click.Choice(RUNTIMES), help="Inference runtime.  [default: the first that is installed, in this order]")(command)
+
+
+def tuning(command: F) -> F:
+    """The thresholds and times of detection, in place of the model's own."""
+    share = click.FloatRange(0, 1)
+    seconds = click.FloatRange(0)
+    for name, kind, text in (
+        ("--smoothing-s", seconds, "Time constant of the smoothing of scores, in seconds."),
+        ("--cooldown-s", seconds, "After an end, no start of the same label for so many seconds."),
+        ("--min-s", seconds, "An activity must last so many seconds before it is said to start."),
+        ("--leave", share, "An activity ends when its score falls below this."),
+        ("--enter", share, "An activity starts when its score stays at or above this."),
+    ):
+        command = click.option(name, type=kind, help=f"{text}  [default: the model's]")(command)
+    return command

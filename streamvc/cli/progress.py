@@ -1,0 +1,29 @@
+"""Progress bars on standard error; nothing where it is not a terminal."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from streamvc.capture.source import Source
+    from streamvc.pipeline import Step
+
+
+@contextmanager
+def frame_progress(shown: bool) -> Iterator[Callable[["Step", "Source"], None]]:
+    """A bar over the frames of a watch; yields what to call with each step."""
+    if not shown:
+        yield lambda _step, _source: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("frames"), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task("watching", total=None)
+
+        def advance(step: "Step", source: "Source") -> None:
+            if step.frame is not None:
+                progress.update(task, completed=step.frame.index + 1, total=source.num_frames)
+
+        yield advance

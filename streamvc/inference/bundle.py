@@ -1,0 +1,139 @@
+"""Bundles: folders with a trained head and all that a caller needs to know of it."""
+
+import hashlib
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from streamvc.errors import BundleError
+from streamvc.events import Decision
+from streamvc.inference.backbone import Backbone, find_backbone
+from streamvc.inference.folders import check_sha256, find, model_folders, sha256
+from streamvc.inference.head import Head
+from streamvc.inference.manifest import BackboneManifest, BundleManifest, BundleSettings, manifest_json, read_manifest, refusal
+from streamvc.inference.runtime import open_model
+
+MANIFEST = "model.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Bundle:
+    """A bundle on disk whose hashes were found right. `sha256` is that of its manifest, and so stands for the whole."""
+
+    path: Path
+    manifest: BundleManifest
+    sha256: str
+
+    def decision(self, label: str) -> Decision:
+        """The settings that the bundle's author found for a label."""
+        thresholds = self.manifest.thresholds
+        threshold = thresholds.labels.get(label, thresholds.default)
+        return Decision(threshold.enter, threshold.leave, threshold.min_s, threshold.cooldown_s, self.manifest.smoothing_s)
+
+    def open_backbone(self, runtime: str | None = None, threads: int = 1) -> Backbone:
+        """Load the backbone it was trained on.
+
+        Raises:
+            BundleError: It is missing, damaged or another one.
+            InferenceError: The runtime cannot run it.
+        """
+        return Backbone.open(_find_backbone(self.path, self.manifest), runtime=runtime, threads=threads)
+
+    def open_head(self, runtime: str | None = None, threads: int = 1) -> Head:
+        """Load its head.
+
+        Raises:
+            BundleError: Shapes do not agree with the manifest.
+            InferenceError: The runtime cannot run it.
+        """
+        project, step = (open_model(self.path / name, runtime, threads) for name in ("project.tflite", "step.tflite"))
+        try:
+            return Head(self.manifest, project, step)
+        except BundleError as error:
+            raise BundleError(f"{self.path}: {error}") from error
+
+
+def load_bundle(name_or_path: str | Path) -> Bundle:
+    """Find a bundle by name or path, and check its fields, its hashes and that its backbone is there.
+
+    Raises:
+        BundleError: It was not found, or is damaged; names the file and the field.
+    """
+    path = _find(name_or_path)
+    manifest = read_manifest(path / MANIFEST, BundleManifest)
+    for name, expected in manifest.files.items():
+        check_sha256(path / name, expected)
+    backbone = read_manifest(_find_backbone(path, manifest) / "backbone.json", BackboneManifest)
+    for field in ("input", "feature_size"):
+        if getattr(manifest, field) != getattr(backbone, field):
+            raise BundleError(f"{path / MANIFEST}: {field} is not that of backbone {backbone.name}")
+    return Bundle(path, manifest, sha256(path / MANIFEST))
+
+
+def check_bundle(name_or_path: str | Path, runtime: str | None = None) -> Bundle:
+    """Check all that can be checked of a bundle: what `load_bundle` does, the backbone's hash, and the shapes of all tensors.
+
+    Raises:
+        BundleError: Something is wrong with it.
+        InferenceError: A runtime cannot run it.
+    """
+    bundle = load_bundle(name_or_path)
+    bundle.open_backbone(runtime)
+    bundle.open_head(runtime)
+    return bundle
+
+
+def list_bundles() -> list[str]:
+    """The names of all bundles that `load_bundle` finds by name; damaged ones too."""
+    return sorted({manifest.parent.name for folder in model_folders() for manifest in folder.glob(f"*/{MANIFEST}")})
+
+
+def write_bundle(path: Path, settings: BundleSettings, files: Mapping[str, bytes]) -> Bundle:
+    """Write a bundle, in one move: at no time is there half of one. A bundle that was there before is replaced.
+
+    Raises:
+        BundleError: `path` is something else than a bundle, cannot be written, or the bundle would not be one.
+    """
+    if path.exists() and not (path / MANIFEST).is_file():
+        raise BundleError(f"{path}: exists and is not a bundle; choose another folder")
+    hashes = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
+    try:
+        manifest = BundleManifest(**settings.model_dump(by_alias=True), files=hashes)
+    except ValidationError as error:
+        raise refusal(path, error) from error
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=f".{path.name}-", dir=path.parent) as scratch:
+            new, old = Path(scratch, "new"), Path(scratch, "old")
+            new.mkdir()
+            for name, content in {**files, MANIFEST: manifest_json(manifest)}.items():
+                (new / name).write_bytes(content)
+            if path.exists():
+                path.rename(old)
+            new.rename(path)
+    except OSError as error:
+        raise BundleError(f"{path}: cannot be written: {error.strerror}") from error
+    return load_bundle(path)
+
+
+def _find_backbone(path: Path, manifest: BundleManifest) -> Path:
+    return find_backbone(manifest.backbone.name, sha256=manifest.backbone.sha256, beside=path.parent)
+
+
+def _find(name_or_path: str | Path) -> Path:
+    path = Path(name_or_path)
+    if (path / MANIFEST).is_file():
+        return path
+    name = str(name_or_path)
+    if len(path.parts) == 1 and (found := next(find(name, MANIFEST), None)):
+        return found
+    if path.exists() or len(path.parts) > 1:
+        raise BundleError(f"{path}: not a bundle: it has no {MANIFEST}")
+    names = list_bundles()
+    close = get_close_matches(name, names, n=1)
+    hint = f"did you mean {close[0]!r}? " if close else ""
+    raise BundleError(f"no bundle is called {name!r}: {hint}there are: {', '.join(names) or 'none'}")

@@ -1,0 +1,59 @@
+"""What LiteRT, tflite-runtime and TensorFlow's own interpreter have in common: one `Interpreter` class, by one interface."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streamvc.errors import InferenceError
+from streamvc.inference.chatter import without_chatter
+from streamvc.inference.runtime import TensorSpec
+from streamvc.types import Array
+
+
+class InterpreterModel:
+    """A `streamvc.inference.runtime.Model` on a TFLite interpreter."""
+
+    def __init__(self, interpreter: Any, path: Path) -> None:
+        self._interpreter = interpreter
+        self._path = path
+        (source,), (sink,) = interpreter.get_input_details(), interpreter.get_output_details()
+        self.input = _spec(source)
+        self.output = _spec(sink)
+        # Views of the interpreter's own memory, made for each run: it refuses to run while one of them lives. Writing there saves a copy.
+        self._view_input: Callable[[], Array] = interpreter.tensor(source["index"])
+        self._view_output: Callable[[], Array] = interpreter.tensor(sink["index"])
+
+    def run(self, fill: Callable[[Array], None]) -> NDArray[np.float32]:
+        fill(self._view_input())
+        try:
+            self._interpreter.invoke()
+        except (RuntimeError, ValueError) as error:
+            raise InferenceError(f"{self._path}: the runtime failed: {_line(error)}") from error
+        return self.output.decode(self._view_output())
+
+
+def open_interpreter(interpreter: Callable[..., Any], path: Path, threads: int) -> InterpreterModel:
+    """Load a file into an `Interpreter` of whichever package.
+
+    Raises:
+        InferenceError: It refused the file, or the file has more than one input or output.
+    """
+    try:
+        with without_chatter():
+            loaded = interpreter(model_path=str(path), num_threads=threads)
+            loaded.allocate_tensors()
+        return InterpreterModel(loaded, path)
+    except (RuntimeError, ValueError) as error:
+        raise InferenceError(f"{path}: not a model that this runtime can run: {_line(error)}") from error
+
+
+def _spec(details: dict[str, Any]) -> TensorSpec:
+    scale, zero_point = details["quantization"]
+    return TensorSpec(tuple(int(size) for size in details["shape"]), np.dtype(details["dtype"]), float(scale) or 1.0, int(zero_point))
+
+
+def _line(error: Exception) -> str:
+    return " ".join(str(error).split())

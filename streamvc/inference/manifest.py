@@ -1,0 +1,182 @@
+"""What the manifests of backbones and bundles say (`backbone.json`, `model.json`), and how they are read."""
+
+from pathlib import Path
+from typing import Annotated, Literal, Self, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+
+from streamvc.errors import BundleError
+
+Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+# One component of a path: a manifest cannot name a file outside its folder.
+Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=100)]
+Label = Annotated[str, StringConstraints(min_length=1, max_length=100)]
+Share = Annotated[float, Field(ge=0, le=1)]
+Count = Annotated[int, Field(ge=1)]
+Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+BUNDLE_FILES = ("project.tflite", "step.tflite", "CARD.md")
+
+
+class Manifest(BaseModel):
+    """A part of a manifest: immutable, and a field that it does not know is an error."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+M = TypeVar("M", bound=Manifest)
+
+
+class ImageInput(Manifest):
+    """How a picture is brought into a backbone's form.
+
+    Attributes:
+        size_px: Side of the square input.
+        crop: `whole` stretches the picture to the square; `center` cuts the largest square out of its middle.
+        resize: Interpolation.
+        colour: Order of the channels.
+        mean: Taken from each value (0 to 255) ...
+        scale: ... before it is divided by this.
+    """
+
+    size_px: Count
+    crop: Literal["whole", "center"]
+    resize: Literal["linear", "area"]
+    colour: Literal["rgb", "bgr"]
+    mean: float
+    scale: Positive
+
+
+class BackboneManifest(Manifest):
+    """`backbone.json`. `sha256` is that of `backbone.tflite`."""
+
+    schema_: Literal[1] = Field(alias="schema")
+    name: Name
+    sha256: Sha256
+    input: ImageInput
+    feature_size: Count
+    licence: str
+    source: str
+
+
+class BackboneReference(Manifest):
+    """The backbone that a bundle was trained on; `sha256` is that of its `backbone.tflite`."""
+
+    name: Name
+    sha256: Sha256
+
+
+class Threshold(Manifest):
+    """When an activity begins and ends; see `streamvc.events.Decision`."""
+
+    enter: Share = 0.7
+    leave: Share = 0.4
+    min_s: Seconds = 0.5
+    cooldown_s: Seconds = 2.0
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.leave > self.enter:
+            raise ValueError(f"leave ({self.leave}) must not be above enter ({self.enter})")
+        return self
+
+
+class Thresholds(Manifest):
+    """The thresholds of all labels: `default`, unless `labels` has its own."""
+
+    default: Threshold = Threshold()
+    labels: dict[Label, Threshold] = {}
+
+
+class BundleSettings(Manifest):
+    """All of `model.json` but the hashes of the files.
+
+    Attributes:
+        recipe: Which training recipe made it.
+        labels: What the scores are of, in their order.
+        background: The label that means "nothing", if there is one.
+        input: The backbone's, again, so that the manifest can be judged by itself.
+        feature_size: D, numbers per frame.
+        rate_hz: Frames per second that the head was trained at.
+        window: W, how many samples the head looks at in mode `window`.
+        stride: Samples from one prediction to the next.
+        warm_up: Samples before the first prediction.
+        mode: `window`: a prediction depends on the last W samples alone; `stateful`: on all since the last gap.
+        projection_size: P, numbers of a projected feature.
+        state_size: S, numbers of the head's state.
+        temperature: The logits are divided by it before the softmax.
+        smoothing_s: Time constant of the scores' exponential mean.
+    """
+
+    schema_: Literal[1] = Field(default=1, alias="schema")
+    name: Name
+    version: str
+    recipe: str
+    labels: Annotated[tuple[Label, ...], Field(min_length=2)]
+    background: str | None
+    backbone: BackboneReference
+    input: ImageInput
+    feature_size: Count
+    rate_hz: Positive
+    window: Count
+    stride: Count
+    warm_up: Count
+    mode: Literal["window", "stateful"]
+    projection_size: Count
+    state_size: Count
+    temperature: Positive
+    smoothing_s: Seconds
+    thresholds: Thresholds
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if len(set(self.labels)) < len(self.labels):
+            raise ValueError("labels holds a label twice")
+        if self.background is not None and self.background not in self.labels:
+            raise ValueError(f"background {self.background!r} is not one of the labels")
+        if unknown := sorted(set(self.thresholds.labels) - set(self.labels)):
+            raise ValueError(f"thresholds.labels names {unknown[0]!r}, which is not one of the labels")
+        if self.warm_up > self.window:
+            raise ValueError(f"warm_up ({self.warm_up}) must not be above window ({self.window})")
+        return self
+
+
+class BundleManifest(BundleSettings):
+    """`model.json`. `files` has the sha256 of every other file of the bundle."""
+
+    files: dict[Name, Sha256]
+
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        if missing := [name for name in BUNDLE_FILES if name not in self.files]:
+            raise ValueError(f"files does not name {missing[0]}")
+        return self
+
+
+def read_manifest(path: Path, kind: type[M]) -> M:
+    """Read a manifest file.
+
+    Raises:
+        BundleError: The file cannot be read, or a field is wrong; the first that is wrong is named.
+    """
+    try:
+        return kind.model_validate_json(path.read_bytes(), strict=True)
+    except OSError as error:
+        raise BundleError(f"{path}: cannot be read: {error.strerror}") from error
+    except ValidationError as error:
+        raise refusal(path, error) from error
+
+
+def refusal(path: Path, error: ValidationError) -> BundleError:
+    """One line that names the first field that is wrong."""
+    first, *rest = error.errors(include_url=False)
+    field = ".".join(map(str, first["loc"]))
+    what = first["msg"].removeprefix("Value error, ")
+    more = f" (and {len(rest)} more)" if rest else ""
+    return BundleError(f"{path}: {field + ': ' if field else ''}{what}{more}")
+
+
+def manifest_json(manifest: Manifest) -> bytes:
+    """The manifest as it is written to its file."""
+    return (manifest.model_dump_json(indent=1, by_alias=True) + "\n").encode()

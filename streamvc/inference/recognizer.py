@@ -1,0 +1,93 @@
+"""Frames in, scores out: the sampler, the backbone and the head of one bundle, put together."""
+
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streamvc.inference.backbone import Backbone
+from streamvc.inference.bundle import Bundle, load_bundle
+from streamvc.inference.head import Head
+from streamvc.sampling import Sample, Sampler
+from streamvc.types import Frame, Prediction
+
+
+class Recognizer:
+    """Recognises activities in one stream; give it every frame.
+
+        recognizer = Recognizer.load("exercise")
+        for frame in source:
+            if prediction := recognizer.step(frame):
+                print(recognizer.labels[prediction.scores.argmax()])
+
+    Attributes:
+        bundle: What it was loaded from.
+        labels: What the scores of a prediction are of, in their order.
+        sampler: Picks the frames that are due.
+    """
+
+    def __init__(self, bundle: Bundle, backbone: Backbone, head: Head) -> None:
+        manifest = bundle.manifest
+        self.bundle = bundle
+        self.labels = manifest.labels
+        self.sampler = Sampler(manifest.rate_hz)
+        self._backbone = backbone
+        self._head = head
+        self._stride = manifest.stride
+        self._warm_up = manifest.warm_up
+        self._num_ticks = 0  # since the last gap
+
+    @classmethod
+    def load(cls, name_or_path: str | Path, *, runtime: str | None = None, threads: int = 1) -> Self:
+        """Load a bundle and its backbone.
+
+        Args:
+            name_or_path: A bundle's name or folder.
+            runtime: For the backbone: `litert`, `tflite-runtime` or `tensorflow`; the first that is installed if not given.
+            threads: Threads of the backbone's runtime.
+
+        Raises:
+            BundleError: The bundle or its backbone is missing or damaged.
+            InferenceError: The runtime is not installed or cannot run them.
+        """
+        bundle = load_bundle(name_or_path)
+        # A GPU gains nothing on a head: a call of TensorFlow takes longer than the head's whole window on an edge runtime.
+        head_runtime = None if runtime == "tensorflow" else runtime
+        return cls(bundle, bundle.open_backbone(runtime, threads), bundle.open_head(head_runtime))
+
+    def step(self, frame: Frame) -> Prediction | None:
+        """Take the next frame of the stream; returns the scores where a prediction is due, None else and while warming up.
+
+        Raises:
+            InferenceError: The frame holds no image, or the runtime failed.
+        """
+        sample = self.sampler.step(frame)
+        return None if sample is None else self.observe(sample)
+
+    def observe(self, sample: Sample) -> Prediction | None:
+        """As `step`, for a frame that the sampler picked: for callers that ask `sampler` themselves, to see the gaps."""
+        if sample.gap_s:
+            self.forget()
+        frame = sample.frame
+        return self.observe_feature(self._backbone.features(frame.image), sample.num_ticks, frame.index, frame.timestamp)
+
+    def observe_feature(self, feature: NDArray[np.float32], num_ticks: int, index: int, timestamp: float) -> Prediction | None:
+        """As `observe`, for a sample whose features, (D,), are known already. After a gap call `forget` first."""
+        self._head.push(feature, num_ticks)
+        before = self._num_ticks
+        self._num_ticks += num_ticks
+        due = self._num_ticks // self._stride > before // self._stride
+        if not due or self._num_ticks < self._warm_up:
+            return None
+        return Prediction(index, timestamp, self._head.scores())
+
+    def forget(self) -> None:
+        """Forget what was seen, as after a gap. The sampler keeps its place in the stream."""
+        self._head.reset()
+        self._num_ticks = 0
+
+    def reset(self) -> None:
+        """Forget the stream: the next frame is the first of a new one."""
+        self.forget()
+        self.sampler.reset()

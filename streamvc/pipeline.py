@@ -1,0 +1,294 @@
+"""One camera, live or replayed: the same stages in the same order.
+
+`Stages` is the pure part, frame in, detections out, in one thread. `Watch` drives it from a source and tells the world: it completes detections to
+events, hands them to the sinks, and sees to it that every `start` gets its `end`.
+"""
+
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import numpy as np
+
+from streamvc.capture.source import Source, open_source
+from streamvc.detection import UPDATE_S, Detector
+from streamvc.errors import SourceError
+from streamvc.events import Decision, Detection, Event, ModelInfo, Reason, StreamInfo, Timing, event_id
+from streamvc.inference.recognizer import Recognizer
+from streamvc.smoothing import Smoother
+from streamvc.types import Frame, Prediction
+
+Sink = Callable[[Event], None]
+
+RATE_SPAN_S = 2.0  # seconds of stream time over which the frame rate is measured
+
+
+@dataclass(frozen=True, slots=True)
+class Tuning:
+    """Settings that the user puts in place of the model's own; None keeps the model's. See `Decision`."""
+
+    enter: float | None = None
+    leave: float | None = None
+    min_s: float | None = None
+    cooldown_s: float | None = None
+    smoothing_s: float | None = None
+
+    def apply(self, decision: Decision) -> Decision:
+        """The decision with what is set here put in.
+
+        Raises:
+            ValueError: The thresholds do not fit together.
+        """
+        enter = decision.enter if self.enter is None else self.enter
+        # A user who only lowers `enter` below the model's `leave` means both.
+        leave = min(decision.leave, enter) if self.leave is None else self.leave
+        if leave > enter:
+            raise ValueError(f"leave ({leave}) must not be above enter ({enter})")
+        return Decision(
+            enter,
+            leave,
+            decision.min_s if self.min_s is None else self.min_s,
+            decision.cooldown_s if self.cooldown_s is None else self.cooldown_s,
+            decision.smoothing_s if self.smoothing_s is None else self.smoothing_s,
+        )
+
+
+class Stages:
+    """Sampler, backbone, head, smoothing and detection in a row: `step` takes every frame of a stream."""
+
+    def __init__(self, recognizer: Recognizer, *, tuning: Tuning | None = None, update_s: float = UPDATE_S) -> None:
+        tuning = tuning or Tuning()
+        bundle = recognizer.bundle
+        decisions = [tuning.apply(bundle.decision(label)) for label in recognizer.labels]
+        recognizer.reset()
+        self._recognizer = recognizer
+        self.labels = recognizer.labels
+        self._smoother = Smoother(decisions[0].smoothing_s)
+        self._detector = Detector(recognizer.labels, decisions, background=bundle.manifest.background, update_s=update_s)
+        self.prediction: Prediction | None = None  # the last one, smoothed; None while warming up
+        self.num_samples = 0  # frames analysed
+        self.gap_s = 0.0  # length of the last gap
+        self.featured = 0.0  # time.monotonic() when the last frame had been analysed
+
+    @property
+    def running(self) -> list[Detection]:
+        """The `start` detections of the activities that go on now."""
+        return self._detector.running
+
+    def step(self, frame: Frame) -> list[Detection]:
+        """Take the next frame; returns what is decided with it."""
+        sample = self._recognizer.sampler.step(frame)
+        if sample is None:
+            return []
+        ended: list[Detection] = []
+        if sample.gap_s:
+            self.gap_s = sample.gap_s
+            ended = self.flush("gap")
+        prediction = self._recognizer.observe(sample)
+        self.featured = time.monotonic()
+        self.num_samples += 1
+        if prediction is None:
+            return ended
+        self.prediction = self._smoother.step(prediction)
+        return ended + self._detector.step(self.prediction)
+
+    def flush(self, reason: Reason) -> list[Detection]:
+        """End what runs and forget all that was seen."""
+        self._recognizer.forget()  # not the sampler: at a gap it has the new beginning in it
+        self._smoother.reset()
+        self.prediction = None
+        return self._detector.flush(reason)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Step:
+    """What one frame brought. `frame` is None for the step behind the last frame, which carries the ends."""
+
+    frame: Frame | None
+    events: Sequence[Event]
+    analysed: bool
+    latency_s: float
+
+
+class Watch:
+    """Watches one source until it ends or `stop` is called; iterate over it.
+
+    Events go to the sinks before they are yielded. However the watch ends (the source's end or loss, `stop`, an exception in the loop's body, a
+    generator that is dropped), running activities are ended and the sinks are told.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        recognizer: Recognizer,
+        *,
+        camera: str,
+        sinks: Sequence[Sink] = (),
+        tuning: Tuning | None = None,
+        update_s: float = UPDATE_S,
+    ) -> None:
+        self.stages = Stages(recognizer, tuning=tuning, update_s=update_s)
+        self._source = source
+        self._camera = camera
+        self._sinks = tuple(sinks)
+        manifest = recognizer.bundle.manifest
+        self._model = ModelInfo(manifest.name, manifest.version, recognizer.bundle.sha256)
+        self._rate_hz = manifest.rate_hz
+        self._times: deque[float] = deque()
+        self._last_frame: Frame | None = None
+        self._stopped = False
+
+    @property
+    def fps_in(self) -> float:
+        """Frames per second of stream time, over the last seconds."""
+        times = self._times
+        return (len(times) - 1) / (times[-1] - times[0]) if len(times) > 1 and times[-1] > times[0] else 0.0
+
+    def stop(self) -> None:
+        """End the watch as soon as the frame in hand is done. May be called from a signal handler or another thread."""
+        self._stopped = True
+        self._source.close()
+
+    def __iter__(self) -> Iterator[Step]:
+        lost: SourceError | None = None
+        try:
+            for frame in self._source:
+                yield self._step(frame)
+        except SourceError as error:
+            lost = error
+        except BaseException:  # the reader left, or was interrupted: nothing can be yielded any more, but the sinks must hear the end
+            self._finish("stop")
+            raise
+        reason: Reason = "lost" if lost else "stop" if self._stopped else "end_of_stream"
+        if ends := self._finish(reason):
+            yield Step(None, ends, analysed=False, latency_s=0.0)
+        if lost:
+            raise lost
+
+    def _step(self, frame: Frame) -> Step:
+        self._clock(frame)
+        analysed = self.stages.num_samples
+        detections = self.stages.step(frame)
+        now = time.monotonic()
+        events = [self._tell(detection, frame, now) for detection in detections]
+        return Step(frame, events, self.stages.num_samples > analysed, now - frame.captured)
+
+    def _finish(self, reason: Reason) -> list[Event]:
+        detections = self.stages.flush(reason)
+        if self._last_frame is None:
+            return []
+        return [self._tell(detection, self._last_frame, time.monotonic()) for detection in detections]
+
+    def _tell(self, detection: Detection, frame: Frame, decided: float) -> Event:
+        event = self._event(detection, frame, decided)
+        for sink in self._sinks:
+            sink(event)
+        return event
+
+    def _clock(self, frame: Frame) -> None:
+        self._last_frame = replace(frame, image=frame.image[:0])  # only its times are kept, the image is lent
+        times = self._times
+        if times and frame.timestamp < times[-1]:
+            times.clear()
+        times.append(frame.timestamp)
+        while times[-1] - times[0] > RATE_SPAN_S:
+            times.popleft()
+
+    def _event(self, detection: Detection, frame: Frame, decided: float) -> Event:
+        t_start = self._source.epoch_s + detection.t_start
+        t_end = None if detection.t_end is None else self._source.epoch_s + detection.t_end
+        return Event(
+            event_id=event_id(self._camera, self._model.sha256, detection.label, t_start),
+            phase=detection.phase,
+            camera=self._camera,
+            label=detection.label,
+            score=detection.score,
+            top=detection.top,
+            t_start=t_start,
+            t_end=t_end,
+            duration_s=None if detection.phase == "start" else detection.timestamp - detection.t_start,
+            reason=detection.reason,
+            decision=detection.decision,
+            timing=Timing(
+                capture=time.time() - (time.monotonic() - frame.captured),
+                decoded_s=frame.decoded - frame.captured,
+                features_s=max(self.stages.featured, frame.decoded) - frame.captured,
+                decided_s=decided - frame.captured,
+            ),
+            stream=StreamInfo(self.fps_in, self._rate_hz, self._source.dropped, self.stages.gap_s, frame.clock),
+            model=self._model,
+        )
+
+
+def watch(
+    source: str | int | Path,
+    model: str | Path = "exercise",
+    *,
+    camera: str | None = None,
+    runtime: str | None = None,
+    threads: int = 1,
+    sinks: Sequence[Sink] = (),
+    tuning: Tuning | None = None,
+    update_s: float = UPDATE_S,
+) -> Iterator[Event]:
+    """Recognise activities in a camera, file, stream or folder of images; yields events as they happen.
+
+        for event in streamvc.watch("0", model="exercise"):
+            print(event.phase, event.label, event.score)
+
+    Args:
+        source: As for `open_source`: "0", "clip.mp4", "rtsp://...", a folder of images.
+        model: A bundle's name or path.
+        camera: The name that events carry; made from the source if not given.
+        runtime: `litert`, `tflite-runtime` or `tensorflow`; the first that is installed if not given.
+        threads: Threads of the runtime.
+        sinks: Are called with each event before it is yielded, and also hear the ends of what runs when the loop is left early.
+        tuning: Settings in place of the model's own.
+        update_s: Seconds between updates of a running activity; 0 for none.
+
+    Raises:
+        StreamvcError: The source or the model cannot be used, or the source was lost.
+    """
+    recognizer = Recognizer.load(model, runtime=runtime, threads=threads)
+    with open_source(source) as opened:
+        live = Watch(opened, recognizer, camera=camera or camera_name(source), sinks=sinks, tuning=tuning, update_s=update_s)
+        for step in live:
+            yield from step.events
+
+
+@dataclass(frozen=True, slots=True)
+class Classification:
+    """What a whole clip shows: all labels with their probabilities, best first, the mean over `num_predictions`."""
+
+    ranking: tuple[tuple[str, float], ...]
+    num_predictions: int
+
+
+def classify(source: str | Path, recognizer: Recognizer) -> Classification:
+    """Say what a clip shows: the mean of the scores over all its predictions.
+
+    Raises:
+        SourceError: The clip cannot be read, or is too short for a single prediction.
+    """
+    recognizer.reset()
+    with open_source(source, policy="every") as opened:
+        scores = [prediction.scores for frame in opened if (prediction := recognizer.step(frame))]
+    if not scores:
+        manifest = recognizer.bundle.manifest
+        raise SourceError(f"{opened.name}: too short, {manifest.name} needs {manifest.warm_up / manifest.rate_hz:g} s of video for a prediction")
+    mean = np.mean(scores, axis=0, dtype=np.float64)
+    order = mean.argsort(kind="stable")[::-1]
+    return Classification(tuple((recognizer.labels[index], float(mean[index])) for index in order), len(scores))
+
+
+def camera_name(source: str | int | Path) -> str:
+    """A camera's name in events, made from its source: `camera-0`, the host of a URL, the stem of a file."""
+    text = str(source)
+    if text.isdecimal():
+        return f"camera-{text}"
+    if "://" in text:
+        return urlsplit(text).hostname or "stream"
+    return Path(text).resolve().stem or "camera"

@@ -1,0 +1,37 @@
+"""The JSON Schema of a published event; `python -m streamvc.publish.schema` writes it to the package."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
+
+from streamvc.publish.cloudevents import ADAPTER
+
+PATH = Path(__file__).with_name("event.schema.json")
+
+
+class _Untitled(GenerateJsonSchema):
+    """Leaves out the titles, which only repeat the names."""
+
+    def field_title_should_be_set(self, schema: Any) -> bool:
+        return False
+
+    def generate(self, schema: Any, mode: Any = "validation") -> JsonSchemaValue:
+        generated = super().generate(schema, mode)
+        for definition in (generated, *generated.get("$defs", {}).values()):
+            definition.pop("title", None)
+        return generated
+
+
+def event_schema() -> dict[str, Any]:
+    """The schema (draft 2020-12) of what `cloudevents.encode` returns, made from the types."""
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "$id": "urn:streamvc:activity:v1",
+        **ADAPTER.json_schema(mode="serialization", schema_generator=_Untitled),
+    }
+
+
+if __name__ == "__main__":
+    PATH.write_text(json.dumps(event_schema(), indent=2) + "\n", encoding="utf-8")

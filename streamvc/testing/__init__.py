@@ -1,0 +1,1 @@
+"""Test data that the project makes itself."""

@@ -1,0 +1,36 @@
+"""Fixtures for all tests: a test that leaves a thread or a process behind fails; real data is found or the test is skipped."""
+
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+ROOT = Path(__file__).parent.parent
+SHARED = ROOT.parent / "shared" / "data"
+
+
+@pytest.fixture(autouse=True)
+def _nothing_left_behind() -> Iterator[None]:
+    threads = set(threading.enumerate())
+    processes = set(psutil.Process().children(recursive=True))
+    yield
+    left_threads = {thread for thread in threading.enumerate() if thread not in threads and thread.name.startswith("streamvc-")}
+    assert not left_threads, f"threads left behind: {left_threads}"
+    left_processes = {child for child in psutil.Process().children(recursive=True) if child not in processes and child.is_running()}
+    assert not left_processes, f"processes left behind: {left_processes}"
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The real videos that lie beside a development checkout."""
+    if not SHARED.is_dir():
+        pytest.skip(f"the real videos are not at {SHARED}")
+    return SHARED
+
+
+@pytest.fixture(scope="session")
+def demo_clip() -> Path:
+    """The clip that ships with the package."""
+    return ROOT / "streamvc" / "demo" / "figure.mp4"

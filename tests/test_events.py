@@ -1,0 +1,63 @@
+from dataclasses import replace
+
+import pytest
+
+from streamvc.events import Decision, Event, ModelInfo, StreamInfo, Timing, describe, event_id
+
+START = Event(
+    event_id="x",
+    phase="start",
+    camera="yard",
+    label="squat",
+    score=0.861,
+    top=(("squat", 0.861), ("lunge", 0.1)),
+    t_start=12.4,
+    t_end=None,
+    duration_s=None,
+    reason=None,
+    decision=Decision(),
+    timing=Timing(0.0, 0.0, 0.0, 0.0),
+    stream=StreamInfo(25.0, 5.0, 0, 0.0, "pts"),
+    model=ModelInfo("exercise", "1", "abc"),
+)
+
+
+def test_an_event_id_is_a_ulid_of_the_start_in_milliseconds() -> None:
+    identifier = event_id("yard", "abc", "squat", 1795289575.120)
+    assert len(identifier) == 26
+    digits = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+    milliseconds = 0
+    for symbol in identifier[:10]:
+        milliseconds = milliseconds * 32 + digits.index(symbol)
+    assert milliseconds == 1795289575120
+
+
+def test_event_ids_are_the_same_for_the_same_and_different_for_different_things() -> None:
+    same = event_id("yard", "abc", "squat", 12.4)
+    assert same == event_id("yard", "abc", "squat", 12.4)
+    others = {event_id("door", "abc", "squat", 12.4), event_id("yard", "abd", "squat", 12.4), event_id("yard", "abc", "lunge", 12.4)}
+    assert same not in others
+    assert len(others) == 3
+
+
+def test_event_ids_sort_by_time() -> None:
+    assert event_id("yard", "abc", "squat", 12.4) < event_id("yard", "abc", "squat", 12.402) < event_id("yard", "abc", "squat", 1795289575.1)
+
+
+@pytest.mark.parametrize(
+    ("event", "line"),
+    [
+        (START, "  12.40 s  yard  start   squat  0.86"),
+        (replace(START, phase="update", duration_s=1.0), "  13.40 s  yard  update  squat  0.86  1.0 s"),
+        (replace(START, phase="end", t_end=20.4, duration_s=8.0, reason="left"), "  20.40 s  yard  end     squat  0.86  8.0 s"),
+        (replace(START, phase="end", t_end=20.4, duration_s=8.0, reason="gap"), "  20.40 s  yard  end     squat  0.86  8.0 s  (gap)"),
+    ],
+)
+def test_a_recording_s_event_is_told_in_seconds(event: Event, line: str) -> None:
+    assert describe(event) == line
+
+
+def test_a_live_event_is_told_in_local_time() -> None:
+    line = describe(replace(START, t_start=1795289575.12))
+    assert line.startswith("2026-11-2")
+    assert line.endswith("yard  start   squat  0.86")
