@@ -30,7 +30,7 @@ Size = tuple[int, int]
 DATASET_SIZES = ((320, 240), (640, 480))
 
 DEMO = Path(__file__).resolve().parents[1] / "streamvc" / "demo"
-DEMO_SEED, DEMO_TAKE, DEMO_FPS, DEMO_SIZE = 900_017, 0, 25.0, (640, 480)
+DEMO_SEED, DEMO_TAKE, DEMO_FPS, DEMO_SIZE = 900_018, 0, 25.0, (640, 480)
 DEMO_STORY: Story = (
     *(("empty", 1.5), ("enter", 2.6), ("stand", 2.0), ("JumpingJack", 5.6), ("stand", 2.6), ("Squat", 6.4)),
     *(("stand", 2.6), ("Wave", 4.0), ("stand", 2.2), ("leave", 2.6), ("empty", 0.8)),

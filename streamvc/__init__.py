@@ -17,8 +17,9 @@ if TYPE_CHECKING:
     from streamvc.events import Event
     from streamvc.inference.recognizer import Recognizer
     from streamvc.pipeline import Tuning, classify, watch
+    from streamvc.publish.holes import Hole
     from streamvc.publish.publisher import Publisher
-    from streamvc.publish.subscriber import Hole, Subscriber
+    from streamvc.publish.subscriber import Subscriber
     from streamvc.types import Frame, Prediction
 
 __all__ = [
@@ -41,7 +42,7 @@ __all__ = [
 _HOMES = {
     "Event": "streamvc.events",
     "Frame": "streamvc.types",
-    "Hole": "streamvc.publish.subscriber",
+    "Hole": "streamvc.publish.holes",
     "Prediction": "streamvc.types",
     "Publisher": "streamvc.publish.publisher",
     "Recognizer": "streamvc.inference.recognizer",

@@ -43,7 +43,7 @@ class Detector:
     def step(self, prediction: Prediction) -> list[Detection]:
         """Take the next smoothed prediction; returns what begins, goes on and ends with it, ends first."""
         self._last = prediction
-        top = self._top(prediction)
+        top = self.top(prediction)
         floor = 0.0 if self._background is None else float(prediction.scores[self._background])
         found = [watch.step(prediction, floor, top) for watch in self._watches]
         return sorted((detection for detection in found if detection), key=lambda detection: detection.phase != "end")
@@ -53,11 +53,12 @@ class Detector:
         last, self._last = self._last, None
         if last is None:
             return []
-        top = self._top(last)
+        top = self.top(last)
         found = [watch.flush(last, reason, top) for watch in self._watches]
         return [detection for detection in found if detection]
 
-    def _top(self, prediction: Prediction) -> tuple[tuple[str, float], ...]:
+    def top(self, prediction: Prediction) -> tuple[tuple[str, float], ...]:
+        """The best labels with their scores, best first."""
         best = prediction.scores.argsort(kind="stable")[::-1][:NUM_TOP]
         return tuple((self._labels[index], float(prediction.scores[index])) for index in best)
 

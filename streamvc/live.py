@@ -4,16 +4,17 @@ import logging
 import signal
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
 
-from streamvc.capture.source import Policy, Source, open_source
+from streamvc.capture.buffer import Policy
+from streamvc.capture.source import Source, open_source
 from streamvc.detection import UPDATE_S
 from streamvc.inference.recognizer import Recognizer
-from streamvc.pipeline import Sink, Step, Tuning, Watch, camera_name
+from streamvc.pipeline import RATE_SPAN_S, Sink, Step, Tuning, Watch, camera_name
 from streamvc.publish.publisher import Publisher
 from streamvc.types import Frame
 from streamvc.view.overlay import Status, draw
@@ -69,45 +70,39 @@ def run(options: Options, on_event: Sink, on_step: Callable[[Step, Source], None
     recognizer = Recognizer.load(options.model, runtime=options.runtime, threads=options.threads)
     camera = options.camera or camera_name(options.source)
     with ExitStack() as stack:
-        sinks: list[Sink] = [on_event]
+        sinks: tuple[Sink, ...] = (on_event,)
         if options.publish:
             publisher = stack.enter_context(Publisher(options.publish, site=options.site))
-            sinks.insert(0, publisher.publish)
             _wait_for_subscriber(publisher, options.wait_s)
+            sinks = (publisher.publish, on_event)
         pace = windowed if options.pace is None else options.pace
         source = stack.enter_context(open_source(options.source, policy=options.policy, pace=pace))
         watch = Watch(source, recognizer, camera=camera, sinks=sinks, tuning=options.tuning, update_s=options.update_s)
-        views = [stack.enter_context(view) for view in _views(options, camera, windowed)]
+        screen = _Screen(watch, source, _views(stack, options, camera, windowed))
         stack.enter_context(_stopped_by_signals(watch.stop))
-        status = _StatusBoard(watch, source)
-        started = time.monotonic()
-        num_frames = 0
-        with closing(iter(watch)) as steps:
-            for step in steps:
-                on_step(step, source)
-                if step.frame is None:
-                    continue
+        return _drive(watch, source, screen, on_step)
+
+
+def _drive(watch: Watch, source: Source, screen: "_Screen", on_step: Callable[[Step, Source], None]) -> Summary:
+    started = time.monotonic()
+    num_frames = 0
+    with closing(watch.steps()) as steps:
+        for step in steps:
+            on_step(step, source)
+            if step.frame is not None:
                 num_frames += 1
-                status.note(step)
-                if views and not _show(views, step.frame, status):
+                if not screen.show(step.frame, step):
                     watch.stop()
-        return Summary(num_frames, watch.stages.num_samples, source.dropped, source.corrupt, time.monotonic() - started)
+    return Summary(num_frames, watch.stages.num_samples, source.dropped, source.corrupt, time.monotonic() - started)
 
 
-View = Window | VideoWriter
-
-
-def _views(options: Options, title: str, windowed: bool) -> Iterator[View]:
+def _views(stack: ExitStack, options: Options, title: str, windowed: bool) -> list[Window | VideoWriter]:
+    views: list[Window | VideoWriter] = []
     if windowed:
-        yield Window(title)
+        views.append(stack.enter_context(Window(title)))
     if options.save:
-        yield VideoWriter(options.save)
-
-
-def _show(views: list[View], frame: Frame, status: "_StatusBoard") -> bool:
-    """Draw on a copy of the frame and hand it to each view; False where the user closed the window."""
-    picture = draw(frame.image, status.status())
-    return all([view.show(picture, frame.timestamp) for view in views])
+        views.append(stack.enter_context(VideoWriter(options.save)))
+    return views
 
 
 def _window_possible() -> bool:
@@ -130,7 +125,7 @@ def _stopped_by_signals(stop: Callable[[], None]) -> Iterator[None]:
         signal.signal(number, previous[number])
         stop()
 
-    previous = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
+    previous = {int(number): signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield
     finally:
@@ -138,39 +133,39 @@ def _stopped_by_signals(stop: Callable[[], None]) -> Iterator[None]:
             signal.signal(number, handler)
 
 
-class _StatusBoard:
-    """Gathers what the overlay shows."""
+class _Screen:
+    """Draws the status on each frame, for all views at once."""
 
-    SPAN_S = 2.0
-
-    def __init__(self, watch: Watch, source: Source) -> None:
+    def __init__(self, watch: Watch, source: Source, views: Sequence[Window | VideoWriter]) -> None:
         self._watch = watch
         self._source = source
-        self._analysed: deque[float] = deque()  # stream times of analysed frames
+        self._views = views
+        self._analysed: deque[float] = deque()  # stream times of the frames analysed of late
         self._latency_s = 0.0
-        self._now = 0.0
 
-    def note(self, step: Step) -> None:
-        assert step.frame is not None
-        self._now = step.frame.timestamp
+    def show(self, frame: Frame, step: Step) -> bool:
+        """Show a frame with what was recognised; False where the user wants to stop."""
+        if not self._views:
+            return True
         if step.analysed:
-            self._analysed.append(self._now)
+            self._analysed.append(frame.timestamp)
             self._latency_s = step.latency_s
-        while self._analysed and not 0 <= self._now - self._analysed[0] <= self.SPAN_S:
+        while self._analysed and not 0 <= frame.timestamp - self._analysed[0] <= RATE_SPAN_S:
             self._analysed.popleft()
+        picture = draw(frame.image, self._status(frame.timestamp))
+        wanted = [view.show(picture, frame.timestamp) for view in self._views]
+        return all(wanted)
 
-    def status(self) -> Status:
-        prediction = self._watch.stages.prediction
-        running = self._watch.stages.running
-        labels = self._watch.stages.labels
-        top = () if prediction is None else tuple((labels[index], float(prediction.scores[index])) for index in prediction.scores.argsort()[::-1][:3])
+    def _status(self, now: float) -> Status:
+        stages = self._watch.stages
+        newest = stages.running[-1] if stages.running else None
         return Status(
-            top=top,
-            active=running[-1].label if running else None,
-            active_s=self._now - running[-1].t_start if running else 0.0,
+            top=stages.top,
+            active=newest.label if newest else None,
+            active_s=now - newest.t_start if newest else 0.0,
             fps_in=self._watch.fps_in,
-            rate_hz=len(self._analysed) / self.SPAN_S,
+            rate_hz=len(self._analysed) / RATE_SPAN_S,
             latency_s=self._latency_s,
             dropped=self._source.dropped,
-            warming_up=prediction is None,
+            warming_up=stages.prediction is None,
         )

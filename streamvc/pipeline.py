@@ -6,8 +6,8 @@ events, hands them to the sinks, and sees to it that every `start` gets its `end
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Generator, Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -28,7 +28,11 @@ RATE_SPAN_S = 2.0  # seconds of stream time over which the frame rate is measure
 
 @dataclass(frozen=True, slots=True)
 class Tuning:
-    """Settings that the user puts in place of the model's own; None keeps the model's. See `Decision`."""
+    """Settings that the user puts in place of the model's own; None keeps the model's. See `Decision`.
+
+    Raises:
+        ValueError: `leave` is above `enter`.
+    """
 
     enter: float | None = None
     leave: float | None = None
@@ -36,24 +40,17 @@ class Tuning:
     cooldown_s: float | None = None
     smoothing_s: float | None = None
 
-    def apply(self, decision: Decision) -> Decision:
-        """The decision with what is set here put in.
+    def __post_init__(self) -> None:
+        if self.enter is not None and self.leave is not None and self.leave > self.enter:
+            raise ValueError(f"leave ({self.leave:g}) must not be above enter ({self.enter:g})")
 
-        Raises:
-            ValueError: The thresholds do not fit together.
-        """
-        enter = decision.enter if self.enter is None else self.enter
-        # A user who only lowers `enter` below the model's `leave` means both.
-        leave = min(decision.leave, enter) if self.leave is None else self.leave
-        if leave > enter:
-            raise ValueError(f"leave ({leave}) must not be above enter ({enter})")
-        return Decision(
-            enter,
-            leave,
-            decision.min_s if self.min_s is None else self.min_s,
-            decision.cooldown_s if self.cooldown_s is None else self.cooldown_s,
-            decision.smoothing_s if self.smoothing_s is None else self.smoothing_s,
-        )
+    def apply(self, decision: Decision) -> Decision:
+        """The decision with what is set here put in. Where only one threshold is set, the other gives way to it."""
+        given = {name: value for name, value in asdict(self).items() if value is not None}
+        tuned = replace(decision, **given)
+        if self.leave is None:
+            return replace(tuned, leave=min(tuned.leave, tuned.enter))
+        return replace(tuned, enter=max(tuned.leave, tuned.enter))
 
 
 class Stages:
@@ -75,8 +72,13 @@ class Stages:
 
     @property
     def running(self) -> list[Detection]:
-        """The `start` detections of the activities that go on now."""
+        """The `start` detections of the activities that go on now, the oldest first."""
         return self._detector.running
+
+    @property
+    def top(self) -> tuple[tuple[str, float], ...]:
+        """The best labels with their smoothed scores, best first; empty while warming up."""
+        return () if self.prediction is None else self._detector.top(self.prediction)
 
     def step(self, frame: Frame) -> list[Detection]:
         """Take the next frame; returns what is decided with it."""
@@ -114,7 +116,7 @@ class Step:
 
 
 class Watch:
-    """Watches one source until it ends or `stop` is called; iterate over it.
+    """Watches one source until it ends or `stop` is called.
 
     Events go to the sinks before they are yielded. However the watch ends (the source's end or loss, `stop`, an exception in the loop's body, a
     generator that is dropped), running activities are ended and the sinks are told.
@@ -152,7 +154,8 @@ class Watch:
         self._stopped = True
         self._source.close()
 
-    def __iter__(self) -> Iterator[Step]:
+    def steps(self) -> Generator[Step, None, None]:
+        """What each frame brings, until the source ends; close the generator to leave early."""
         lost: SourceError | None = None
         try:
             for frame in self._source:
@@ -255,7 +258,7 @@ def watch(
     recognizer = Recognizer.load(model, runtime=runtime, threads=threads)
     with open_source(source) as opened:
         live = Watch(opened, recognizer, camera=camera or camera_name(source), sinks=sinks, tuning=tuning, update_s=update_s)
-        for step in live:
+        for step in live.steps():
             yield from step.events
 
 
@@ -279,7 +282,7 @@ def classify(source: str | Path, recognizer: Recognizer) -> Classification:
     if not scores:
         manifest = recognizer.bundle.manifest
         raise SourceError(f"{opened.name}: too short, {manifest.name} needs {manifest.warm_up / manifest.rate_hz:g} s of video for a prediction")
-    mean = np.mean(scores, axis=0, dtype=np.float64)
+    mean = np.stack(scores).mean(axis=0, dtype=np.float64)
     order = mean.argsort(kind="stable")[::-1]
     return Classification(tuple((recognizer.labels[index], float(mean[index])) for index in order), len(scores))
 

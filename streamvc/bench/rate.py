@@ -78,5 +78,5 @@ def pipeline_pass(clip: Path, recognizer: Recognizer) -> float:
     """Seconds per frame of a whole run over the clip: opening, decoding, every stage, events."""
     started = time.perf_counter()
     with open_source(clip, policy="every") as source:
-        num_frames = sum(step.frame is not None for step in Watch(source, recognizer, camera="bench"))
+        num_frames = sum(step.frame is not None for step in Watch(source, recognizer, camera="bench").steps())
     return (time.perf_counter() - started) / num_frames

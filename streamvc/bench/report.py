@@ -12,7 +12,6 @@ from streamvc.bench.rate import measure_rate
 from streamvc.bench.start import measure_help, measure_start
 
 
-
 @dataclass(frozen=True, slots=True)
 class Settings:
     """What to measure with: a clip (640x480 at 25 fps ships with the package), a model, a runtime, and for how long."""

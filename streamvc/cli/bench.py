@@ -14,9 +14,15 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.option("--clip", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Video to measure with.  [default: the demo's clip, 640x480 at 25 fps]")
+@click.option(
+    "--clip",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Video to measure with.  [default: the demo's clip, 640x480 at 25 fps]",
+)
 @click.option("-m", "--model", default="figure", show_default=True, metavar="NAME|PATH", shell_complete=options.complete_model, help="Model bundle.")
-@click.option("--frames", "num_frames", type=click.IntRange(1000), default=100_000, show_default=True, help="Frames to watch while memory is measured.")
+@click.option(
+    "--frames", "num_frames", type=click.IntRange(1000), default=100_000, show_default=True, help="Frames to watch while memory is measured."
+)
 @click.option("--rounds", type=click.IntRange(1), default=5, show_default=True, help="Repetitions; medians are printed.")
 @options.runtime
 @options.as_json
@@ -45,7 +51,11 @@ def table(report: "Report") -> str:
     """One line a figure, with what it means."""
     notebook = "not measured: needs the `train` extra" if report.notebook_ratio is None else f"{report.notebook_ratio:.0f}"
     rows = [
-        ("pipeline_ratio", f"{report.pipeline_ratio:.3f}", f"whole pipeline ({report.pipeline_fps:.0f} frames/s, every frame analysed) / bare backbone"),
+        (
+            "pipeline_ratio",
+            f"{report.pipeline_ratio:.3f}",
+            f"whole pipeline ({report.pipeline_fps:.0f} frames/s, every frame analysed) / bare backbone",
+        ),
         ("notebook_ratio", notebook, "CPU time of a prediction the notebooks' way / ours"),
         ("backbone_p50_ms", f"{report.backbone_p50_ms:.2f}", f"bare backbone; {report.backbone_paced_p50_ms:.2f} with pauses, as in a 25 fps stream"),
         ("latency_p50_ms", f"{report.latency_p50_ms:.2f}", "capture of a frame to its event at a subscriber"),

@@ -6,7 +6,13 @@ import click
 
 
 @click.command()
-@click.option("--out", type=click.Path(file_okay=False, path_type=Path), default=Path("demo-output"), show_default=True, help="Folder for the video and the still.")
+@click.option(
+    "--out",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path("demo-output"),
+    show_default=True,
+    help="Folder for the video and the still.",
+)
 @click.option("--publish", "endpoint", metavar="ENDPOINT", help="ZeroMQ endpoint for the events.  [default: a free port of this machine]")
 def demo(out: Path, endpoint: str | None) -> None:
     """See streamvc at work without a camera.

@@ -1,5 +1,8 @@
 """placeholder"""
+
 import click
+
+
 @click.command()
 def evaluate() -> None:
     """."""

@@ -19,7 +19,13 @@ def complete_model(_context: click.Context, _parameter: click.Parameter, incompl
 
 
 model = click.option(
-    "-m", "--model", default="exercise", show_default=True, metavar="NAME|PATH", shell_complete=complete_model, help="Model bundle; see `streamvc models list`."
+    "-m",
+    "--model",
+    default="exercise",
+    show_default=True,
+    metavar="NAME|PATH",
+    shell_complete=complete_model,
+    help="Model bundle; see `streamvc models list`.",
 )
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
@@ -27,7 +33,9 @@ as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def runtime(command: F) -> F:
     """`--runtime` and `--threads`."""
     command = click.option("--threads", type=click.IntRange(1), default=1, show_default=True, help="Threads of the runtime.")(command)
-    return click.option("--runtime", type=click.Choice(RUNTIMES), help="Inference runtime.  [default: the first that is installed, in this order]")(command)
+    return click.option("--runtime", type=click.Choice(RUNTIMES), help="Inference runtime.  [default: the first that is installed, in this order]")(
+        command
+    )
 
 
 def tuning(command: F) -> F:

@@ -1,5 +1,8 @@
 """placeholder"""
+
 import click
+
+
 @click.command()
 def train() -> None:
     """."""

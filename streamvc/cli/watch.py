@@ -22,16 +22,18 @@ if TYPE_CHECKING:
 @click.option(
     "--policy",
     type=click.Choice(["latest", "every"]),
-    help="`latest`: the newest frame wins, older ones are dropped and counted. `every`: none is dropped.  [default: every for files, latest for cameras]",
+    help="`latest`: the newest frame wins, older ones are dropped and counted. `every`: none is.  [default: every for files, latest for cameras]",
 )
 @click.option("--pace/--no-pace", default=None, help="Play a file at its own speed, as a camera would.  [default: only in a window]")
 @click.option("--headless", is_flag=True, help="No window.")
 @click.option("--save", type=click.Path(dir_okay=False, path_type=Path), metavar="VIDEO", help="Write the annotated video to this file.")
 @click.option("--publish", default=options.ENDPOINT, show_default=True, metavar="ENDPOINT", help="ZeroMQ endpoint for the events.")
 @click.option("--no-publish", is_flag=True, help="Publish nothing.")
-@click.option("--wait-for-subscriber", "wait_s", type=click.FloatRange(0), default=0.0, metavar="SECONDS", help="Start when one has joined, or after so long.")
+@click.option(
+    "--wait-for-subscriber", "wait_s", type=click.FloatRange(0), default=0.0, metavar="SECONDS", help="Start when one has joined, or after so long."
+)
 @click.option("--site", default="site", show_default=True, help="First part of topics and event sources.")
-@click.option("--update-s", type=click.FloatRange(0), default=1.0, show_default=True, help="Seconds between updates of a running activity; 0 for none.")
+@click.option("--update-s", type=click.FloatRange(0), default=1.0, show_default=True, help="Seconds between updates of what runs; 0 for none.")
 @options.tuning
 @options.runtime
 @options.as_json

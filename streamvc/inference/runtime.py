@@ -93,7 +93,7 @@ def open_model(path: Path, runtime: str | None = None, threads: int = 1) -> Mode
     """Load a `.tflite` file.
 
     Args:
-        path: The file.
+        path: The file, whose hash the caller has checked: native code trusts what it reads, and tflite-runtime crashes on a truncated file.
         runtime: `litert`, `tflite-runtime` or `tensorflow`; None takes the first of these that is installed.
         threads: Threads of the runtime. One is right for one camera on a busy machine; batches and more threads gain little.
 

@@ -99,7 +99,7 @@ class TensorFlowModel:
         (self._source,), (self._sink,) = graph.inputs, graph.outputs
         self.input, self.output = self._spec(self._source), self._spec(self._sink)
         self._buffer = np.zeros(self.input.shape, self.input.dtype)
-        self._function = tf.function(self._call, input_signature=[tf.TensorSpec(self.input.shape, self.input.dtype)], autograph=False)
+        self._function = tf.function(self.call, input_signature=[tf.TensorSpec(self.input.shape, self.input.dtype)], autograph=False)
         self._function.get_concrete_function()
 
     def run(self, fill: Callable[[Array], None]) -> NDArray[np.float32]:
@@ -109,7 +109,8 @@ class TensorFlowModel:
         except tf.errors.OpError as error:
             raise InferenceError(f"{self._path}: TensorFlow failed: {error.message.splitlines()[0]}") from error
 
-    def _call(self, x: Any) -> Any:
+    def call(self, x: Any) -> Any:
+        """The graph on a TensorFlow tensor."""
         values = {index: array for index in range(len(self._graph.tensors)) if (array := self._constant(index)) is not None}
         values[self._source] = x
         for operator in self._graph.operators:

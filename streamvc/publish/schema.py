@@ -11,8 +11,8 @@ from streamvc.publish.cloudevents import ADAPTER
 PATH = Path(__file__).with_name("event.schema.json")
 
 
-class _Untitled(GenerateJsonSchema):
-    """Leaves out the titles, which only repeat the names."""
+class _Plain(GenerateJsonSchema):
+    """Leaves out the titles, which only repeat the names, and the line breaks of docstrings."""
 
     def field_title_should_be_set(self, schema: Any) -> bool:
         return False
@@ -21,6 +21,7 @@ class _Untitled(GenerateJsonSchema):
         generated = super().generate(schema, mode)
         for definition in (generated, *generated.get("$defs", {}).values()):
             definition.pop("title", None)
+            definition["description"] = " ".join(definition["description"].split())
         return generated
 
 
@@ -29,7 +30,7 @@ def event_schema() -> dict[str, Any]:
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "$id": "urn:streamvc:activity:v1",
-        **ADAPTER.json_schema(mode="serialization", schema_generator=_Untitled),
+        **ADAPTER.json_schema(mode="serialization", schema_generator=_Plain),
     }
 
 

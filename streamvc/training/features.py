@@ -11,9 +11,11 @@ import tempfile
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
+from itertools import compress
 from pathlib import Path
 from queue import SimpleQueue
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -73,6 +75,16 @@ class Extraction:
     skipped: tuple[Skipped, ...]
     num_cached: int
 
+    def lasting(self, num_ticks: int) -> Self:
+        """Without the clips that have no stretch of so many ticks: no prediction is made of them."""
+        short = [max(map(len, track.segments())) < num_ticks for track in self.tracks]
+        reason = f"too short: fewer than {num_ticks} ticks without a gap"
+        skipped = (Skipped(clip, f"{clip.path}: {reason}") for clip in compress(self.clips, short))
+        kept = [not is_short for is_short in short]
+        if not any(kept):
+            raise DataError(f"all {len(self.clips)} clips are {reason}")
+        return replace(self, clips=tuple(compress(self.clips, kept)), tracks=tuple(compress(self.tracks, kept)), skipped=(*self.skipped, *skipped))
+
 
 class FeatureCache:
     """Tracks on disk, of one backbone at one rate."""
@@ -98,10 +110,10 @@ class FeatureCache:
         path = self._path(clip_sha256)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".", suffix=".part", delete_on_close=False) as scratch:
-                np.savez(scratch, **{field.name: getattr(track, field.name) for field in fields(Track)})
-                scratch.close()
-                Path(scratch.name).replace(path)
+            with tempfile.TemporaryDirectory(dir=path.parent, prefix=".") as scratch:
+                whole = Path(scratch, path.name)
+                np.savez(whole, **{field.name: getattr(track, field.name) for field in fields(Track)})
+                whole.replace(path)
         except OSError as error:
             raise DataError(f"{self._folder}: features cannot be kept there ({error.strerror}); name another folder with --cache") from error
 

@@ -1,5 +1,6 @@
 """Exported = trained, and LiteRT = TensorFlow: on the shipped backbone and on a head converted by TensorFlow."""
 
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -10,11 +11,11 @@ from streamvc.inference.backbone import Backbone
 from streamvc.inference.bundle import Bundle
 from streamvc.inference.recognizer import Recognizer
 from streamvc.inference.runtime import open_model
+from streamvc.types import Frame
 from tests.inference.gru import Floats, Gru
 from tests.inference.settings import BACKBONE, picture
 
-pytest.importorskip("tensorflow", reason="needs the train extra")
-pytestmark = pytest.mark.train
+pytestmark = [pytest.mark.train, pytest.mark.skipif(find_spec("tensorflow") is None, reason="needs the train extra")]
 
 
 def clip(length: int) -> Floats:
@@ -22,14 +23,12 @@ def clip(length: int) -> Floats:
 
 
 def test_features_agree() -> None:
-    pytest.importorskip("ai_edge_litert")
     exact, other = (Backbone.load(BACKBONE, runtime=runtime).features(picture()) for runtime in ("litert", "tensorflow"))
     assert np.abs(exact - other).max() < 1e-4
 
 
 @pytest.mark.parametrize("file", ["project.tflite", "step.tflite"])
 def test_head_models_agree(small_bundle: Bundle, file: str) -> None:
-    pytest.importorskip("ai_edge_litert")
     exact, other = (open_model(small_bundle.path / file, runtime) for runtime in ("litert", "tensorflow"))
     values = np.random.default_rng(2).normal(size=exact.input.shape).astype(np.float32)
     results = [model.run(lambda tensor: np.copyto(tensor, values)) for model in (exact, other)]
@@ -65,8 +64,6 @@ def test_the_exported_head_step_by_step_is_the_keras_model_on_the_window(small_b
 
 
 def test_a_recognizer_gives_the_same_scores_on_both(small_bundle: Bundle) -> None:
-    from streamvc.types import Frame
-
     frames = [Frame(index, index / 5, np.roll(picture(), 9 * index, axis=1)) for index in range(8)]
     recognizers = [Recognizer.load(small_bundle.path, runtime=runtime) for runtime in ("litert", "tensorflow")]
     for frame in frames:

@@ -95,15 +95,15 @@ def stand_up(pose: Pose, build: Build) -> Skeleton:
     arms = (_arm(pose, chest, build, 0), _arm(pose, chest, build, 1))
     legs = (_leg(pose, pelvis, build, heading, 0), _leg(pose, pelvis, build, heading, 1))
     feet = (_foot(pose, legs[0], heading, 0), _foot(pose, legs[1], heading, 1))
-    return Skeleton(pelvis, chest, head, arms, legs, feet, pose.spread)
+    return Skeleton(pelvis, chest, head, arms, legs, feet, pose.arms.spread)
 
 
 def _arm(pose: Pose, chest: Joint, build: Build, i: int) -> Limb:
-    raised, ahead, elbow = np.radians(pose.raised[i]), np.radians(pose.ahead[i]), np.radians(pose.elbow[i])
+    raised, ahead, elbow = np.radians(pose.arms.raised[i]), np.radians(pose.arms.ahead[i]), np.radians(pose.arms.elbow[i])
     shrug = 0.022 * np.sin(max(raised - 0.8, 0.0))  # the shoulder goes up with the arm
     shoulder = chest.at(MIRROR[i] * (SHOULDER * [build.shoulders, 1, 1] + [-0.5 * shrug, shrug, 0]))
     upper = chest.axes @ (MIRROR[i] * [np.sin(raised) * np.cos(ahead), -np.cos(raised), np.sin(raised) * np.sin(ahead)])
-    side = across(chest.axes @ pose.bends_to[i], upper)
+    side = across(chest.axes @ pose.arms.bends_to[i], upper)
     joint = shoulder + UPPER_ARM * upper
     lower = np.cos(elbow) * upper + np.sin(elbow) * side
     return Limb(shoulder, joint, joint + FOREARM * lower, np.cos(elbow) * side - np.sin(elbow) * upper)

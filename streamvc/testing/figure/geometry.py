@@ -18,7 +18,7 @@ def turn(axis: int, degrees: float) -> Array:
 
 def unit(vector: Array) -> Array:
     """The vector at length 1."""
-    return vector / max(float(np.linalg.norm(vector)), 1e-9)
+    return np.asarray(vector / max(float(np.linalg.norm(vector)), 1e-9))
 
 
 def across(vector: Array, axis: Array) -> Array:
@@ -35,7 +35,7 @@ class Joint:
 
     def at(self, local: Array) -> Array:
         """A local point in the outer frame."""
-        return self.origin + self.axes @ local
+        return np.asarray(self.origin + self.axes @ local)
 
     def local(self, left: float, up: float, front: float) -> Array:
         """The same, by its three numbers."""

@@ -20,10 +20,12 @@ def fill(image: Array, low: Sequence[float], high: Sequence[float], colour: Arra
 
 
 def wall_colour(rng: np.random.Generator) -> Array:
+    """A colour for walls, mostly pale."""
     return hued(rng.random(), rng.choice([0.04, 0.12, 0.25, 0.40], p=(0.4, 0.3, 0.2, 0.1)), rng.uniform(0.55, 0.95))
 
 
 def paint_wall(rng: np.random.Generator, width: float, height: float, colour: Array) -> Array:
+    """A wall (H, W, 3) with a pattern and what hangs on it, seen from the room; `width` and `height` in metres."""
     wall = np.empty((int(height * PX_PER_M), int(width * PX_PER_M), 3), np.float32)
     wall[:] = colour
     _pattern(rng, wall)
@@ -40,7 +42,7 @@ def paint_wall(rng: np.random.Generator, width: float, height: float, colour: Ar
 
 def _pattern(rng: np.random.Generator, wall: Array) -> None:
     kind = rng.choice(["plain", "stripes", "panel", "bricks"], p=(0.6, 0.15, 0.15, 0.10))
-    rows, columns = np.indices(wall.shape[:2], sparse=True)
+    rows, columns = np.ogrid[: wall.shape[0], : wall.shape[1]]
     if kind == "stripes":
         wall *= np.where((columns // int(rng.uniform(10, 40))) % 2, 1.0, rng.uniform(0.8, 0.95))[..., None]
     if kind == "panel":
@@ -105,8 +107,9 @@ def _picture(rng: np.random.Generator, wall: Array, x: float) -> None:
 
 
 def paint_floor(rng: np.random.Generator, width: float, depth: float) -> Array:
+    """A floor (H, W, 3) of planks, tiles or carpet, its first row at the back wall; `width` and `depth` in metres."""
     floor = np.empty((int(depth * PX_PER_M), int(width * PX_PER_M), 3), np.float32)
-    rows, columns = np.indices(floor.shape[:2], sparse=True)
+    rows, columns = np.ogrid[: floor.shape[0], : floor.shape[1]]
     kind = rng.choice(["planks", "tiles", "carpet"], p=(0.55, 0.2, 0.25))
     if kind == "planks":
         floor[:] = hued(rng.uniform(0.05, 0.11), rng.uniform(0.25, 0.6), rng.uniform(0.35, 0.85))

@@ -4,6 +4,8 @@ Lengths are in body heights and angles in degrees, so that a posture fits any bo
 """
 
 from dataclasses import dataclass, field, fields
+from itertools import pairwise
+from typing import Any
 
 import numpy as np
 
@@ -35,6 +37,25 @@ def hanging_elbows() -> Array:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Arms:
+    """What the arms do. Their default hangs.
+
+    Attributes:
+        raised: (2,) upper arms: 0 down, 90 level, 180 up.
+        ahead: (2,) where they are raised to: 0 sideways, 90 forward.
+        elbow: (2,) bend of the elbows.
+        bends_to: (2, 3) left, up, forward: where the forearm goes as the elbow bends.
+        spread: (2,) how far the fingers are spread, 0 to 1.
+    """
+
+    raised: Array = field(default_factory=lambda: pair(9.0))
+    ahead: Array = field(default_factory=lambda: pair(20.0))
+    elbow: Array = field(default_factory=lambda: pair(14.0))
+    bends_to: Array = field(default_factory=hanging_elbows)
+    spread: Array = field(default_factory=lambda: pair(0.15))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Pose:
     """One posture. Its default is a person who stands upright, arms down.
 
@@ -45,13 +66,8 @@ class Pose:
         lean: (2,) of the trunk, forward and to the left.
         spine: (2,) bend forward and twist to the left, between hips and shoulders.
         head: (3,) nod forward, turn left, tilt left.
-        raised: (2,) upper arms: 0 down, 90 level, 180 up.
-        ahead: (2,) where they are raised to: 0 sideways, 90 forward.
-        elbow: (2,) bend of the elbows.
-        bends_to: (2, 3) left, up, forward: where the forearm goes as the elbow bends.
         feet: (2, 3) left, up, forward of `place`.
         toes: (2, 2) heel up, and toes out.
-        spread: (2,) how far the fingers are spread, 0 to 1.
     """
 
     place: Array = field(default_factory=lambda: pair(0.0))
@@ -60,18 +76,24 @@ class Pose:
     lean: Array = field(default_factory=lambda: pair(0.0))
     spine: Array = field(default_factory=lambda: pair(0.0))
     head: Array = field(default_factory=lambda: np.zeros(3))
-    raised: Array = field(default_factory=lambda: pair(9.0))
-    ahead: Array = field(default_factory=lambda: pair(20.0))
-    elbow: Array = field(default_factory=lambda: pair(14.0))
-    bends_to: Array = field(default_factory=hanging_elbows)
+    arms: Arms = field(default_factory=Arms)
     feet: Array = field(default_factory=standing_feet)
     toes: Array = field(default_factory=lambda: np.array([[0.0, 12.0], [0.0, 12.0]]))
-    spread: Array = field(default_factory=lambda: pair(0.15))
+
+
+HANDS_ON_HIPS = Arms(raised=pair(46.0), ahead=pair(-22.0), elbow=pair(98.0), bends_to=sides((-0.9, -0.1, 0.55)))
 
 
 def mix(one: Pose, other: Pose, weight: float) -> Pose:
     """The posture on the way from `one` (weight 0) to `other` (weight 1)."""
-    return Pose(*(getattr(one, f.name) * (1.0 - weight) + getattr(other, f.name) * weight for f in fields(Pose)))
+    mixed: Pose = _mixed(one, other, weight)
+    return mixed
+
+
+def _mixed(one: Any, other: Any, weight: float) -> Any:
+    if isinstance(one, (Pose, Arms)):
+        return type(one)(*(_mixed(getattr(one, f.name), getattr(other, f.name), weight) for f in fields(one)))
+    return one * (1.0 - weight) + other * weight
 
 
 def ease(x: float) -> float:
@@ -84,7 +106,7 @@ def keyed(phase: float, keys: tuple[tuple[float, Pose], ...]) -> Pose:
     """The posture at `phase` (0 to 1) of a cycle given by key postures in order of their phase, eased from one to the next."""
     keys = (*keys, (keys[0][0] + 1.0, keys[0][1]))
     phase = keys[0][0] + (phase - keys[0][0]) % 1.0
-    for (start, one), (end, other) in zip(keys, keys[1:], strict=False):
+    for (start, one), (end, other) in pairwise(keys):
         if phase <= end:
             return mix(one, other, ease((phase - start) / (end - start)))
     return keys[-1][1]

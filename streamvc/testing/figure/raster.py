@@ -128,8 +128,8 @@ def _span(a: float, b: float, radii: tuple[float, float], size: int) -> slice:
 def _round_cone(x: Array, y: Array, d: Array, radii: tuple[float, float]) -> tuple[Array, Array, Array]:
     """Height above the picture, and normal, of the hull of a ball at 0 and one at `d`.
 
-    A point of the hull belongs to the ball at share t of the way. Its height t * d_z + sqrt(q(t)), with q(t) = a t^2 + b t + c the ball's radius squared
-    less the distance squared, is concave in t: the highest t is known, and clipping it to 0..1 is exact.
+    A point of the hull belongs to the ball at share t of the way. Its height is t * d_z + sqrt(q(t)), where q(t) = a t^2 + b t + c is that ball's
+    radius squared less the distance of its centre squared. That is concave in t, so the highest t is known and clipping it to 0..1 is exact.
     """
     dr = radii[1] - radii[0]
     dx, dy, dz = (np.float32(v) for v in d)

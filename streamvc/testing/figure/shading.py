@@ -6,10 +6,10 @@ from dataclasses import dataclass, replace
 import cv2
 import numpy as np
 
+from streamvc.testing.figure.backdrop import Backdrop, render_room
 from streamvc.testing.figure.geometry import Solid
 from streamvc.testing.figure.look import Palette
 from streamvc.testing.figure.raster import FAR, Surface, View, draw, extent, look_at
-from streamvc.testing.figure.backdrop import Backdrop, render_room
 from streamvc.testing.figure.room import Room
 from streamvc.types import Array
 

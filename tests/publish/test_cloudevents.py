@@ -1,0 +1,190 @@
+import json
+import math
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import jsonschema
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from streamvc.errors import PublishError
+from streamvc.events import Event, Media
+from streamvc.publish import schema
+from streamvc.publish.cloudevents import decode, encode
+from tests.publish.samples import START, update
+
+END = replace(START, phase="end", t_end=1795289587.5, duration_s=12.38, reason="left", seq=3, epoch=7)
+EVENTS = [
+    START,
+    update(1.5, seq=2**63 - 1, epoch=1),
+    END,
+    replace(END, reason="restart", media=Media("file:///a.jpg", "file:///a.mp4")),
+    replace(START, camera="Tür / 門", label="俯卧撑", top=()),
+]
+
+numbers = st.floats(allow_nan=False, allow_infinity=False)
+any_text = st.text(st.characters(exclude_categories=["Cs"]), min_size=1)
+events = st.builds(
+    Event,
+    event_id=any_text,
+    phase=st.sampled_from(["start", "update", "end"]),
+    camera=any_text,
+    label=any_text,
+    score=numbers,
+    top=st.lists(st.tuples(any_text, numbers), max_size=3).map(tuple),
+    t_start=numbers,
+    t_end=st.none() | numbers,
+    duration_s=st.none() | st.floats(0, 1e9),
+    reason=st.sampled_from([None, "left", "gap", "stop", "end_of_stream", "lost", "restart"]),
+    decision=st.just(START.decision),
+    timing=st.just(START.timing),
+    stream=st.just(START.stream),
+    model=st.just(START.model),
+    seq=st.none() | st.integers(0, 2**63 - 1),
+    epoch=st.none() | st.integers(0, 2**63 - 1),
+)
+
+
+def encoded(event: Event) -> bytes:
+    return encode(event, site="site", node="node-1", time=1795289575.1369)
+
+
+def envelope(event: Event) -> dict[str, Any]:
+    loaded: dict[str, Any] = json.loads(encoded(event))
+    return loaded
+
+
+def test_the_envelope_is_that_of_cloudevents() -> None:
+    whole = envelope(START)
+    del whole["data"]
+
+    assert whole == {
+        "specversion": "1.0",
+        "id": "01JD7QXK3B0000000000000000-start",
+        "source": "streamvc://site/node-1",
+        "type": "dev.streamvc.activity.start.v1",
+        "subject": "front_door",
+        "time": "2026-11-21T19:32:55.136Z",
+        "datacontenttype": "application/json",
+    }
+
+
+def test_the_data_is_the_event() -> None:
+    data = envelope(END)["data"]
+
+    assert data["top"] == [["PushUps", 0.86], ["WallPushups", 0.09]]
+    assert data["t_start"] == 1795289575.12
+    assert data["timing"] == {"capture": 1795289575.12, "decoded_s": 0.008, "features_s": 0.015, "decided_s": 0.016, "published_s": None}
+    assert (data["phase"], data["reason"], data["duration_s"], data["seq"], data["epoch"]) == ("end", "left", 12.38, 3, 7)
+
+
+@given(events)
+def test_what_is_encoded_can_be_decoded(event: Event) -> None:
+    assert decode(encoded(event)) == event
+
+
+def test_each_event_has_an_id_of_its_own_and_the_same_one_in_a_replay() -> None:
+    lived = [START, update(0.2), update(1.2), replace(END, duration_s=1.2)]
+
+    identifiers = [envelope(event)["id"] for event in lived]
+
+    assert len(set(identifiers)) == len(lived)
+    assert identifiers == [envelope(replace(event, seq=99, epoch=99))["id"] for event in lived]
+
+
+def test_names_in_the_source_are_escaped() -> None:
+    assert json.loads(encode(START, site="Haus 2", node="a/b", time=0.0))["source"] == "streamvc://Haus%202/a%2Fb"
+
+
+def test_the_shipped_schema_is_that_of_the_types() -> None:
+    shipped = json.loads(schema.PATH.read_text(encoding="utf-8"))
+
+    assert shipped == schema.event_schema(), "run `python -m streamvc.publish.schema`"
+
+
+@pytest.mark.parametrize("event", EVENTS, ids=lambda event: f"{event.phase}-{event.reason}")
+def test_events_are_valid_by_the_schema(event: Event) -> None:
+    jsonschema.Draft202012Validator(schema.event_schema()).validate(envelope(event))
+
+
+def without_score(whole: dict[str, Any]) -> None:
+    del whole["data"]["score"]
+
+
+def with_score_in_words(whole: dict[str, Any]) -> None:
+    whole["data"]["score"] = "0.9"
+
+
+def with_unknown_phase(whole: dict[str, Any]) -> None:
+    whole["data"]["phase"] = "pause"
+
+
+def of_next_version(whole: dict[str, Any]) -> None:
+    whole["type"] = "dev.streamvc.activity.start.v2"
+
+
+def without_type(whole: dict[str, Any]) -> None:
+    del whole["type"]
+
+
+def with_local_time(whole: dict[str, Any]) -> None:
+    whole["time"] = "2026-11-21T19:32:55"
+
+
+@pytest.mark.parametrize("damage", [without_score, with_score_in_words, with_unknown_phase, of_next_version, without_type, with_local_time])
+def test_reader_and_schema_refuse_the_same(damage: Callable[[dict[str, Any]], None]) -> None:
+    whole = envelope(START)
+    damage(whole)
+
+    with pytest.raises(PublishError, match="not an event: "):
+        decode(json.dumps(whole).encode())
+    assert not jsonschema.Draft202012Validator(schema.event_schema()).is_valid(whole)
+
+
+def test_fields_that_are_not_known_are_ignored() -> None:
+    whole = envelope(END)
+    whole["traceparent"] = "00-4bf92f"
+    whole["data"]["mood"] = {"score": 1}
+    whole["data"]["model"]["licence"] = "Apache-2.0"
+
+    assert decode(json.dumps(whole).encode()) == END
+
+
+@given(st.binary(max_size=200))
+def test_garbage_is_refused(body: bytes) -> None:
+    with pytest.raises(PublishError):
+        decode(body)
+
+
+@given(st.integers(0, len(encoded(END)) - 1), st.binary(max_size=3))
+def test_a_damaged_event_is_refused_or_still_valid(position: int, scrap: bytes) -> None:
+    body = encoded(END)
+    damaged = body[:position] + scrap + body[position + len(scrap) :]
+    try:
+        decode(damaged)
+    except PublishError:
+        return
+    jsonschema.Draft202012Validator(schema.event_schema()).validate(json.loads(damaged))
+
+
+@pytest.mark.parametrize(
+    ("event", "complaint"),
+    [
+        (replace(START, score=math.nan), "score: .*finite"),
+        (replace(START, top=(("PushUps", math.inf),)), "top.*finite"),
+        (replace(START, camera=""), "subject"),
+        (replace(START, camera="camera\udcff"), "camera"),
+        (replace(START, phase="pause"), "type"),  # type: ignore[arg-type]
+        (replace(START, label=None), "label"),  # type: ignore[arg-type]
+    ],
+)
+def test_an_event_that_no_reader_would_take_is_not_encoded(event: Event, complaint: str) -> None:
+    with pytest.raises(PublishError, match=complaint):
+        encoded(event)
+
+
+def test_numbers_of_numpy_are_numbers() -> None:
+    assert envelope(replace(START, score=np.float32(0.5)))["data"]["score"] == 0.5  # type: ignore[arg-type]

@@ -1,0 +1,123 @@
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from streamvc.cli import main
+from streamvc.publish.publisher import Publisher
+
+
+def run(*arguments: str | Path) -> Result:
+    return CliRunner().invoke(main, [str(argument) for argument in arguments])
+
+
+def assert_one_clear_line(result: Result, *words: str) -> None:
+    """An error is one line on standard error, exit code 1, and says what it is about."""
+    assert result.exit_code == 1, result.output
+    lines = result.stderr.strip().splitlines()
+    assert len(lines) == 1, result.stderr
+    for word in words:
+        assert word in lines[0]
+
+
+def test_help_loads_none_of_the_heavy_libraries() -> None:
+    heavy = ("numpy", "cv2", "av", "zmq", "tensorflow", "pydantic", "ai_edge_litert")
+    code = f"import sys; sys.argv[1:] = ['--help']; import atexit; atexit.register(lambda: print([m for m in {heavy!r} if m in sys.modules]))\n"
+    code += "from streamvc.cli import main; main()"
+    printed = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout
+    assert printed.splitlines()[-1] == "[]"
+
+
+@pytest.mark.parametrize("command", ["watch", "classify", "subscribe", "train", "evaluate", "bench", "completion"])
+def test_each_command_has_help_with_examples(command: str) -> None:
+    result = run(command, "--help")
+    assert result.exit_code == 0
+    assert f"streamvc {command}" in result.output.split("Examples:")[1]
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion_prints_a_script_for_the_shell(shell: str) -> None:
+    assert "_STREAMVC_COMPLETE" in run("completion", shell).output
+
+
+def test_model_names_are_completed() -> None:
+    environment = {"COMP_WORDS": "streamvc watch 0 --model fig", "COMP_CWORD": "4", "_STREAMVC_COMPLETE": "bash_complete"}
+    result = CliRunner().invoke(main, [], env=environment, prog_name="streamvc")
+    assert "figure" in result.output
+
+
+def test_events_of_a_file_are_printed_and_the_frames_counted(demo_clip: Path) -> None:
+    result = run("watch", demo_clip, "--model", "figure", "--headless", "--no-publish", "--update-s", "0")
+    assert result.exit_code == 0, result.output
+    phases = [line.split()[3] for line in result.stdout.splitlines()]
+    assert phases == ["start", "end"] * (len(phases) // 2)
+    assert phases
+    assert " 0 dropped, 0 corrupt" in result.stderr
+
+
+def test_json_events_are_cloudevents(demo_clip: Path) -> None:
+    result = run("watch", demo_clip, "--model", "figure", "--headless", "--no-publish", "--json")
+    first = json.loads(result.stdout.splitlines()[0])
+    assert first["specversion"] == "1.0"
+    assert first["type"] == "dev.streamvc.activity.start.v1"
+    assert first["data"]["camera"] == "figure"
+
+
+def test_the_annotated_video_is_written(demo_clip: Path, tmp_path: Path) -> None:
+    video = tmp_path / "annotated.mp4"
+    run("watch", demo_clip, "--model", "figure", "--headless", "--no-publish", "--save", video)
+    again = run("watch", video, "--model", "figure", "--headless", "--no-publish", "--update-s", "0")
+    assert " 0 corrupt" in again.stderr
+    assert int(again.stderr.split(" frames")[0].split()[-1]) > 600
+
+
+def test_classify_ranks_all_labels(demo_clip: Path) -> None:
+    result = run("classify", demo_clip, "--model", "figure", "--json")
+    ranking = json.loads(result.stdout)["ranking"]
+    probabilities = [probability for _, probability in ranking]
+    assert sum(probabilities) == pytest.approx(1.0, abs=1e-5)
+    assert probabilities == sorted(probabilities, reverse=True)
+    lines = run("classify", demo_clip, "--model", "figure").stdout.splitlines()
+    assert [line.split()[0] for line in lines] == [label for label, _ in ranking]
+
+
+def test_a_missing_file_and_an_empty_one(tmp_path: Path) -> None:
+    assert_one_clear_line(run("watch", tmp_path / "gone.mp4", "--headless", "--no-publish"), "gone.mp4")
+    empty = tmp_path / "empty.mp4"
+    empty.touch()
+    assert_one_clear_line(run("classify", empty), "empty.mp4")
+
+
+def test_a_model_that_does_not_exist_and_one_that_is_almost_right(demo_clip: Path) -> None:
+    assert_one_clear_line(run("watch", demo_clip, "--model", "exercises", "--headless", "--no-publish"), "exercises", "exercise")
+    assert_one_clear_line(run("classify", demo_clip, "--model", "/nowhere"), "/nowhere")
+
+
+def test_a_port_in_use(demo_clip: Path) -> None:
+    with Publisher("tcp://127.0.0.1:*") as publisher:
+        result = run("watch", demo_clip, "--model", "figure", "--headless", "--publish", publisher.endpoint)
+    assert_one_clear_line(result, publisher.endpoint, "use")
+
+
+def test_a_wrong_option_is_a_usage_error(demo_clip: Path) -> None:
+    assert run("watch", demo_clip, "--no-such-option").exit_code == 2
+    assert run("watch", demo_clip, "--enter", "1.5").exit_code == 2
+    crossed = run("watch", demo_clip, "--model", "figure", "--headless", "--no-publish", "--enter", "0.3", "--leave", "0.6")
+    assert crossed.exit_code == 2
+    assert "leave" in crossed.stderr
+
+
+def test_models_are_listed_shown_and_checked() -> None:
+    names = {row["name"] for row in json.loads(run("models", "list", "--json").stdout)}
+    assert {"exercise", "cctv-fight", "figure"} <= names
+    assert "figure" in run("models", "show", "figure").stdout
+    assert json.loads(run("models", "show", "figure", "--json").stdout)["name"] == "figure"
+    checked = run("models", "check")
+    assert checked.exit_code == 0, checked.output
+    assert "exercise: ok" in checked.stdout
+    missing = run("models", "check", "figure", "no-such-model")
+    assert missing.exit_code == 1
+    assert "no-such-model" in missing.stderr
