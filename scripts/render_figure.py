@@ -33,7 +33,7 @@ DEMO = Path(__file__).resolve().parents[1] / "streamvc" / "demo"
 DEMO_SEED, DEMO_TAKE, DEMO_FPS, DEMO_SIZE = 900_018, 0, 25.0, (640, 480)
 DEMO_STORY: Story = (
     *(("empty", 1.5), ("enter", 2.6), ("stand", 2.0), ("JumpingJack", 5.6), ("stand", 2.6), ("Squat", 6.4)),
-    *(("stand", 2.6), ("Wave", 4.0), ("stand", 2.2), ("leave", 2.6), ("empty", 0.8)),
+    *(("stand", 2.6), ("Wave", 4.0), ("stand", 2.2), ("leave", 2.7), ("empty", 0.8)),
 )
 NOTICE = """figure.mp4: a clip of a rendered figure
 

@@ -141,6 +141,7 @@ class Watch:
         self._rate_hz = manifest.rate_hz
         self._times: deque[float] = deque()
         self._last_frame: Frame | None = None
+        self._epoch_s: float | None = None
         self._stopped = False
 
     @property
@@ -152,7 +153,7 @@ class Watch:
     def stop(self) -> None:
         """End the watch as soon as the frame in hand is done. May be called from a signal handler or another thread."""
         self._stopped = True
-        self._source.close()
+        self._source.stop()
 
     def steps(self) -> Generator[Step, None, None]:
         """What each frame brings, until the source ends; close the generator to leave early."""
@@ -201,8 +202,10 @@ class Watch:
             times.popleft()
 
     def _event(self, detection: Detection, frame: Frame, decided: float) -> Event:
-        t_start = self._source.epoch_s + detection.t_start
-        t_end = None if detection.t_end is None else self._source.epoch_s + detection.t_end
+        if self._epoch_s is None:  # asked once and not before the first event: a live source finds it out within its first second
+            self._epoch_s = self._source.epoch_s
+        t_start = self._epoch_s + detection.t_start
+        t_end = None if detection.t_end is None else self._epoch_s + detection.t_end
         return Event(
             event_id=event_id(self._camera, self._model.sha256, detection.label, t_start),
             phase=detection.phase,

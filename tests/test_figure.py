@@ -1,4 +1,4 @@
-"""The rendered figure: that its body stays a body, that its pictures are what the renderer's mathematics say, and that stories show what they claim."""
+"""The rendered figure: its body stays a body, its pictures are what geometry says, and its stories show what they claim."""
 
 import csv
 import subprocess
@@ -127,7 +127,10 @@ class TestClips:
         assert np.abs(first.astype(int) - other_take).mean() > 1
 
     def test_a_story_begins_in_an_empty_room_and_somebody_comes(self) -> None:
-        frames = [frame.astype(int) for frame in render_story([("empty", 1.0), ("enter", 2.0), ("stand", 1.0), ("leave", 2.0), ("empty", 1.0)], 5, fps=2, size=SMALL)]
+        frames = [
+            frame.astype(int)
+            for frame in render_story([("empty", 1.0), ("enter", 2.0), ("stand", 1.0), ("leave", 2.0), ("empty", 1.0)], 5, fps=2, size=SMALL)
+        ]
         changed = [float((np.abs(frame - frames[0]).max(axis=2) > 40).mean()) for frame in frames]
         assert max(changed[:2]) < 0.002
         assert min(changed[6:8]) > 0.02
@@ -138,7 +141,7 @@ class TestClips:
         assert [(act.label, act.start_s, act.end_s) for act in acts] == [(BACKGROUND, 0.0, 2.0), ("Squat", 2.0, 5.0), (BACKGROUND, 5.0, 6.0)]
 
     def test_an_unknown_act_is_refused_with_what_there_is(self) -> None:
-        with pytest.raises(ValueError, match="unknown act Sqat; there are Boxing, .*Squat, Wave, empty"):
+        with pytest.raises(ValueError, match=r"unknown act Sqat; there are Boxing, .*Squat, Wave, empty"):
             timeline([("Sqat", 1.0)])
 
     @pytest.mark.parametrize("name", [*ACTIVITIES, *IDLE])
@@ -148,14 +151,15 @@ class TestClips:
         assert frame.std() > 5
 
 
-class TestScript:
-    @pytest.fixture(scope="class")
-    def data(self, tmp_path_factory: pytest.TempPathFactory) -> Path:
-        out = tmp_path_factory.mktemp("figure") / "data"
-        options = ["--clips-per-label", "1", "--seed", "4", "--fps", "2", "--seconds", "1", "--sizes", "96x64", "--processes", "1"]
-        subprocess.run([sys.executable, str(SCRIPT), "dataset", str(out), *options], check=True, capture_output=True)
-        return out
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("figure") / "data"
+    options = ["--clips-per-label", "1", "--seed", "4", "--fps", "2", "--seconds", "1", "--sizes", "96x64", "--processes", "1"]
+    subprocess.run([sys.executable, str(SCRIPT), "dataset", str(out), *options], check=True, capture_output=True)
+    return out
 
+
+class TestScript:
     def test_a_data_set_has_a_folder_per_label_and_a_table_with_groups(self, data: Path) -> None:
         with (data / "clips.csv").open() as file:
             rows = list(csv.DictReader(file))

@@ -22,8 +22,8 @@ NUM_SLOTS = 8
 class FrameBuffer:
     """A fixed number of slots, written by one thread and read by another.
 
-    A frame is lent: its slot is not written again until the reader takes the next frame. Closing it, from either end, is the stop signal;
-    frames that are still in it can be read, then the error it was closed with is raised.
+    A frame is lent: its slot is not written again until the reader takes the next frame. Closing it, from either end, is the stop signal: the
+    writer leaves frames that can still be read, then the error it closed with is raised; the reader leaves at once.
 
     Under the policy `every` the writer waits while all slots hold unread frames. Under `latest` it never waits: a new frame drops the
     unread ones before it, here and nowhere else, and they are counted in `dropped`.
@@ -39,6 +39,7 @@ class FrameBuffer:
         self._lent: Frame | None = None
         self._changed = threading.Condition()
         self._closed = False
+        self._stopped = False
         self._error: BaseException | None = None
 
     def put(self, index: int, picture: Picture, policy: Policy) -> None:
@@ -69,16 +70,24 @@ class FrameBuffer:
                 raise ChannelClosed
 
     def close(self, error: BaseException | None = None) -> None:
-        """Close from either end; `error` is raised to the reader after the last frame."""
+        """Close from the writer's end; `error` is raised to the reader after the last frame."""
         with self._changed:
             if not self._closed:
                 self._closed, self._error = True, error
                 self._changed.notify_all()
 
+    def stop(self) -> None:
+        """Close from the reader's end; what is unread is left. Never waits, and may be called by a signal handler."""
+        with self._changed:
+            self._closed = self._stopped = True
+            self._changed.notify_all()
+
     def peek(self) -> Frame:
         """The next frame, left unread; waits while there is none. Raises as `get` does."""
         with self._changed:
             self._changed.wait_for(lambda: self._closed or self._num_unread > 0)
+            if self._stopped:
+                raise ChannelClosed
             if self._num_unread:
                 return self._frames[-self._num_unread]
             raise self._error or ChannelClosed

@@ -82,8 +82,10 @@ class Source:
         self._buffer = FrameBuffer(buffer_frames)
         self._arrivals = Arrivals()
         self._num_corrupt = 0
+        self._stream: Stream  # set before the first frame is there
+        self._shape = (0, 0, 3)
         self._wall_s = time.time() - time.monotonic()  # from the monotonic clock to Unix time
-        self._worker = Worker("capture", self._capture, self._buffer.close).start()
+        self._worker = Worker("capture", self._capture, self._buffer.stop).start()
         try:
             self._buffer.peek()
         except BaseException:
@@ -143,8 +145,12 @@ class Source:
         """Copies of the frames of the last `seconds`, as far as the buffer holds them, oldest first. May be called by any thread."""
         return self._buffer.recent(seconds)
 
+    def stop(self) -> None:
+        """End the iteration, also one that waits now. May be called by any thread and by a signal handler: it does not wait for anything."""
+        self._buffer.stop()
+
     def close(self) -> None:
-        """Stop reading, and wait until the source is released. A silent network stream is let go at the end of its read time-out."""
+        """Stop, and wait until the source is released. A network stream that is silent is let go at the end of its read time-out."""
         self._worker.close()
 
     def __iter__(self) -> Iterator[Frame]:
@@ -175,7 +181,6 @@ class Source:
         self._stream = stream
         policy = self._policy or ("latest" if stream.is_live else "every")
         pacer = Pacer() if stream.in_bursts or (self._pace and not stream.is_live) else None
-        self._shape = (0, 0, 3)
         for index, picture in enumerate(stream.pictures):
             if picture is None:
                 self._num_corrupt += 1
@@ -183,9 +188,9 @@ class Source:
             if pacer is not None:
                 picture = self._hold(picture, pacer)
             self._shape = picture.shape
-            self._arrivals.step(picture.timestamp, picture.captured if stream.is_live else picture.timestamp)
+            self._arrivals.step(picture.timestamp, picture.captured)
             self._buffer.put(index, picture, policy)
-        if self._shape == (0, 0, 3):
+        if not any(self._shape[:2]):
             raise SourceError(f"{self._name}: no picture in it can be decoded")
 
     def _hold(self, picture: Picture, pacer: Pacer) -> Picture:

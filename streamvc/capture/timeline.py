@@ -6,6 +6,7 @@ from collections import deque
 GLITCH_S = 1.0  # seconds of stepping back that are a slip of the muxer; more than that is a new timeline, passed on as it is
 SETTLE_S = 1.0  # seconds after which the beginning of a live stream is known for good
 RATE_WINDOW = 64  # frames over which a rate is measured
+MIN_SPAN_S = 0.5  # seconds of video that a rate is measured from, at least
 LONGEST_WAIT_S = 10.0  # seconds; a recording whose time jumps further ahead is not waited for
 
 
@@ -73,11 +74,11 @@ class Arrivals:
         self._settled = min(self._settled, arrived + SETTLE_S)
         if arrived <= self._settled:
             self.start = min(self.start, arrived - timestamp)
-        self._recent.append(arrived)
+        self._recent.append(timestamp)
 
     @property
     def fps(self) -> float | None:
-        """Pictures/s of late; None while unknown."""
+        """Pictures/s of stream time, of late; None while unknown."""
         recent = tuple(self._recent)
         span_s = recent[-1] - recent[0] if recent else 0.0
-        return (len(recent) - 1) / span_s if span_s > 0 else None
+        return (len(recent) - 1) / span_s if span_s >= MIN_SPAN_S else None

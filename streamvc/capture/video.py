@@ -25,18 +25,22 @@ SHORT_S = 1.0  # seconds by which a recording may end before its announced lengt
 
 Timeouts = tuple[float, float]  # seconds: to open, to read
 
+# The last: FFmpeg would hold back some 20 frames to estimate a rate that nothing here depends on.
+RTSP_OPTIONS = {"rtsp_transport": "tcp", "allowed_media_types": "video", "fpsprobesize": "0"}
+
 REASONS: dict[type[Exception], str] = {
-    av.error.HTTPUnauthorizedError: "the user name or password was refused (401); give them as rtsp://user:password@...",
+    av.error.HTTPUnauthorizedError: "the user name or password is wrong or missing (401); give them in the address, as in rtsp://user:password@host",
     av.error.HTTPForbiddenError: "access is forbidden (403)",
     av.error.HTTPNotFoundError: "there is no such stream (404)",
-    av.error.HTTPError: "the server refuses the request",
     av.error.HTTPServerError: "the server failed (5xx)",
+    av.error.HTTPClientError: "the server refuses the request (4xx)",
     av.error.ProtocolNotFoundError: "this kind of address is not supported by the installed PyAV",
     av.error.InvalidDataError: "it cannot be read as a video: it is damaged, cut short, or none at all",
-    av.error.PermissionError: "it may not be read, permission denied",
-    ConnectionError: "the connection was refused or broken off",
-    TimeoutError: "no answer, timed out",
     av.error.ExitError: "no answer, timed out",
+    TimeoutError: "no answer, timed out",
+    PermissionError: "it may not be read, permission denied",
+    ConnectionError: "the connection was refused or broken off",
+    OSError: "it cannot be found, or not be read (input/output error)",
 }
 
 _log = logging.getLogger(__name__)
@@ -65,9 +69,9 @@ def open_url(url: str, name: str, timeouts: Timeouts) -> Iterator[Stream]:
     open_s, read_s = timeouts
     if urlsplit(url).path.endswith((".m3u8", ".mpd")):
         read_s = max(read_s, SEGMENT_TIMEOUT_S)
-    options = {"rtsp_transport": "tcp", "allowed_media_types": "video"} if url.lower().startswith("rtsp") else {}
+    options = RTSP_OPTIONS if url.lower().startswith("rtsp") else {}
     with _open(url, name, options, (open_s, read_s)) as container:
-        on_demand = url.lower().startswith("http") and container.duration is not None
+        on_demand = url.lower().startswith("http") and _has_end(container)
         yield _recording(container, name) if on_demand else _live(container, name, (open_s, read_s))
 
 
@@ -132,11 +136,24 @@ def _play(container: InputContainer, video: VideoStream, decoder: Decoder, name:
         _log.warning("%s: it breaks off at %.1f s%s; is the file damaged, or was its copying cut short?", name, decoder.timestamp, announced)
 
 
+def _has_end(container: InputContainer) -> bool:
+    """Whether a stream from a web server is a file. (A playlist is one also where its video goes on.)"""
+    return container.duration is not None or (not _in_bursts(container) and _has_times(container) and container.size > 0)
+
+
+def _in_bursts(container: InputContainer) -> bool:
+    return container.format.name in ("hls", "dash")
+
+
+def _has_times(container: InputContainer) -> bool:
+    return not container.format.flags & AVFMT_NOTIMESTAMPS
+
+
 def _live(container: InputContainer, name: str, timeouts: Timeouts) -> Stream:
     video = _find_video(container, name)
-    decoder = Decoder(video, "arrival" if container.format.flags & AVFMT_NOTIMESTAMPS else "pts")
+    decoder = Decoder(video, "pts" if _has_times(container) else "arrival")
     pictures = _receive(container, video, decoder, name, timeouts)
-    return Stream(pictures, is_live=True, fps=decoder.fps, in_bursts=container.format.name in ("hls", "dash"))
+    return Stream(pictures, is_live=True, fps=decoder.fps, in_bursts=_in_bursts(container))
 
 
 def _receive(container: InputContainer, video: VideoStream, decoder: Decoder, name: str, timeouts: Timeouts) -> Iterator[Picture | None]:

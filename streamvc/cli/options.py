@@ -1,6 +1,7 @@
 """Options that several commands share."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, TypeVar
 
 import click
@@ -26,6 +27,9 @@ model = click.option(
     metavar="NAME|PATH",
     shell_complete=complete_model,
     help="Model bundle; see `streamvc models list`.",
+)
+cache = click.option(
+    "--cache", type=click.Path(file_okay=False, path_type=Path), help="Folder that features of clips are kept in.  [default: ~/.cache/streamvc]"
 )
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 

@@ -15,7 +15,7 @@ from streamvc.inference.bundle import Bundle
 from streamvc.inference.recognizer import Recognizer
 from streamvc.metrics import LabelFigures
 from streamvc.smoothing import Smoother
-from streamvc.training.dataset import Clip, load_dataset
+from streamvc.training.dataset import load_dataset
 from streamvc.training.features import Skipped, Track, extract
 from streamvc.training.progress import Advance, silent
 from streamvc.types import Prediction
@@ -41,9 +41,9 @@ class Outcomes:
     """What a subscriber would have heard, as shares of the clips.
 
     Attributes:
-        right: The right activity began, and no other.
+        right: The right activity began, and no other; for a clip of the background label: none began.
         wrong: Another activity began.
-        silent: None began.
+        silent: None began, and one should have.
     """
 
     right: float
@@ -122,16 +122,9 @@ def evaluate(
     extraction = extraction.lasting(manifest.warm_up)
     replays = []
     for clip, track in zip(extraction.clips, extraction.tracks, strict=True):
-        replays.append(replay(recognizer, clip, track))
+        replays.append(judge(recognizer.bundle, clip.label, list(predict(recognizer, track))))
         advance("predictions", len(replays), len(extraction.clips))
-    return measure(replays, recognizer.labels, extraction.skipped)
-
-
-def replay(recognizer: Recognizer, clip: Clip, track: Track) -> Replay:
-    """Give a recogniser what its backbone saw of a clip that lasts longer than its warm-up."""
-    predictions = list(predict(recognizer, track))
-    scores = np.stack([prediction.scores for prediction in predictions])
-    return Replay(recognizer.labels.index(clip.label), scores, frozenset(_started(recognizer.bundle, predictions)))
+    return measure(replays, recognizer.labels, manifest.background, extraction.skipped)
 
 
 def predict(recognizer: Recognizer, track: Track) -> Iterator[Prediction]:
@@ -145,7 +138,17 @@ def predict(recognizer: Recognizer, track: Track) -> Iterator[Prediction]:
             yield prediction
 
 
-def measure(replays: Sequence[Replay], labels: Sequence[str], skipped: tuple[Skipped, ...] = ()) -> Evaluation:
+def judge(bundle: Bundle, label: str, predictions: Sequence[Prediction]) -> Replay:
+    """Hold the predictions for a clip against its label, and let them go through the bundle's smoothing and thresholds."""
+    labels, manifest = bundle.manifest.labels, bundle.manifest
+    smoother = Smoother(manifest.smoothing_s)
+    detector = Detector(labels, [bundle.decision(each) for each in labels], background=manifest.background, update_s=0)
+    detections = [detection for prediction in predictions for detection in detector.step(smoother.step(prediction))]
+    started = frozenset(detection.label for detection in detections if detection.phase == "start")
+    return Replay(labels.index(label), np.stack([prediction.scores for prediction in predictions]), started)
+
+
+def measure(replays: Sequence[Replay], labels: Sequence[str], background: str | None, skipped: tuple[Skipped, ...] = ()) -> Evaluation:
     """The figures of what was said of clips."""
     truth = np.array([replay.truth for replay in replays])
     clip_scores = np.stack([replay.scores.mean(axis=0) for replay in replays])
@@ -157,7 +160,7 @@ def measure(replays: Sequence[Replay], labels: Sequence[str], skipped: tuple[Ski
         window_top1=metrics.top_k(window_scores, window_truth),
         per_label=dict(zip(labels, metrics.label_figures(counts), strict=True)),
         confusion=counts,
-        outcomes=_outcomes(replays, labels),
+        outcomes=_outcomes(replays, labels, background),
         calibration_error=metrics.calibration_error(window_scores, window_truth),
         num_clips=len(replays),
         num_predictions=len(window_truth),
@@ -165,15 +168,9 @@ def measure(replays: Sequence[Replay], labels: Sequence[str], skipped: tuple[Ski
     )
 
 
-def _started(bundle: Bundle, predictions: Sequence[Prediction]) -> Iterator[str]:
-    labels, manifest = bundle.manifest.labels, bundle.manifest
-    smoother = Smoother(manifest.smoothing_s)
-    detector = Detector(labels, [bundle.decision(label) for label in labels], background=manifest.background, update_s=0)
-    for prediction in predictions:
-        yield from (detection.label for detection in detector.step(smoother.step(prediction)) if detection.phase == "start")
-
-
-def _outcomes(replays: Sequence[Replay], labels: Sequence[str]) -> Outcomes:
-    wrong = np.array([bool(replay.started - {labels[replay.truth]}) for replay in replays])
-    silent = np.array([not replay.started for replay in replays])
-    return Outcomes(right=float((~wrong & ~silent).mean()), wrong=float(wrong.mean()), silent=float(silent.mean()))
+def _outcomes(replays: Sequence[Replay], labels: Sequence[str], background: str | None) -> Outcomes:
+    expected = [frozenset({labels[replay.truth]} - {background}) for replay in replays]
+    right = [replay.started == wanted for replay, wanted in zip(replays, expected, strict=True)]
+    wrong = [bool(replay.started - wanted) for replay, wanted in zip(replays, expected, strict=True)]
+    shares = np.mean([right, wrong], axis=1)
+    return Outcomes(right=float(shares[0]), wrong=float(shares[1]), silent=float(1 - shares.sum()))

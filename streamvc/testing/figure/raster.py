@@ -14,6 +14,7 @@ from streamvc.types import Array
 
 SEAM_M = 0.018  # metres of depth within which two solids of one part run together
 FAR = -1e9
+NUM_SHARES = 17
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -140,8 +141,10 @@ def _round_cone(x: Array, y: Array, d: Array, radii: tuple[float, float]) -> tup
         e = np.maximum(c - b * b / np.float32(4 * a), 0.0)
         t = -b / np.float32(2 * a) + dz * np.sqrt(e) / np.float32(np.sqrt(a * (a - dz * dz)))
         t = np.clip(t, 0.0, 1.0)
-    else:  # seen end-on: one ball hides behind the other
-        t = np.full(np.broadcast(x, y).shape, 1.0 if dz + dr > 0 else 0.0, np.float32)
+    else:  # seen end-on, one ball before the other: not concave, so try some
+        shares = np.linspace(0.0, 1.0, NUM_SHARES, dtype=np.float32)[:, None, None]
+        q = (np.float32(a) * shares + b) * shares + c
+        t = shares[np.where(q > 0.0, shares * dz + np.sqrt(np.maximum(q, 0.0)), np.float32(FAR)).argmax(axis=0), 0, 0]
     q = (np.float32(a) * t + b) * t + c
     rise = np.sqrt(np.maximum(q, 0.0))
     radius = np.maximum(np.float32(radii[0]) + t * np.float32(dr), np.float32(1e-3))
