@@ -61,11 +61,27 @@ def test_played_at_its_own_speed_a_clip_gives_the_events_of_its_replay(recognize
     assert [without_clock(event) for event in live] == [without_clock(event) for event in replay]
 
 
+def at_rate(frames: list[Frame], fps: float) -> list[Frame]:
+    """What a camera of another rate would have sent: at each of its moments, the newest picture there is."""
+    moments = np.arange(0.0, frames[-1].timestamp, 1 / fps)
+    newest = np.searchsorted([frame.timestamp for frame in frames], moments + 1e-6, side="right") - 1
+    return [replace(frames[number], index=index, timestamp=float(moment)) for index, (number, moment) in enumerate(zip(newest, moments, strict=True))]
+
+
+@pytest.mark.parametrize("fps", [10, 15, 30])
+def test_the_frame_rate_does_not_change_the_events(recognizer: Recognizer, clip_frames: list[Frame], fps: int) -> None:
+    assert_same_events(detections(recognizer, clip_frames), detections(recognizer, at_rate(clip_frames, fps)), hop_s(recognizer))
+
+
+def hop_s(recognizer: Recognizer) -> float:
+    return recognizer.bundle.manifest.stride / recognizer.bundle.manifest.rate_hz
+
+
 def test_dropped_frames_do_not_change_the_events(recognizer: Recognizer, clip_frames: list[Frame]) -> None:
     whole = detections(recognizer, clip_frames)
     rng = random.Random(1)
     thinned = detections(recognizer, [frame for frame in clip_frames if rng.random() >= 0.2])
-    assert_same_events(whole, thinned, tolerance_s=1 / recognizer.bundle.manifest.rate_hz)
+    assert_same_events(whole, thinned, hop_s(recognizer))
 
 
 def assert_same_events(expected: list[Detection], found: list[Detection], tolerance_s: float) -> None:
@@ -148,7 +164,13 @@ def test_classify_refuses_a_clip_that_is_too_short(recognizer: Recognizer, clip_
 
 @pytest.mark.parametrize(
     ("source", "name"),
-    [(0, "camera-0"), ("2", "camera-2"), ("rtsp://user:secret@192.0.2.7:554/x", "192.0.2.7"), ("clips/yard.mp4", "yard"), (Path("/a/b.c.avi"), "b.c")],
+    [
+        (0, "camera-0"),
+        ("2", "camera-2"),
+        ("rtsp://user:secret@192.0.2.7:554/x", "192.0.2.7"),
+        ("clips/yard.mp4", "yard"),
+        (Path("/a/b.c.avi"), "b.c"),
+    ],
 )
 def test_a_camera_is_named_after_its_source(source: str | int | Path, name: str) -> None:
     assert camera_name(source) == name

@@ -11,10 +11,10 @@ Kind = Literal["camera", "file", "images", "url"]
 
 SCHEMES = ("rtsp", "rtsps", "http", "https", "rtmp", "rtmps", "udp", "tcp", "srt")
 
-LOGIN = re.compile(r"(?<=://)[^/?#\s]*@")
+LOGIN = re.compile(r"(?<=://)[^/?#]*@")
 # A password with an unescaped "/", "?" or "#" in it: no such URL can be opened, but the error that says so must not show it.
-MISTYPED_LOGIN = re.compile(r"(?<=://)[^@\s]*:(?!\d*[/?#])[^@\s]*@")
-SECRET = re.compile(r"((?:pass\w*?|pwd|psw|token|secret|key|auth|sig)\w*=)[^&\s]*", re.IGNORECASE)
+MISTYPED_LOGIN = re.compile(r"(?<=://)[^@]*:(?!\d*[/?#])[^@]*@")
+SECRET = re.compile(r"((?:pass\w*?|pwd|psw|token|secret|key|auth|sig)\w*=)[^&]*", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +39,8 @@ def find(source: str | int | Path) -> Address:
         SourceError: It is none of these, or an empty file.
     """
     text = str(source)
+    if not text:
+        raise SourceError("no source was named; give a camera's number, a file, a folder of images, or a URL")
     if text.isdecimal():
         return Address("camera", text, f"camera {text}")
     if "://" in text:

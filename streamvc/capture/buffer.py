@@ -82,6 +82,12 @@ class FrameBuffer:
             self._closed = self._stopped = True
             self._changed.notify_all()
 
+    def clear(self) -> None:
+        """Let go of all frames; for when both ends have left."""
+        with self._changed:
+            self._frames.clear()
+            self._num_unread = 0
+
     def peek(self) -> Frame:
         """The next frame, left unread; waits while there is none. Raises as `get` does."""
         with self._changed:

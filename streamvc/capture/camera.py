@@ -66,8 +66,9 @@ def _why_not(number: int) -> str:
 @contextmanager
 def _quiet() -> Iterator[None]:
     """OpenCV reports a camera that is not there in several lines on stderr: the error that is raised says it in one."""
-    level = cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+    log = getattr(cv2.utils, "logging", cv2)  # there in OpenCV 5, at the top in OpenCV 4
+    level = log.setLogLevel(0)  # silent
     try:
         yield
     finally:
-        cv2.utils.logging.setLogLevel(level)
+        log.setLogLevel(level)

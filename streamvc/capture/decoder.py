@@ -2,6 +2,7 @@
 
 import time
 from functools import partial
+from typing import Literal
 
 import av
 import cv2
@@ -16,6 +17,8 @@ from streamvc.capture.timeline import Timeline
 from streamvc.errors import SourceError
 from streamvc.types import Array, Clock
 
+Times = Literal["pts", "dts", "arrival"]
+
 FALLBACK_FPS = 25.0  # spaces pictures that come without a time, where the stream does not say its rate
 MAX_FPS = 1000.0  # more than that is no frame rate but the tick of the stream's clock
 
@@ -29,13 +32,19 @@ class Decoder:
     their number of frames.
     """
 
-    def __init__(self, video: VideoStream, clock: Clock) -> None:
-        """Prepare `video`, whose `clock` is "pts", or "arrival" where its presentation times are made up."""
+    def __init__(self, video: VideoStream, times: Times, name: str) -> None:
+        """Prepare `video`; `times` says where the time of its pictures is from, `name` what to call it in messages.
+
+        AVI holds no presentation times (what FFmpeg gives as such is in the order of coding), so "dts" there.
+        """
         video.codec_context.thread_count = 1
         video.codec_context.copy_opaque = True
-        self.clock = clock
+        self.clock: Clock = "arrival" if times == "arrival" else "pts"
         self.fps = _announced_fps(video)
         self.timestamp = 0.0  # of the last picture, in seconds
+        self._times = times
+        self._name = name
+        self._tick_s = float(video.time_base or 0)
         self._timeline = Timeline(1 / (self.fps or FALLBACK_FPS))
         self._reformatter = VideoReformatter()
 
@@ -49,18 +58,27 @@ class Decoder:
         return [None if frame.is_corrupt else self._picture(frame) for frame in frames]
 
     def _picture(self, frame: VideoFrame) -> Picture:
-        captured = frame.opaque if isinstance(frame.opaque, float) else time.monotonic()
-        self.timestamp = self._timeline.step(frame.time if self.clock == "pts" else captured)
+        arrived = frame.opaque if isinstance(frame.opaque, float) else time.monotonic()
+        self.timestamp = self._timeline.step(self._time_of(frame, arrived))
         quarters = round(frame.rotation / 90) % 4
         height, width = (frame.width, frame.height) if quarters % 2 else (frame.height, frame.width)
-        return Picture(self.timestamp, self.clock, captured, (height, width, 3), partial(self._write, frame, TURNS.get(quarters)))
+        return Picture(self.timestamp, self.clock, arrived, (height, width, 3), partial(self._write, frame, TURNS.get(quarters)))
+
+    def _time_of(self, frame: VideoFrame, arrived: float) -> float | None:
+        match self._times:
+            case "pts":
+                return frame.time
+            case "dts":  # of the packet that completed the picture: later than its own by as much for all, until the last few, which have none
+                return None if frame.dts is None else frame.dts * self._tick_s
+            case "arrival":
+                return arrived
 
     def _write(self, frame: VideoFrame, turn: int | None, slot: Array) -> None:
         # One reformatter for all frames: a frame's own one sets itself up anew each time, which costs more than the conversion.
         try:
             image = self._reformatter.reformat(frame, format="bgr24", threads=1).to_ndarray()
         except av.FFmpegError as error:
-            raise SourceError(f"pictures of the form {frame.format.name} cannot be converted ({error.strerror})") from error
+            raise SourceError(f"{self._name}: pictures of the form {frame.format.name} cannot be converted ({error.strerror})") from error
         if turn is None:
             np.copyto(slot, image)
         else:

@@ -50,7 +50,10 @@ def open_source(
 
     Raises:
         SourceError: It cannot be opened, or there is no picture in it.
+        ValueError: `fps` is not above 0, or `buffer_frames` below 3.
     """
+    if fps is not None and fps <= 0:
+        raise ValueError(f"fps must be above 0, not {fps}")
     found = address.find(source)
     return Source(found.name, _opener(found, fps, open_timeout_s, read_timeout_s), policy, pace, buffer_frames)
 
@@ -152,6 +155,7 @@ class Source:
     def close(self) -> None:
         """Stop, and wait until the source is released. A network stream that is silent is let go at the end of its read time-out."""
         self._worker.close()
+        self._buffer.clear()
 
     def __iter__(self) -> Iterator[Frame]:
         return self

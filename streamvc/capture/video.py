@@ -36,6 +36,7 @@ REASONS: dict[type[Exception], str] = {
     av.error.HTTPClientError: "the server refuses the request (4xx)",
     av.error.ProtocolNotFoundError: "this kind of address is not supported by the installed PyAV",
     av.error.InvalidDataError: "it cannot be read as a video: it is damaged, cut short, or none at all",
+    EOFError: "it cannot be read as a video: it is damaged, cut short, or none at all",
     av.error.ExitError: "no answer, timed out",
     TimeoutError: "no answer, timed out",
     PermissionError: "it may not be read, permission denied",
@@ -79,7 +80,7 @@ def open_url(url: str, name: str, timeouts: Timeouts) -> Iterator[Stream]:
 def _open(url: str, name: str, options: dict[str, str] | None = None, timeouts: Timeouts | None = None) -> Iterator[InputContainer]:
     begun = time.monotonic()
     try:
-        container = av.open(url, options=options, timeout=timeouts)
+        container = av.open(url, options=options, timeout=timeouts, metadata_errors="replace")
     except av.FFmpegError as error:
         # Not by the error's class: what a time-out turns into depends on the protocol.
         timed_out = timeouts is not None and time.monotonic() - begun >= timeouts[0]
@@ -105,7 +106,7 @@ def _find_video(container: InputContainer, name: str) -> VideoStream:
 
 def _recording(container: InputContainer, name: str) -> Stream:
     video = _find_video(container, name)
-    decoder = Decoder(video, "pts")
+    decoder = Decoder(video, "dts" if container.format.name == "avi" else "pts", name)
     length_s = _length_s(container, video, decoder.fps)
     num_frames = video.frames or (round(length_s * decoder.fps) if length_s and decoder.fps else None)
     pictures = _play(container, video, decoder, name, length_s)
@@ -151,7 +152,7 @@ def _has_times(container: InputContainer) -> bool:
 
 def _live(container: InputContainer, name: str, timeouts: Timeouts) -> Stream:
     video = _find_video(container, name)
-    decoder = Decoder(video, "pts" if _has_times(container) else "arrival")
+    decoder = Decoder(video, "pts" if _has_times(container) else "arrival", name)
     pictures = _receive(container, video, decoder, name, timeouts)
     return Stream(pictures, is_live=True, fps=decoder.fps, in_bursts=_in_bursts(container))
 
@@ -168,6 +169,8 @@ def _receive(container: InputContainer, video: VideoStream, decoder: Decoder, na
             asked = time.monotonic()
             if asked - seen > max(timeouts):
                 raise SourceError(f"{name}: lost, data comes, but for {max(timeouts):g} s no picture in it could be decoded")
+        if container.duration is not None and decoder.timestamp > container.duration / av.time_base - SHORT_S:
+            return  # a recording that an RTSP server plays
     except av.FFmpegError as error:
         why = _why(error)
     silent = time.monotonic() - asked >= timeouts[1]

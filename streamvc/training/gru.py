@@ -1,19 +1,21 @@
 """The default recipe: a GRU over the features of a frozen backbone, and a dense layer behind it.
 
 Training sees windows as they occur live: a zero state, then the last W ticks, or fewer after a start or a gap. The loss is on the last step alone,
-the one that a prediction is made from (An et al., 2023: MiniROAD).
+the one that a prediction is made from (An et al., 2023: MiniROAD). The GRU is given what is seen and, apart from it, how much of it has changed since
+the tick before: the size of a change tells movement from a scene, and a GRU does not find it by itself in a few hundred clips.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import compress
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from streamvc.metrics import softmax
 from streamvc.training.basis import Basis, fit_basis
+from streamvc.training.plan import GruSettings
 from streamvc.training.progress import Advance, silent
 from streamvc.training.tensorflow import keras, tf
 from streamvc.training.windows import Floats, Ints, Ticks, Windows, draw_windows, every_window, lay_out
@@ -21,43 +23,6 @@ from streamvc.training.windows import Floats, Ints, Ticks, Windows, draw_windows
 BATCH = 64  # windows
 PREDICTED_AT_ONCE = 2048  # windows
 FINAL_RATE = 0.05  # of the learning rate, after the last epoch
-
-
-@dataclass(frozen=True, slots=True)
-class GruSettings:
-    """How a GRU head is built and trained.
-
-    Attributes:
-        window: W, ticks that it looks at.
-        warm_up: Ticks before the first prediction.
-        mode: `window` or `stateful`; see `streamvc.inference.head.Head`.
-        num_units: Size of the GRU's state.
-        num_components: How many principal components of the features it learns from.
-        feature_dropout: Share of the components that are hidden from a window, from all its ticks alike.
-        state_dropout: Share of the state that is hidden from the dense layer.
-        label_smoothing: Share of the target that is spread over all labels.
-        learning_rate: At the start; it falls by half a cosine.
-        weight_decay: Of AdamW.
-        windows_per_clip: How many windows of each clip are drawn per epoch.
-        partial: Share of the windows that are cut to a random length.
-        max_epochs: When to stop at the latest.
-        patience: Stop after so many epochs without a lower loss on the clips that training is watched by.
-    """
-
-    window: int = 16
-    warm_up: int = 5
-    mode: Literal["window", "stateful"] = "window"
-    num_units: int = 48
-    num_components: int = 256
-    feature_dropout: float = 0.5
-    state_dropout: float = 0.5
-    label_smoothing: float = 0.05
-    learning_rate: float = 1e-3
-    weight_decay: float = 1e-2
-    windows_per_clip: int = 4
-    partial: float = 0.2
-    max_epochs: int = 40
-    patience: int = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,14 +38,46 @@ class TrainedGru:
     """A trained head.
 
     Attributes:
-        model: Keras model: features (B, T, D) to the logits at each tick (B, T, L).
+        basis: From features to the GRU's inputs.
+        gru: Weights of the GRU as Keras has them: kernel (K, 3H), recurrent kernel (H, 3H), biases (2, 3H).
+        dense: Weights of the dense layer: kernel (H, L), bias (L,).
         history: One entry per epoch.
-        best_epoch: The epoch whose weights were kept, from 0.
+        best_epoch: The epoch whose weights these are, from 0.
     """
 
-    model: Any
+    basis: Basis
+    gru: tuple[Floats, Floats, Floats]
+    dense: tuple[Floats, Floats]
     history: tuple[Epoch, ...]
     best_epoch: int
+
+    def keras_model(self) -> Any:
+        """The head as one Keras model: features (B, T, D) to the logits at each tick (B, T, L)."""
+        num_features, num_coordinates = self.basis.matrix.shape
+        layers = [
+            keras.layers.Dense(num_coordinates),
+            Movement(self.basis.num_seen),
+            keras.layers.GRU(len(self.gru[1]), return_sequences=True),
+            keras.layers.Dense(len(self.dense[1])),
+        ]
+        model = keras.Sequential([keras.Input((None, num_features)), *layers])
+        for layer, weights in zip(layers, ((self.basis.matrix, self.basis.offset), (), self.gru, self.dense), strict=True):
+            layer.set_weights(weights)
+        return model
+
+
+class Movement(keras.layers.Layer):  # type: ignore[misc]  # Keras has no types
+    """Puts the size of its change since the tick before in place of each coordinate behind the first `num_seen`."""
+
+    def __init__(self, num_seen: int) -> None:
+        super().__init__()
+        self._num_seen = num_seen
+
+    def call(self, coordinates: Any) -> Any:
+        """(B, T, K) to (B, T, K)."""
+        seen, moving = coordinates[..., : self._num_seen], coordinates[..., self._num_seen :]
+        before = tf.concat([moving[:, :1], moving[:, :-1]], axis=1)
+        return tf.concat([seen, tf.abs(moving - before)], axis=2)
 
 
 def train_gru(
@@ -107,9 +104,9 @@ def train_gru(
     keras.utils.set_random_seed(seed)
     rng = np.random.default_rng(seed)
     learned, shown = (lay_out(list(compress(segments, chosen))) for chosen in (~watched, watched))
-    basis = fit_basis(learned.features, settings.num_components)
+    basis = fit_basis(learned, settings.num_seen, settings.num_moving)
     weights = class_weights(truth[~watched], num_labels)
-    network = _Network(settings, basis.matrix.shape[1], weights, num_steps=-(-len(truth[~watched]) * settings.windows_per_clip // BATCH))
+    network = _Network(settings, basis, weights, num_steps=-(-len(truth[~watched]) * settings.windows_per_clip // BATCH))
     student = _Side(learned, basis, truth[~watched])
     watcher = _Side(shown, basis, truth[watched])
     watched_windows = every_window(shown, settings.window, settings.warm_up)
@@ -126,7 +123,7 @@ def train_gru(
         elif number - best_epoch >= settings.patience:
             advance("training", settings.max_epochs, settings.max_epochs)
             break
-    return TrainedGru(_keras_model(basis, best), tuple(history), best_epoch)
+    return TrainedGru(basis, *best, tuple(history), best_epoch)
 
 
 def class_weights(truth: Ints, num_labels: int) -> Floats:
@@ -139,22 +136,31 @@ def class_weights(truth: Ints, num_labels: int) -> Floats:
 
 
 class _Side:
-    """Clips in coordinates, on one side of the split."""
+    """The clips on one side of the split, as the network is given them."""
 
     def __init__(self, ticks: Ticks, basis: Basis, truth: Ints) -> None:
-        self.coordinates = basis.coordinates(ticks.features)
         self.truth = truth
+        self._inputs = basis.inputs(ticks)
+        self._num_seen = basis.num_seen
+
+    def batches(self, windows: Windows, size: int) -> Iterator[tuple[Floats, Ints, Ints]]:
+        """Inputs (B, W, K), lengths (B,) and labels (B,)."""
+        for start in range(0, len(windows.rows), size):
+            part = slice(start, start + size)
+            inputs = self._inputs[windows.rows[part]]
+            inputs[:, 0, self._num_seen :] = 0  # before its first tick a window knows nothing
+            yield inputs, windows.lengths[part], self.truth[windows.clips[part]]
 
 
 class _Network:
     """The layers that are trained, on coordinates."""
 
-    def __init__(self, settings: GruSettings, num_components: int, weights: Floats, num_steps: int) -> None:
+    def __init__(self, settings: GruSettings, basis: Basis, weights: Floats, num_steps: int) -> None:
         self._gru = keras.layers.GRU(settings.num_units, return_sequences=True, unroll=True)
         self._dense = keras.layers.Dense(len(weights))
         self._hide_features = keras.layers.Dropout(settings.feature_dropout, noise_shape=(None, 1, None), seed=1)
         self._hide_state = keras.layers.Dropout(settings.state_dropout, seed=2)
-        self._gru.build((None, settings.window, num_components))
+        self._gru.build((None, settings.window, basis.matrix.shape[1]))
         self._dense.build((None, settings.num_units))
         self._variables = [*self._gru.trainable_variables, *self._dense.trainable_variables]
         self._class_weights = tf.constant(weights)
@@ -162,27 +168,27 @@ class _Network:
         rate = keras.optimizers.schedules.CosineDecay(settings.learning_rate, settings.max_epochs * num_steps, FINAL_RATE)
         self._optimizer = keras.optimizers.AdamW(rate, weight_decay=settings.weight_decay)
         self._optimizer.build(self._variables)
-        self._learn_batch = tf.function(self._descend, reduce_retracing=True)
-        self._predict_batch = tf.function(self._logits, reduce_retracing=True)
+        # One trace of the graph for batches of any size: tracing an unrolled GRU takes longer than an epoch.
+        inputs, lengths = tf.TensorSpec((None, settings.window, basis.matrix.shape[1]), tf.float32), tf.TensorSpec((None,), tf.int64)
+        self._learn_batch = tf.function(self._descend, input_signature=[inputs, lengths, lengths], autograph=False)
+        self._predict_batch = tf.function(self._logits, input_signature=[inputs, lengths], autograph=False)
 
     def learn(self, side: _Side, windows: Windows) -> float:
         """Learn from each window once; returns the mean loss."""
-        losses = [
-            float(self._learn_batch(tf.constant(x), tf.constant(lengths), tf.constant(truth))) for x, lengths, truth in _batches(side, windows, BATCH)
-        ]
+        losses = [float(self._learn_batch(x, lengths, truth)) for x, lengths, truth in side.batches(windows, BATCH)]
         return float(np.mean(losses))
 
     def loss(self, side: _Side, windows: Windows) -> float:
         """Mean over the clips of the mean log loss of their windows: a long clip counts no more than a short one."""
-        logits = [self._predict_batch(tf.constant(x), tf.constant(lengths)) for x, lengths, _ in _batches(side, windows, PREDICTED_AT_ONCE)]
+        logits = [self._predict_batch(x, lengths) for x, lengths, _ in side.batches(windows, PREDICTED_AT_ONCE)]
         scores = softmax(np.concatenate([batch.numpy() for batch in logits]))
         losses = -np.log(np.maximum(scores[np.arange(len(scores)), side.truth[windows.clips]], 1e-9))
         sums, counts = np.bincount(windows.clips, losses), np.bincount(windows.clips)
         return float((sums[counts > 0] / counts[counts > 0]).mean())
 
-    def weights(self) -> list[list[Floats]]:
+    def weights(self) -> tuple[tuple[Floats, Floats, Floats], tuple[Floats, Floats]]:
         """Copies of the weights of the two layers, as Keras has them."""
-        return [layer.get_weights() for layer in (self._gru, self._dense)]
+        return tuple(self._gru.get_weights()), tuple(self._dense.get_weights())
 
     def _logits(self, x: Any, lengths: Any, training: bool = False) -> Any:
         states = self._gru(self._hide_features(x, training=training))
@@ -198,26 +204,3 @@ class _Network:
             loss = tf.reduce_mean(losses * tf.gather(self._class_weights, truth))
         self._optimizer.apply_gradients(zip(tape.gradient(loss, self._variables), self._variables, strict=True))
         return loss
-
-
-def _batches(side: _Side, windows: Windows, size: int) -> list[tuple[Floats, Ints, Ints]]:
-    """Coordinates (B, W, K), lengths (B,) and labels (B,)."""
-    parts = range(0, len(windows.rows), size)
-    return [
-        (side.coordinates[windows.rows[part : part + size]], windows.lengths[part : part + size], side.truth[windows.clips[part : part + size]])
-        for part in parts
-    ]
-
-
-def _keras_model(basis: Basis, weights: list[list[Floats]]) -> Any:
-    (gru_weights, dense_weights) = weights
-    num_features, num_components = basis.matrix.shape
-    layers = [
-        (keras.layers.Dense(num_components), [basis.matrix, basis.offset]),
-        (keras.layers.GRU(len(gru_weights[1]), return_sequences=True), gru_weights),
-        (keras.layers.Dense(len(dense_weights[1])), dense_weights),
-    ]
-    model = keras.Sequential([keras.Input((None, num_features)), *(layer for layer, _ in layers)])
-    for layer, values in layers:
-        layer.set_weights(values)
-    return model

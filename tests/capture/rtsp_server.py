@@ -2,6 +2,7 @@
 
 Arguments: none, or a user name and a password that it asks for (digest). Prints its port, then serves until it is killed.
 """
+# mypy: ignore-errors
 
 import sys
 
@@ -39,7 +40,7 @@ factory = GstRtspServer.RTSPMediaFactory()
 factory.set_launch(PIPELINE)
 factory.set_shared(True)
 if len(sys.argv) == 3:
-    ask_for(*sys.argv[1:], server, factory)
+    ask_for(sys.argv[1], sys.argv[2], server, factory)
 server.get_mount_points().add_factory("/cam", factory)
 server.attach(None)
 print(server.get_bound_port(), flush=True)

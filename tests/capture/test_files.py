@@ -160,6 +160,12 @@ def test_sound_beside_the_video_does_no_harm(tmp_path: Path) -> None:
     assert [number for *_, number in read(path)] == list(range(10))
 
 
+def test_a_title_in_an_unknown_alphabet_does_no_harm(tmp_path: Path) -> None:
+    path = write_plain(tmp_path / "clip.mkv", 3, metadata={"title": "TITLE OF IT"})
+    path.write_bytes(path.read_bytes().replace(b"TITLE OF IT", b"TITR\xc9 \xff\xfe IT"))
+    assert len(read(path)) == 3
+
+
 def test_names_that_ffmpeg_would_take_for_an_address(tmp_path: Path) -> None:
     assert len(read(write_plain(tmp_path / "clip.mp4", 3).rename(tmp_path / "concat:12:30 %03d #1.mp4"))) == 3
 

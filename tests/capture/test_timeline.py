@@ -1,4 +1,5 @@
 import math
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -38,7 +39,7 @@ def test_short_of_a_jump_time_always_moves_on(times: list[float | None]) -> None
     timeline = Timeline(0.001)
     out = [timeline.step(time) for time in times]
     assert out[0] == 0.0
-    assert all(later > earlier for earlier, later in zip(out, out[1:], strict=False))
+    assert all(later > earlier for earlier, later in pairwise(out))
 
 
 @given(st.lists(st.floats(0.001, LONGEST_WAIT_S * 0.9), min_size=1, max_size=30))

@@ -11,14 +11,14 @@ GAMMA = 1 / 2.2
 
 
 def random_view(rng: np.random.Generator, look: Look, size: tuple[int, int]) -> View:
-    """A camera at webcam to ceiling-corner height that sees the whole figure."""
+    """A camera on a desk or a shelf that sees the whole figure."""
     width, height = size
     focal = rng.uniform(0.85, 1.15) * width
-    fill = rng.uniform(0.50, 0.70)  # of the picture's height, by the figure
+    fill = rng.uniform(0.54, 0.70)  # of the picture's height, by the figure
     distance = focal * look.build.height / (fill * height)
     around = np.radians(rng.uniform(-9, 9))
-    position = np.array([distance * np.sin(around), rng.uniform(0.8, 2.0), distance * np.cos(around)])
-    target = np.array([rng.uniform(-0.25, 0.25), look.build.height * rng.uniform(0.50, 0.62), 0.0])
+    position = np.array([distance * np.sin(around), rng.uniform(0.9, 1.7), distance * np.cos(around)])
+    target = np.array([rng.uniform(-0.18, 0.18), look.build.height * rng.uniform(0.52, 0.62), 0.0])
     return View(position, look_at(position, target), focal, np.array([width / 2, height / 2]))
 
 

@@ -15,6 +15,7 @@ from streamvc.types import Array
 SEAM_M = 0.018  # metres of depth within which two solids of one part run together
 FAR = -1e9
 NUM_SHARES = 17
+ROUND = np.eye(3)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -90,9 +91,9 @@ def extent(solids: Sequence[Solid], view: View) -> tuple[int, int, int, int]:
 def _stretch(solid: Solid, view: View) -> Array:
     """The map that turns a flattened solid into a round one and keeps the line of sight a coordinate axis."""
     if solid.axis is None:
-        return np.eye(3)
+        return ROUND
     axis = view.axes @ solid.axis
-    stretch = np.eye(3) + (1.0 / solid.flat - 1.0) * np.outer(axis, axis)
+    stretch = ROUND + (1.0 / solid.flat - 1.0) * np.outer(axis, axis)
     sight = unit(stretch[:, 2])
     first = across(np.array([1.0, 0.0, 0.0]) if abs(sight[0]) < 0.9 else np.array([0.0, 1.0, 0.0]), sight)
     return np.array([first, np.cross(sight, first), sight]) @ stretch
@@ -140,7 +141,7 @@ def _round_cone(x: Array, y: Array, d: Array, radii: tuple[float, float]) -> tup
     if a < -1e-3:
         e = np.maximum(c - b * b / np.float32(4 * a), 0.0)
         t = -b / np.float32(2 * a) + dz * np.sqrt(e) / np.float32(np.sqrt(a * (a - dz * dz)))
-        t = np.clip(t, 0.0, 1.0)
+        t = np.minimum(np.maximum(t, np.float32(0.0)), np.float32(1.0))
     else:  # seen end-on, one ball before the other: not concave, so try some
         shares = np.linspace(0.0, 1.0, NUM_SHARES, dtype=np.float32)[:, None, None]
         q = (np.float32(a) * shares + b) * shares + c
@@ -157,9 +158,12 @@ def _round_cone(x: Array, y: Array, d: Array, radii: tuple[float, float]) -> tup
 def _merge(surface: Surface, at: tuple[slice, slice], hit: Array, depth: Array, normal: Array, part: int) -> None:
     """Keep what is nearer; where two solids of one part nearly touch, blend their normals, which hides the seam."""
     old, old_normal, old_part = surface.depth[at], surface.normal[at], surface.part[at]
-    seam = np.float32(surface.scale * SEAM_M * (old_part == part) + 1e-3)
-    weight = np.clip(0.5 + (depth - old) / (2.0 * seam), 0.0, 1.0) * hit
-    old_normal += weight[..., None] * (normal - old_normal)
     nearer = hit & (depth > old)
+    same = hit & (old_part == part) & (old > np.float32(FAR / 2))
+    if same.any():
+        weight = np.where(same, np.clip(0.5 + (depth - old) / np.float32(2.0 * SEAM_M * surface.scale), 0.0, 1.0), nearer).astype(np.float32)
+        old_normal += weight[..., None] * (normal - old_normal)
+    else:
+        np.copyto(old_normal, normal, where=nearer[..., None])
     np.copyto(old, depth, where=nearer)
     np.copyto(old_part, np.uint8(part), where=nearer)

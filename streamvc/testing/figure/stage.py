@@ -61,9 +61,9 @@ def timeline(parts: Sequence[tuple[str, float]]) -> list[Act]:
 
 def random_stage(rng: np.random.Generator, view: View, size: tuple[int, int]) -> Stage:
     """A spot near the middle of the room, turned a little from the camera."""
-    yaw = float(rng.choice([-1, 1]) * rng.triangular(0, 10, 60))
+    yaw = float(rng.choice([-1, 1]) * rng.triangular(0, 10, 45))
     edge = (size[0] / 2) / view.focal_px * float(np.linalg.norm(view.position)) + 0.75
-    return Stage(np.array([rng.uniform(-0.2, 0.2), rng.uniform(-0.25, 0.25)]), yaw, edge)
+    return Stage(np.array([rng.uniform(-0.15, 0.15), rng.uniform(-0.2, 0.2)]), yaw, edge)
 
 
 def pose_at(t: float, acts: Sequence[Act], manners: Sequence[Manner], stage: Stage, height: float) -> Pose | None:

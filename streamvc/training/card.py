@@ -1,0 +1,101 @@
+"""The card of a bundle: what it was made from, how good it was found, and what it cannot do."""
+
+import platform
+from collections.abc import Iterable, Sequence
+from importlib.metadata import version
+
+from streamvc.training.dataset import Grouping
+from streamvc.training.evaluate import Evaluation
+from streamvc.training.report import Report
+
+GROUPED_BY: dict[Grouping, str] = {
+    "column": "Groups are those of the data set.",
+    "name": "Groups were read off the file names (`_g08_`).",
+    "file": "The data names no groups, so each clip was one by itself. **Clips of the same people or place may have stood on both sides of a split; "
+    "the figures are then too high.**",
+}
+MADE_WITH = ("streamvc", "tensorflow", "keras", "numpy")
+
+
+def card(report: Report) -> str:
+    """The card of what was trained, as Markdown."""
+    sections = [_what(report), _data(report), _figures(report), _events(report), _head(report), _limits(report), _again(report)]
+    return "\n\n".join(sections) + "\n"
+
+
+def _what(report: Report) -> str:
+    labels = ", ".join(f"`{label}`" for label in report.dataset.labels)
+    nothing = f" `{report.plan.background}` stands for no activity and is never an event." if report.plan.background else ""
+    return f"# {report.name}\n\nRecognises {labels}.{nothing}"
+
+
+def _data(report: Report) -> str:
+    clips = report.extraction.clips
+    num_groups = len({clip.group for clip in clips})
+    counts = f"{len(clips)} clips of {len(report.dataset.labels)} labels, from {num_groups} groups. {GROUPED_BY[report.dataset.grouping]}"
+    skipped = f" {len(report.extraction.skipped)} clips could not be used and were left out." if report.extraction.skipped else ""
+    return "\n\n".join(["## Data", *([report.plan.about] if report.plan.about else []), counts + skipped])
+
+
+def _figures(report: Report) -> str:
+    plan = report.plan
+    split = (
+        f"{plan.num_folds} folds by group (seed {plan.seed}): each recogniser was measured on clips of groups that it had not seen, by the code that "
+        "runs live. Mean and standard deviation over the folds:"
+    )
+    rows = [
+        ("clips right (mean of the scores over the clip)", report.clip_top1, *(f"{fold.clip_top1:.3f}" for fold in report.folds)),
+        ("predictions right (each by itself)", report.window_top1, *(f"{fold.window_top1:.3f}" for fold in report.folds)),
+    ]
+    numbers = [f"fold {number}" for number in range(1, plan.num_folds + 1)]
+    return "\n\n".join(["## Figures", split, _table(["", "mean", *numbers], rows), _per_label(report.pooled)])
+
+
+def _per_label(pooled: Evaluation) -> str:
+    rows = [(label, f"{one.precision:.2f}", f"{one.recall:.2f}", f"{one.f1:.2f}", one.num) for label, one in pooled.per_label.items()]
+    return "Whole clips, all folds together:\n\n" + _table(["label", "precision", "recall", "F1", "clips"], rows)
+
+
+def _events(report: Report) -> str:
+    threshold, outcomes = report.plan.thresholds.default, report.pooled.outcomes
+    return (
+        f"With the thresholds it ships with (enter {threshold.enter:g}, leave {threshold.leave:g}, at least {threshold.min_s:g} s, smoothing "
+        f"{report.plan.smoothing_s:g} s), {outcomes.right:.0%} of the clips give the right event and no other, {outcomes.wrong:.0%} a wrong one, "
+        f"{outcomes.silent:.0%} none. The scores were brought to the temperature {report.temperature:.2f} on the same folds; their expected "
+        f"calibration error is {report.pooled.calibration_error:.3f}."
+    )
+
+
+def _head(report: Report) -> str:
+    plan, head = report.plan, report.plan.head
+    span_s = head.window / plan.rate_hz
+    reach = f"the last {head.window} frames ({span_s:g} s)" if head.mode == "window" else "all frames since the last gap"
+    return (
+        f"## Head\n\nA GRU of {head.num_units} units over {reach} at {plan.rate_hz:g} Hz, on frozen features of `{plan.backbone}`; the first "
+        f"prediction comes after {head.warm_up} frames ({head.warm_up / plan.rate_hz:g} s). Of its {report.num_epochs} epochs, number "
+        f"{report.best_epoch} was the best on the clips that training was watched by. The exported files give Keras' scores within "
+        f"{report.difference:.1g}."
+    )
+
+
+def _limits(report: Report) -> str:
+    limits = [
+        "It sees whole pictures through a network trained on ImageNet: it knows postures and surroundings better than movement, and a person must "
+        "fill a good part of the picture.",
+        "People, rooms and cameras unlike those of the data were not measured.",
+    ]
+    if report.plan.background is None:
+        limits.append("It has no label for nothing: of anything else it may say that it is one of its labels, if seldom with a high score.")
+    return "## Limits\n\n" + "\n".join(f"- {limit}" for limit in limits)
+
+
+def _again(report: Report) -> str:
+    command = [f"These figures again, and the bundle:\n\n    {report.plan.command}"] if report.plan.command else []
+    made_with = ", ".join(f"{name} {version(name)}" for name in MADE_WITH)
+    machine = f"{platform.system()} {platform.machine()}"
+    return "\n\n".join(["## Made with", *command, f"Seed {report.plan.seed}; Python {platform.python_version()}, {made_with}; {machine}."])
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join(f"| {' | '.join(map(str, line))} |" for line in lines)

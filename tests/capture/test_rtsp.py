@@ -1,0 +1,106 @@
+import itertools
+import subprocess
+import sys
+import time
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from streamvc.capture.source import open_source
+from streamvc.errors import SourceError
+
+from .rtsp import RtspCamera
+from .videos import number_of
+
+READ_S = 0.5
+TICKS = [3600 * number for number in range(40)]  # 25 pictures/s
+
+
+def test_pictures_and_times_come_through() -> None:
+    with RtspCamera(TICKS, then="fall silent").on() as host, open_source(f"rtsp://{host}/cam", policy="every", read_timeout_s=READ_S) as source:
+        frames = [(frame.index, number_of(frame.image), frame.clock, round(frame.timestamp, 3)) for frame in itertools.islice(source, 40)]
+        assert (source.is_live, source.size, source.dropped) == (True, (64, 48), 0)
+        assert source.fps == pytest.approx(25.0, abs=0.5)
+        assert source.epoch_s == pytest.approx(time.time(), abs=60.0)
+    assert frames == [(number, number, "pts", round(number / 25, 3)) for number in range(40)]
+
+
+def test_a_jump_of_the_cameras_clock_is_passed_on() -> None:
+    ticks = [*TICKS[:20], *(90_000 * 60 + tick for tick in TICKS[20:])]
+    with RtspCamera(ticks, then="fall silent").on() as host, open_source(f"rtsp://{host}/cam", policy="every", read_timeout_s=READ_S) as source:
+        times = [frame.timestamp for frame in itertools.islice(source, 40)]
+    assert times[20] - times[19] == pytest.approx(60.04)
+
+
+def test_a_digest_login_is_given_and_a_wrong_one_refused() -> None:
+    with RtspCamera(TICKS, then="fall silent", login="admin:s3cret").on() as host:
+        with open_source(f"rtsp://admin:s3cret@{host}/cam", policy="every", read_timeout_s=READ_S) as source:
+            assert next(source).index == 0
+            assert source.name == f"rtsp://***@{host}/cam"
+        for wrong in ("admin:s3cret-not@", ""):
+            with pytest.raises(SourceError, match=r"\(401\)") as caught:
+                open_source(f"rtsp://{wrong}{host}/cam")
+            assert "s3cret" not in "".join(traceback.format_exception(caught.value))
+
+
+@pytest.mark.parametrize("then", ["hang up", "fall silent"])
+def test_a_camera_that_is_gone_is_lost_after_its_last_picture(then: str) -> None:
+    seen: list[int] = []
+    with (
+        RtspCamera(TICKS, then=then).on() as host,
+        open_source(f"rtsp://{host}/cam", policy="every", read_timeout_s=READ_S) as source,
+        pytest.raises(SourceError, match=f"^rtsp://{host}/cam: lost, "),
+    ):
+        seen.extend(frame.index for frame in source)
+    assert seen == list(range(40))
+
+
+def test_a_recording_that_a_server_plays_ends_in_peace() -> None:
+    with RtspCamera(TICKS, length_s=1.6).on() as host, open_source(f"rtsp://{host}/cam", policy="every") as source:
+        assert [frame.index for frame in source] == list(range(40))
+
+
+@pytest.fixture(scope="module")
+def gstreamer() -> str:
+    """A Python that has GStreamer's RTSP server."""
+    script = "import gi; gi.require_version('GstRtspServer', '1.0'); from gi.repository import Gst, GstRtspServer; Gst.init(None)"
+    script += "; assert Gst.ElementFactory.find('x264enc') and Gst.ElementFactory.find('rtph264pay')"
+    for python in ("/usr/bin/python3", sys.executable):
+        if Path(python).exists() and subprocess.run([python, "-c", script], capture_output=True).returncode == 0:
+            return python
+    pytest.skip("GStreamer's RTSP server is not installed (Debian: gir1.2-gst-rtsp-server-1.0 gstreamer1.0-plugins-ugly python3-gi)")
+
+
+@contextmanager
+def running(python: str, *login: str) -> Iterator[tuple[subprocess.Popen[str], int]]:
+    """GStreamer's server, with a camera that never ends, and its port."""
+    with subprocess.Popen([python, str(Path(__file__).with_name("rtsp_server.py")), *login], stdout=subprocess.PIPE, text=True) as server:
+        try:
+            assert server.stdout is not None
+            yield server, int(server.stdout.readline())
+        finally:
+            server.kill()
+
+
+def test_gstreamers_server_with_a_login_until_it_dies(gstreamer: str) -> None:
+    with running(gstreamer, "admin", "s3cret") as (server, port):
+        with pytest.raises(SourceError, match=r"\(401\)"):
+            open_source(f"rtsp://127.0.0.1:{port}/cam")
+        with open_source(f"rtsp://admin:s3cret@127.0.0.1:{port}/cam", read_timeout_s=2.0) as source:
+            frames = [(frame.index, frame.timestamp, frame.clock) for frame in itertools.islice(source, 60)]
+            assert (source.size, source.is_live) == ((320, 240), True)
+            assert source.fps == pytest.approx(25.0, abs=1.0)
+            server.kill()
+            killed = time.monotonic()
+            with pytest.raises(SourceError, match="lost"):
+                list(source)
+            assert time.monotonic() - killed < 2.0 + 1.0
+    assert [timestamp for _, timestamp, _ in frames] == pytest.approx([index / 25 for index, *_ in frames], abs=0.02)
+
+
+def test_gstreamers_server_over_udp(gstreamer: str) -> None:
+    with running(gstreamer) as (_, port), open_source(f"rtsp://127.0.0.1:{port}/cam?udp", read_timeout_s=2.0) as source:
+        assert len(list(itertools.islice(source, 20))) == 20
