@@ -5,7 +5,7 @@ for a recording, seconds since its start), with all that a reader needs to judge
 """
 
 import hashlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Literal
 
@@ -22,11 +22,11 @@ CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 class Decision:
     """The settings a decision was made with: score thresholds (0 to 1) and times in seconds."""
 
-    enter: float = 0.7
-    leave: float = 0.4
-    min_s: float = 0.5
-    cooldown_s: float = 2.0
-    smoothing_s: float = 0.6
+    enter: float
+    leave: float
+    min_s: float
+    cooldown_s: float
+    smoothing_s: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,13 +58,13 @@ class Detection:
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """When the deciding frame was captured (Unix seconds), and how many seconds later it had passed each stage."""
+    """When the deciding frame was captured (Unix seconds), and how many seconds later it had passed each stage; None for one to come."""
 
     capture: float
     decoded_s: float
     features_s: float
     decided_s: float
-    published_s: float | None = None
+    published_s: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,15 +91,15 @@ class ModelInfo:
 class Media:
     """Links to the picture and the clip of an event, where they were asked for."""
 
-    snapshot: str | None = None
-    clip: str | None = None
+    snapshot: str | None
+    clip: str | None
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
     """The `data` of a published event. Times are Unix seconds (for a recording: seconds since its start).
 
-    `duration_s` is how long the activity has gone on; None at the start. `seq` counts the events of one camera and `epoch` the runs of its
+    No field has a default, so that a reader refuses what lacks one. `duration_s` is how long the activity has gone on; None at the start. `seq` counts the events of one camera and `epoch` the runs of its
     publisher; both are set when it is published.
     """
 
@@ -117,9 +117,9 @@ class Event:
     timing: Timing
     stream: StreamInfo
     model: ModelInfo
-    media: Media = field(default_factory=Media)
-    seq: int | None = None
-    epoch: int | None = None
+    media: Media
+    seq: int | None
+    epoch: int | None
 
 
 def event_id(camera: str, model_sha256: str, label: str, t_start: float) -> str:

@@ -16,7 +16,7 @@ import numpy as np
 from streamvc.capture.source import Source, open_source
 from streamvc.detection import UPDATE_S, Detector
 from streamvc.errors import SourceError
-from streamvc.events import Decision, Detection, Event, ModelInfo, Reason, StreamInfo, Timing, event_id
+from streamvc.events import Decision, Detection, Event, Media, ModelInfo, Reason, StreamInfo, Timing, event_id
 from streamvc.inference.recognizer import Recognizer
 from streamvc.smoothing import Smoother
 from streamvc.types import Frame, Prediction
@@ -223,9 +223,13 @@ class Watch:
                 decoded_s=frame.decoded - frame.captured,
                 features_s=max(self.stages.featured, frame.decoded) - frame.captured,
                 decided_s=decided - frame.captured,
+                published_s=None,
             ),
             stream=StreamInfo(self.fps_in, self._rate_hz, self._source.dropped, self.stages.gap_s, frame.clock),
             model=self._model,
+            media=Media(snapshot=None, clip=None),
+            seq=None,
+            epoch=None,
         )
 
 

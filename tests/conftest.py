@@ -6,6 +6,11 @@ from pathlib import Path
 
 import psutil
 import pytest
+from hypothesis import settings
+
+# How long an example takes says nothing on a machine that others use too.
+settings.register_profile("streamvc", deadline=None)
+settings.load_profile("streamvc")
 
 ROOT = Path(__file__).parent.parent
 SHARED = ROOT.parent / "shared" / "data"

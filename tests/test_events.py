@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import pytest
 
-from streamvc.events import Decision, Event, ModelInfo, StreamInfo, Timing, describe, event_id
+from streamvc.events import Decision, Event, Media, ModelInfo, StreamInfo, Timing, describe, event_id
 
 START = Event(
     event_id="x",
@@ -15,10 +15,13 @@ START = Event(
     t_end=None,
     duration_s=None,
     reason=None,
-    decision=Decision(),
-    timing=Timing(0.0, 0.0, 0.0, 0.0),
+    decision=Decision(0.7, 0.4, 0.5, 2.0, 0.6),
+    timing=Timing(0.0, 0.0, 0.0, 0.0, None),
     stream=StreamInfo(25.0, 5.0, 0, 0.0, "pts"),
     model=ModelInfo("exercise", "1", "abc"),
+    media=Media(None, None),
+    seq=None,
+    epoch=None,
 )
 
 

@@ -9,7 +9,7 @@ from streamvc.training.windows import Ticks
 
 Floats = NDArray[np.float32]
 
-NUM_ITERATIONS = 12
+NUM_ITERATIONS = 6
 NUM_SPARE = 16  # directions that are iterated beside those asked for, which lets the last of these settle sooner
 TINY = 1e-12
 

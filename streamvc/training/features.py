@@ -96,7 +96,7 @@ class FeatureCache:
     def load(self, clip_sha256: str) -> Track | None:
         """The track of a clip; None if it is not there or damaged."""
         try:
-            with np.load(self._path(clip_sha256), allow_pickle=False) as entry:
+            with self._path(clip_sha256).open("rb") as file, np.load(file, allow_pickle=False) as entry:
                 return Track(**{field.name: entry[field.name] for field in fields(Track)})
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
             return None

@@ -4,7 +4,7 @@ import time
 from dataclasses import replace
 from typing import Any
 
-from streamvc.events import Decision, Event, ModelInfo, StreamInfo, Timing
+from streamvc.events import Decision, Event, Media, ModelInfo, StreamInfo, Timing
 
 START = Event(
     event_id="01JD7QXK3B0000000000000000",
@@ -17,10 +17,13 @@ START = Event(
     t_end=None,
     duration_s=None,
     reason=None,
-    decision=Decision(),
-    timing=Timing(capture=1795289575.12, decoded_s=0.008, features_s=0.015, decided_s=0.016),
+    decision=Decision(enter=0.7, leave=0.4, min_s=0.5, cooldown_s=2.0, smoothing_s=0.6),
+    timing=Timing(capture=1795289575.12, decoded_s=0.008, features_s=0.015, decided_s=0.016, published_s=None),
     stream=StreamInfo(fps_in=25.0, rate_hz=5.0, dropped=3, gap_s=0.0, clock="pts"),
     model=ModelInfo("exercise", "1", "5e884898da28047151d0e56f8dc6292773603d0d6aabbdd62a11ef721d1542d8"),
+    media=Media(snapshot=None, clip=None),
+    seq=None,
+    epoch=None,
 )
 
 

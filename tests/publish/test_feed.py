@@ -47,7 +47,10 @@ def feed(endpoint: str = ANY_PORT, *, queue_size: int = 10_000, **choices: objec
 def running(script: str, *arguments: str) -> Iterator[subprocess.Popen[str]]:
     """Python in another process."""
     with subprocess.Popen([sys.executable, "-c", script, *arguments], stdout=subprocess.PIPE, text=True) as process:
-        yield process
+        try:
+            yield process
+        finally:
+            process.kill()
 
 
 @contextmanager
@@ -382,8 +385,9 @@ def test_close_may_be_called_from_within() -> None:
 
 def test_ctrl_c_ends_the_wait() -> None:
     script = """
-import sys
+import signal, sys
 from streamvc.publish.subscriber import Subscriber
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a process that was started in the background ignores it
 try:
     with Subscriber(sys.argv[1]) as events:
         print("waiting", flush=True)
