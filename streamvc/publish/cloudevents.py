@@ -20,10 +20,7 @@ UtcTime = Annotated[str, Field(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?
 
 
 # Without `revalidate_instances` an `Event` would be taken as it is, with a NaN or a NumPy number in it.
-CONFIG = ConfigDict(revalidate_instances="always", allow_inf_nan=False, json_schema_serialization_defaults_required=True)
-
-
-@dataclass(frozen=True, slots=True, config=CONFIG)
+@dataclass(frozen=True, slots=True, config=ConfigDict(revalidate_instances="always", allow_inf_nan=False))
 class CloudEvent:
     """The envelope of an event. `subject` is the camera; `time` is when the event was written, in UTC with milliseconds."""
 

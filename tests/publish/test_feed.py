@@ -315,9 +315,18 @@ def test_what_is_not_an_endpoint_is_said(endpoint: str) -> None:
             opened(endpoint)
 
 
-def test_an_address_that_is_not_this_machines_is_said() -> None:
-    with pytest.raises(PublishError, match=r"tcp://192\.0\.2\.1:7788: this machine has no such address"):
-        Publisher("tcp://192.0.2.1:7788")
+@pytest.mark.parametrize(
+    ("endpoint", "complaint"),
+    [("tcp://192.0.2.1:7788", "this machine has no such address"), ("ipc:///no/such/folder/feed", "there is no such folder")],
+)
+def test_why_an_endpoint_cannot_be_bound_is_said(endpoint: str, complaint: str) -> None:
+    with pytest.raises(PublishError, match=f"cannot publish on {endpoint}: {complaint}"):
+        Publisher(endpoint)
+
+
+def test_an_address_that_can_only_be_bound_is_said() -> None:
+    with pytest.raises(PublishError, match=r"cannot subscribe to tcp://\*:7788: "):
+        Subscriber("tcp://*:7788")
 
 
 def test_nothing_can_be_published_once_closed() -> None:

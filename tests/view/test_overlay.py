@@ -78,7 +78,9 @@ def test_drops_are_marked() -> None:
     assert count(draw(plain(640, 480), replace(NOTHING, dropped=3)), AMBER) > 20
 
 
-@pytest.mark.parametrize("change", [{"active_s": 13.0}, {"fps_in": 0.0}, {"rate_hz": 8.0}, {"latency_s": 0.0}, {"dropped": 1}])
+@pytest.mark.parametrize(
+    "change", [{"active_s": 13.0}, {"active_s": 75.0}, {"active_s": 4000.0}, {"fps_in": 0.0}, {"rate_hz": 8.0}, {"latency_s": 0.0}, {"dropped": 1}]
+)
 def test_each_figure_is_shown(change: dict[str, float]) -> None:
     changed = replace(RUNNING, **change)  # type: ignore[arg-type]
 

@@ -23,7 +23,7 @@ def scene(number: int, width: int = 160, height: int = 120) -> Image:
 def read(path: Path) -> tuple[list[float], list[Image]]:
     with av.open(path) as container:
         frames = list(container.decode(video=0))
-    return [frame.time or 0.0 for frame in frames], [frame.to_ndarray(format="bgr24") for frame in frames]
+    return [frame.time or 0.0 for frame in frames], [frame.to_ndarray(format="bgr24").astype(np.uint8) for frame in frames]
 
 
 @pytest.mark.parametrize("suffix", [".mp4", ".MP4", ".mov", ".mkv"])
@@ -70,10 +70,13 @@ def test_the_old_file_stays_until_the_new_one_is_complete(tmp_path: Path) -> Non
 
 
 def test_what_was_filmed_before_an_error_elsewhere_is_kept(tmp_path: Path) -> None:
-    with pytest.raises(KeyError), VideoWriter(tmp_path / "clip.mp4") as writer:
-        writer.show(scene(0), 0.0)
-        raise KeyError
+    def film() -> None:
+        with VideoWriter(tmp_path / "clip.mp4") as writer:
+            writer.show(scene(0), 0.0)
+            raise KeyError
 
+    with pytest.raises(KeyError):
+        film()
     assert len(read(tmp_path / "clip.mp4")[1]) == 1
 
 
@@ -152,6 +155,6 @@ def test_a_still_is_written(tmp_path: Path) -> None:
     for name in ("still.png", "still.jpg", "still.JPEG"):
         write_still(tmp_path / name, scene(3))
 
-    assert (cv2.imread(str(tmp_path / "still.png")) == scene(3)).all()
+    assert cv2.PSNR(cv2.imread(str(tmp_path / "still.png")), scene(3)) > 100  # not one pixel differs
     assert all(cv2.PSNR(cv2.imread(str(tmp_path / name)), scene(3)) > 30 for name in ("still.jpg", "still.JPEG"))
     assert len(list(tmp_path.iterdir())) == 3

@@ -1,0 +1,132 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("tensorflow", reason="needs the train extra")
+
+from streamvc.errors import BundleError, DataError
+from streamvc.inference.bundle import check_bundle
+from streamvc.training.evaluate import evaluate
+from streamvc.training.plan import GruSettings, Plan
+from streamvc.training.report import Report
+from streamvc.training.train import train
+from tests.training.clips import ACTIONS, render
+
+pytestmark = pytest.mark.train
+
+PLAN = Plan(num_folds=2, head=GruSettings(window=8, warm_up=3, num_units=12, num_seen=24, num_moving=24, windows_per_clip=10, max_epochs=30))
+
+
+@pytest.fixture(scope="module")
+def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("models") / "shapes"
+
+
+@pytest.fixture(scope="module")
+def report(rendered: Path, cache: Path, out: Path) -> Report:
+    return train(rendered, out, replace(PLAN, about="Drawn by a test.", command="streamvc train shapes"), cache=cache)
+
+
+def test_what_is_trained_knows_the_clips_it_learned_from(report: Report, out: Path, rendered: Path, cache: Path) -> None:
+    found = evaluate(out, rendered, cache=cache)
+    assert found.clip_top1 >= 0.85
+    assert found.num_clips == 8
+    assert found.confusion.trace() == found.clip_top1 * 8
+    assert list(found.per_label) == list(ACTIONS)
+
+
+def test_the_bundle_is_whole_and_says_what_it_was_made_for(report: Report, out: Path) -> None:
+    manifest = check_bundle(out).manifest
+    assert (manifest.labels, manifest.recipe, manifest.rate_hz, manifest.window) == (ACTIONS, "gru", 5.0, 8)
+    assert manifest.temperature == report.temperature
+    assert report.difference < 1e-4
+    assert sum((out / name).stat().st_size for name in manifest.files) < 1_000_000
+
+
+def test_the_figures_are_those_of_clips_that_were_not_seen(report: Report) -> None:
+    assert sum(fold.num_clips for fold in report.folds) == report.pooled.num_clips == 8
+    assert report.clip_top1.mean == pytest.approx(sum(fold.clip_top1 for fold in report.folds) / 2)
+    right, wrong, silent = (getattr(report.pooled.outcomes, name) for name in ("right", "wrong", "silent"))
+    assert right + wrong + silent == pytest.approx(1)
+    json.dumps(report.as_json())
+
+
+def test_the_card_tells_the_data_the_figures_and_the_limits(report: Report, out: Path) -> None:
+    card = (out / "CARD.md").read_text()
+    assert "Drawn by a test." in card
+    assert "8 clips of 2 labels, from 4 groups" in card
+    assert str(report.clip_top1) in card
+    assert "    streamvc train shapes\n" in card
+    assert "## Limits" in card
+    assert "Seed 0" in card
+
+
+def test_a_second_training_uses_the_cache_and_gives_the_same_head(report: Report, out: Path, rendered: Path, cache: Path, tmp_path: Path) -> None:
+    again = train(rendered, tmp_path / "shapes", PLAN, cache=cache)
+    assert again.extraction.num_cached == 8
+    for name in ("project.tflite", "step.tflite"):
+        assert (tmp_path / "shapes" / name).read_bytes() == (out / name).read_bytes()
+
+
+def test_a_taken_folder_is_refused(report: Report, out: Path, rendered: Path, cache: Path, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="--overwrite"):
+        train(rendered, out, PLAN, cache=cache)
+    with pytest.raises(DataError, match="is not a bundle"):
+        train(rendered, tmp_path, PLAN, cache=cache, overwrite=True)
+
+
+@pytest.mark.parametrize(
+    ("plan", "complaint"),
+    [
+        (replace(PLAN, background="nothing"), "background label nothing is not one of cross, jump"),
+        (replace(PLAN, num_folds=5), "4 groups cannot make 5 folds; ask for 2 to 4"),
+    ],
+)
+def test_a_plan_that_does_not_fit_the_data_is_refused(rendered: Path, cache: Path, tmp_path: Path, plan: Plan, complaint: str) -> None:
+    with pytest.raises(DataError, match=complaint):
+        train(rendered, tmp_path / "new", plan, cache=cache)
+    assert not (tmp_path / "new").exists()
+
+
+def test_an_unknown_backbone_is_refused(rendered: Path, cache: Path, tmp_path: Path) -> None:
+    with pytest.raises(BundleError, match="was not found"):
+        train(rendered, tmp_path / "new", replace(PLAN, backbone="resnet"), cache=cache)
+
+
+def test_labels_that_a_bundle_does_not_know_are_named(report: Report, out: Path, rendered: Path, cache: Path, tmp_path: Path) -> None:
+    render(tmp_path / "spin" / "a.mp4", "cross", actor=1)
+    render(tmp_path / "cross" / "b.mp4", "cross", actor=2)
+    with pytest.raises(DataError, match="does not know: spin"):
+        evaluate(out, tmp_path, cache=cache)
+
+
+INTERRUPTED = """
+import sys
+from pathlib import Path
+from streamvc.training.plan import Plan
+from streamvc.training.train import train
+
+def advance(what, num_done, _num):
+    if what == "heads":
+        print("training", flush=True)
+
+train(Path(sys.argv[1]), Path(sys.argv[2]), Plan(num_folds=2), cache=Path(sys.argv[3]), advance=advance)
+"""
+
+
+def test_an_interrupted_training_leaves_nothing(rendered: Path, cache: Path, tmp_path: Path) -> None:
+    command = [sys.executable, "-c", INTERRUPTED, str(rendered), str(tmp_path / "models" / "new"), str(cache)]
+    environment = {**os.environ, "TMPDIR": str(tmp_path)}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        process.send_signal(signal.SIGINT)
+        process.communicate()
+    assert process.returncode == -signal.SIGINT
+    assert not [path for path in tmp_path.rglob("*") if "streamvc" in path.name or path.name == "new"]

@@ -1,0 +1,64 @@
+from collections import deque
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from streamvc.training.windows import Ticks, Windows, draw_windows, every_window, lay_out
+
+WINDOW, WARM_UP = 4, 2
+
+lengths_of_stretches = st.lists(st.lists(st.integers(1, 9), min_size=1, max_size=3), min_size=1, max_size=4)
+
+
+def numbered(lengths: list[list[int]]) -> list[list[np.ndarray]]:
+    """Clips of stretches whose features are distinct numbers."""
+    numbers = iter(range(1000))
+    return [[np.array([[next(numbers)] for _ in range(length)], np.float32) for length in stretches] for stretches in lengths]
+
+
+def contents(ticks: Ticks, windows: Windows) -> list[tuple[int, list[float]]]:
+    """The clip and the features of each window."""
+    return [
+        (int(clip), ticks.features[rows[:length], 0].tolist())
+        for rows, length, clip in zip(windows.rows, windows.lengths, windows.clips, strict=True)
+    ]
+
+
+def live(clips: list[list[np.ndarray]]) -> list[tuple[int, list[float]]]:
+    """What a recogniser's window holds at each prediction, clip by clip."""
+    seen = []
+    for number, stretches in enumerate(clips):
+        for stretch in stretches:
+            window: deque[float] = deque(maxlen=WINDOW)
+            for count, feature in enumerate(stretch[:, 0].tolist(), start=1):
+                window.append(feature)
+                if count >= WARM_UP:
+                    seen.append((number, list(window)))
+    return seen
+
+
+@given(lengths_of_stretches)
+def test_every_window_is_what_the_recogniser_sees(lengths: list[list[int]]) -> None:
+    clips = numbered(lengths)
+    ticks = lay_out(clips)
+    assert contents(ticks, every_window(ticks, WINDOW, WARM_UP)) == live(clips)
+
+
+@given(lengths_of_stretches, st.integers(1, 3), st.integers(0, 9))
+def test_drawn_windows_lie_within_a_stretch_and_each_clip_has_as_many(lengths: list[list[int]], num_per_clip: int, seed: int) -> None:
+    clips = numbered(lengths)
+    ticks = lay_out(clips)
+    windows = draw_windows(ticks, WINDOW, WARM_UP, num_per_clip, partial=0.5, rng=np.random.default_rng(seed))
+    assert np.bincount(windows.clips).tolist() == [num_per_clip] * len(clips)
+    stretches = {(number, value): index for number, clip in enumerate(clips) for index, part in enumerate(clip) for value in part[:, 0].tolist()}
+    for clip, features in contents(ticks, windows):
+        assert features == list(np.arange(features[0], features[0] + len(features)))
+        assert len({stretches[clip, feature] for feature in features}) == 1
+        assert len(features) <= WINDOW
+
+
+def test_without_partial_windows_all_are_as_long_as_they_would_be_live() -> None:
+    ticks = lay_out(numbered([[9]]))
+    windows = draw_windows(ticks, WINDOW, WARM_UP, 200, partial=0.0, rng=np.random.default_rng(0))
+    assert {tuple(features) for _, features in contents(ticks, windows)} == {tuple(features) for _, features in live(numbered([[9]]))}
