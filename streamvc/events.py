@@ -99,8 +99,8 @@ class Media:
 class Event:
     """The `data` of a published event. Times are Unix seconds (for a recording: seconds since its start).
 
-    No field has a default, so that a reader refuses what lacks one. `duration_s` is how long the activity has gone on; None at the start. `seq` counts the events of one camera and `epoch` the runs of its
-    publisher; both are set when it is published.
+    No field has a default, so that a reader refuses what lacks one. `duration_s` is how long the activity has gone on; None at the start. `seq`
+    counts the events of one camera and `epoch` the runs of its publisher; both are set when it is published.
     """
 
     event_id: str

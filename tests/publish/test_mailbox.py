@@ -1,0 +1,73 @@
+"""The mailbox between those who publish and the thread that owns the socket."""
+
+import select
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+
+import pytest
+
+from streamvc.threads import ChannelClosed, Mailbox
+
+
+def is_readable(mailbox: Mailbox[int]) -> bool:
+    return bool(select.select([mailbox], [], [], 0.0)[0])
+
+
+def release(mailbox: Mailbox[int]) -> None:
+    mailbox.close()
+    with suppress(ChannelClosed):
+        while True:
+            mailbox.take()
+
+
+def test_it_can_be_polled_for_what_is_in_it() -> None:
+    mailbox: Mailbox[int] = Mailbox(3)
+
+    seen = [is_readable(mailbox)]
+    offered = [mailbox.offer(number) for number in range(5)]
+    seen.append(is_readable(mailbox))
+    taken = mailbox.take()
+    seen.append(is_readable(mailbox))
+
+    assert seen == [False, True, False]
+    assert offered == [True, True, True, False, False]
+    assert taken == [0, 1, 2]
+    assert mailbox.take() == []
+    release(mailbox)
+
+
+def test_what_is_in_it_can_be_taken_after_it_was_closed() -> None:
+    mailbox: Mailbox[int] = Mailbox(3)
+    mailbox.offer(1)
+    mailbox.close()
+    mailbox.close()
+
+    assert is_readable(mailbox)
+    with pytest.raises(ChannelClosed):
+        mailbox.offer(2)
+    assert mailbox.take() == [1]
+    assert is_readable(mailbox)
+    with pytest.raises(ChannelClosed):
+        mailbox.take()
+
+
+def test_many_writers_lose_nothing_and_keep_their_own_order() -> None:
+    mailbox: Mailbox[int] = Mailbox(10_000)
+
+    def write(first: int) -> None:
+        for number in range(first, first + 1000):
+            assert mailbox.offer(number)
+
+    taken: list[int] = []
+    with ThreadPoolExecutor(4) as pool:
+        writing = [pool.submit(write, 1000 * writer) for writer in range(4)]
+        while len(taken) < 4000:
+            select.select([mailbox], [], [], 20.0)
+            taken += mailbox.take()
+        assert [future.result() for future in writing] == [None] * 4
+
+    assert sorted(taken) == list(range(4000))
+    for writer in range(4):
+        own = [number for number in taken if number // 1000 == writer]
+        assert own == sorted(own)
+    release(mailbox)
