@@ -33,7 +33,10 @@ def _data(report: Report) -> str:
     clips = report.extraction.clips
     num_groups = len({clip.group for clip in clips})
     counts = f"{len(clips)} clips of {len(report.dataset.labels)} labels, from {num_groups} groups. {GROUPED_BY[report.dataset.grouping]}"
-    skipped = f" {len(report.extraction.skipped)} clips could not be used and were left out." if report.extraction.skipped else ""
+    num_skipped = len(report.extraction.skipped)
+    skipped = (
+        f" {num_skipped} {'was' if num_skipped == 1 else 'were'} left out as unusable (unreadable, too short or there twice)." if num_skipped else ""
+    )
     return "\n\n".join(["## Data", *([report.plan.about] if report.plan.about else []), counts + skipped])
 
 
