@@ -14,7 +14,7 @@ from streamvc.capture.buffer import Policy
 from streamvc.capture.source import Source, open_source
 from streamvc.detection import UPDATE_S
 from streamvc.inference.recognizer import Recognizer
-from streamvc.pipeline import RATE_SPAN_S, Sink, Step, Tuning, Watch, camera_name
+from streamvc.pipeline import RATE_SPAN_S, Sink, Step, Tuning, Watch, camera_name, rate
 from streamvc.publish.publisher import Publisher
 from streamvc.types import Frame
 from streamvc.view.overlay import Status, draw
@@ -164,7 +164,7 @@ class _Screen:
             active=newest.label if newest else None,
             active_s=now - newest.t_start if newest else 0.0,
             fps_in=self._watch.fps_in,
-            rate_hz=len(self._analysed) / RATE_SPAN_S,
+            rate_hz=rate(self._analysed),
             latency_s=self._latency_s,
             dropped=self._source.dropped,
             warming_up=stages.prediction is None,

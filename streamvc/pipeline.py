@@ -147,8 +147,7 @@ class Watch:
     @property
     def fps_in(self) -> float:
         """Frames per second of stream time, over the last seconds."""
-        times = self._times
-        return (len(times) - 1) / (times[-1] - times[0]) if len(times) > 1 and times[-1] > times[0] else 0.0
+        return rate(self._times)
 
     def stop(self) -> None:
         """End the watch as soon as the frame in hand is done. May be called from a signal handler or another thread."""
@@ -231,6 +230,11 @@ class Watch:
             seq=None,
             epoch=None,
         )
+
+
+def rate(times: Sequence[float]) -> float:
+    """How many a second there are, of moments in order; 0.0 for less than two."""
+    return (len(times) - 1) / (times[-1] - times[0]) if len(times) > 1 and times[-1] > times[0] else 0.0
 
 
 def watch(

@@ -1,13 +1,12 @@
 """Threads and what passes between them. Nothing else in the package imports `threading`, but the frame buffer.
 
-A `Channel` is bounded and can be closed from either end; closing is the only stop signal. An exception in a thread closes its channel and travels
-behind the data: whoever reads the channel meets it after the last good item.
+What passes between threads (a `Mailbox`, a frame buffer) is bounded and can be closed from either end; closing is the only stop signal. An exception
+in a thread closes what it feeds and travels behind the data: whoever reads it meets it after the last good item.
 """
 
 import socket
 import threading
-from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Generic, Self, TypeVar
 
 T = TypeVar("T")
@@ -15,61 +14,6 @@ T = TypeVar("T")
 
 class ChannelClosed(Exception):  # noqa: N818 - an end, not an error
     """The other end has closed the channel. Internal: it never leaves the package."""
-
-
-class Channel(Generic[T]):
-    """A bounded queue between two threads."""
-
-    def __init__(self, capacity: int) -> None:
-        self._items: deque[T] = deque()
-        self._capacity = capacity
-        self._changed = threading.Condition()
-        self._closed = False
-        self._error: BaseException | None = None
-
-    def put(self, item: T) -> None:
-        """Append an item; waits while the channel is full.
-
-        Raises:
-            ChannelClosed: The channel was closed.
-        """
-        with self._changed:
-            self._changed.wait_for(lambda: self._closed or len(self._items) < self._capacity)
-            if self._closed:
-                raise ChannelClosed
-            self._items.append(item)
-            self._changed.notify_all()
-
-    def close(self, error: BaseException | None = None) -> None:
-        """Close from either end. Items already in it can still be read; then `error`, if given, is raised to the reader."""
-        with self._changed:
-            if not self._closed:
-                self._closed, self._error = True, error
-                self._changed.notify_all()
-
-    def get(self) -> T:
-        """Take the oldest item; waits while there is none.
-
-        Raises:
-            ChannelClosed: It was closed and is empty.
-            BaseException: It was closed with this error and is empty.
-        """
-        with self._changed:
-            self._changed.wait_for(lambda: self._closed or bool(self._items))
-            if self._items:
-                item = self._items.popleft()
-                self._changed.notify_all()
-                return item
-            if self._error is not None:
-                raise self._error
-            raise ChannelClosed
-
-    def __iter__(self) -> Iterator[T]:
-        while True:
-            try:
-                yield self.get()
-            except ChannelClosed:
-                return
 
 
 class Worker:

@@ -1,48 +1,89 @@
+import select
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+
 import pytest
 
-from streamvc.threads import Channel, ChannelClosed, Worker
+from streamvc.threads import ChannelClosed, Mailbox, Worker
 
 
-def test_items_arrive_in_order_and_closing_ends_the_iteration() -> None:
-    channel: Channel[int] = Channel(2)
-
-    def produce() -> None:
-        for item in range(100):
-            channel.put(item)
-        channel.close()
-
-    with Worker("producer", produce, channel.close):
-        assert list(channel) == list(range(100))
+def is_readable(mailbox: Mailbox[int]) -> bool:
+    return bool(select.select([mailbox], [], [], 0.0)[0])
 
 
-def test_an_error_travels_behind_the_data() -> None:
-    channel: Channel[int] = Channel(8)
-    channel.put(1)
-    channel.close(OSError("the disk is gone"))
-    items = iter(channel)
-    assert next(items) == 1
-    with pytest.raises(OSError, match="the disk is gone"):
-        next(items)
-
-
-def test_the_reader_may_close_too_and_releases_a_waiting_writer() -> None:
-    channel: Channel[int] = Channel(1)
-
-    def produce() -> None:
+def release(mailbox: Mailbox[int]) -> None:
+    mailbox.close()
+    with suppress(ChannelClosed):
         while True:
-            channel.put(0)
+            mailbox.take()
 
-    with Worker("producer", produce, channel.close):
-        assert channel.get() == 0
+
+def test_a_mailbox_can_be_polled_for_what_is_in_it() -> None:
+    mailbox: Mailbox[int] = Mailbox(3)
+
+    seen = [is_readable(mailbox)]
+    offered = [mailbox.offer(number) for number in range(5)]
+    seen.append(is_readable(mailbox))
+    taken = mailbox.take()
+    seen.append(is_readable(mailbox))
+
+    assert seen == [False, True, False]
+    assert offered == [True, True, True, False, False]
+    assert taken == [0, 1, 2]
+    assert mailbox.take() == []
+    release(mailbox)
+
+
+def test_what_is_in_a_mailbox_can_be_taken_after_it_was_closed() -> None:
+    mailbox: Mailbox[int] = Mailbox(3)
+    mailbox.offer(1)
+    mailbox.close()
+    mailbox.close()
+
+    assert is_readable(mailbox)
     with pytest.raises(ChannelClosed):
-        channel.put(0)
+        mailbox.offer(2)
+    assert mailbox.take() == [1]
+    assert is_readable(mailbox)
+    with pytest.raises(ChannelClosed):
+        mailbox.take()
 
 
-def test_the_first_close_counts() -> None:
-    channel: Channel[int] = Channel(1)
-    channel.close()
-    channel.close(OSError("too late"))
-    assert list(channel) == []
+def test_many_writers_lose_nothing_and_keep_their_own_order() -> None:
+    mailbox: Mailbox[int] = Mailbox(10_000)
+
+    def write(first: int) -> None:
+        for number in range(first, first + 1000):
+            assert mailbox.offer(number)
+
+    taken: list[int] = []
+    with ThreadPoolExecutor(4) as pool:
+        writing = [pool.submit(write, 1000 * writer) for writer in range(4)]
+        while len(taken) < 4000:
+            select.select([mailbox], [], [], 20.0)
+            taken += mailbox.take()
+        assert [future.result() for future in writing] == [None] * 4
+
+    assert sorted(taken) == list(range(4000))
+    for writer in range(4):
+        own = [number for number in taken if number // 1000 == writer]
+        assert own == sorted(own)
+    release(mailbox)
+
+
+def test_a_worker_runs_until_the_block_is_left() -> None:
+    mailbox: Mailbox[int] = Mailbox(1000)
+    stopped = []
+
+    def produce() -> None:
+        for number in range(100):
+            mailbox.offer(number)
+
+    with Worker("producer", produce, lambda: stopped.append(True)):
+        pass
+    assert mailbox.take() == list(range(100))
+    assert stopped
+    release(mailbox)
 
 
 def test_an_error_that_a_thread_lets_out_is_raised_where_the_block_is_left() -> None:
@@ -50,4 +91,15 @@ def test_an_error_that_a_thread_lets_out_is_raised_where_the_block_is_left() -> 
         raise OSError("broken")
 
     with pytest.raises(OSError, match="broken"), Worker("failing", fail, lambda: None):
+        pass
+
+
+def test_a_closed_channel_ends_a_thread_without_an_error() -> None:
+    mailbox: Mailbox[int] = Mailbox(1)
+    release(mailbox)
+
+    def produce() -> None:
+        mailbox.offer(1)
+
+    with Worker("late", produce, lambda: None):
         pass

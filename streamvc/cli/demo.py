@@ -17,14 +17,14 @@ import click
 def demo(out: Path, endpoint: str | None) -> None:
     """See streamvc at work without a camera.
 
-    A short clip that ships with streamvc (a rendered figure, not a person) runs through the pipeline of `streamvc watch`. A subscriber in another
-    process prints the events as they arrive. An annotated video and a still are written.
+    A clip of half a minute that ships with streamvc (a rendered figure, not a person) plays through the pipeline of `streamvc watch`. A subscriber in
+    another process prints the events as they arrive. An annotated video and a still are written.
     """
     from streamvc.bench.latency import free_port
     from streamvc.demo.show import show
 
     endpoint = endpoint or f"tcp://127.0.0.1:{free_port()}"
-    click.echo(f"Watching the demo's clip with the model `figure`; a subscriber at {endpoint} says:\n")
+    click.echo(f"Watching the demo's clip (33 s) with the model `figure`; a subscriber at {endpoint} says:\n")
     shown = show(out, endpoint, click.echo)
     click.echo(f"\n{shown.num_sent} events sent, {shown.num_received} received in another process.")
     click.echo(f"Annotated video: {shown.video}\nStill:           {shown.still}\n")

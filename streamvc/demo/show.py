@@ -29,7 +29,7 @@ class Shown:
 
 
 def show(out: Path, endpoint: str, say: Callable[[str], None]) -> Shown:
-    """Watch the clip, let a subscriber in another process say what it receives, and write an annotated video and a still.
+    """Watch the clip at its own speed, let a subscriber in another process say what it receives, and write an annotated video and a still.
 
     Args:
         out: Folder for the two files; made if it is not there.
@@ -45,7 +45,7 @@ def show(out: Path, endpoint: str, say: Callable[[str], None]) -> Shown:
         raise StreamvcError(f"{out}: cannot be made: {error.strerror}") from error
     video, still = out / "annotated.mp4", out / "annotated.png"
     events: list[Event] = []
-    options = Options(str(CLIP), MODEL, camera="demo", publish=endpoint, wait_s=JOIN_S, update_s=0.0, save=video, headless=True)
+    options = Options(str(CLIP), MODEL, camera="demo", publish=endpoint, wait_s=JOIN_S, update_s=0.0, save=video, headless=True, pace=True)
     with _subscriber(endpoint) as process:
         run(options, events.append)
         num_received = sum(1 for _ in _lines(process, len(events), say))
