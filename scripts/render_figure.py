@@ -28,6 +28,7 @@ Story = Sequence[tuple[str, float]]
 Size = tuple[int, int]
 
 DATASET_SIZES = ((320, 240), (640, 480))
+MOMENT_S = 0.7  # less than a recogniser takes to its first prediction, so that every prediction of a clip has its label
 
 DEMO = Path(__file__).resolve().parents[1] / "streamvc" / "demo"
 DEMO_SEED, DEMO_TAKE, DEMO_FPS, DEMO_SIZE = 900_018, 0, 25.0, (640, 480)
@@ -83,20 +84,27 @@ def render(job: Job, crf: int = 23) -> None:
     write_clip(job.path, job.frames(), job.fps, job.size, crf)
 
 
-def idle_stories(rng: np.random.Generator) -> tuple[Story, Story]:
-    """What happens where no activity does: somebody comes, stands about, goes; passes through; nobody is there."""
+def activity_story(rng: np.random.Generator, name: str, seconds: float) -> Story:
+    """The activity, taken up in its midst or, in half of the clips, after a moment of standing."""
+    activity = (name, seconds * rng.uniform(0.8, 1.2))
+    return (("stand", rng.uniform(0.3, MOMENT_S)), activity) if rng.random() < 0.5 else (activity,)
+
+
+def idle_stories(rng: np.random.Generator) -> list[Story]:
+    """Where no activity is: somebody comes, stands about, goes; somebody stands or walks through; somebody has just stopped."""
     come: Story = (("empty", 0.6), ("enter", rng.uniform(2.2, 3.2)), ("stand", rng.uniform(3.0, 5.0)), ("leave", rng.uniform(2.2, 3.2)))
     stay: Story = (("stand", rng.uniform(3.0, 5.0)), ("stand", rng.uniform(3.0, 5.0)))
     through: Story = (("empty", rng.uniform(1.0, 2.0)), ("cross", rng.uniform(3.0, 4.0)))
-    return come, stay if rng.random() < 0.7 else through
+    stopped: Story = ((str(rng.choice(list(ACTIVITIES))), rng.uniform(0.3, MOMENT_S)), ("stand", rng.uniform(2.5, 4.0)))
+    return [come, stay if rng.random() < 0.7 else through, stopped]
 
 
 def dataset_jobs(out: Path, num_groups: int, seed: int, seconds: float, fps: float, sizes: Sequence[Size]) -> list[Job]:
-    """One clip of each activity and two of none, for each group; groups take the sizes in turn."""
+    """One clip of each activity and three of none, for each group; groups take the sizes in turn."""
     jobs = []
     for group in range(seed, seed + num_groups):
         rng = np.random.default_rng([group, 3])
-        stories = {name: [((name, seconds * rng.uniform(0.8, 1.2)),)] for name in ACTIVITIES} | {BACKGROUND: list(idle_stories(rng))}
+        stories = {name: [activity_story(rng, name, seconds)] for name in ACTIVITIES} | {BACKGROUND: idle_stories(rng)}
         numbered = [(label, number, parts) for label, of_label in stories.items() for number, parts in enumerate(of_label)]
         size = sizes[group % len(sizes)]
         jobs += [
@@ -117,7 +125,7 @@ def write_table(out: Path, jobs: Sequence[Job]) -> None:
 def make_dataset(out: Path, num_groups: int, seed: int, seconds: float, fps: float, sizes: Sequence[Size], processes: int) -> None:
     jobs = dataset_jobs(out, num_groups, seed, seconds, fps, sizes)
     with ProcessPoolExecutor(processes) as pool:
-        for done, _ in enumerate(pool.map(render, jobs), 1):
+        for done, _ in enumerate(pool.map(render, jobs, chunksize=len(jobs) // num_groups), 1):
             print(f"\r{done} of {len(jobs)} clips", end="", flush=True)
     print()
     write_table(out, jobs)
@@ -150,7 +158,7 @@ def parse_arguments() -> argparse.Namespace:
     commands = parser.add_subparsers(dest="command", required=True)
     dataset = commands.add_parser("dataset", help="a data set to train on")
     dataset.add_argument("out", type=Path)
-    dataset.add_argument("--clips-per-label", type=int, default=60, metavar="N", help="groups; twice as many clips of nothing (default: 60)")
+    dataset.add_argument("--clips-per-label", type=int, default=100, metavar="N", help="groups; three times as many clips of nothing (default: 100)")
     dataset.add_argument("--seed", type=int, default=1, help="of the first group (default: 1)")
     dataset.add_argument("--seconds", type=float, default=4.5, help="length of a clip of an activity, within a fifth (default: 4.5)")
     dataset.add_argument("--processes", type=int, default=os.cpu_count())
@@ -160,7 +168,7 @@ def parse_arguments() -> argparse.Namespace:
     story.add_argument("parts", nargs="+", type=parse_part, metavar="ACT:SECONDS")
     story.add_argument("--seed", type=int, default=1, help="of the person and the room (default: 1)")
     story.add_argument("--take", type=int, default=0, help="another camera and manner (default: 0)")
-    dataset.add_argument("--fps", type=float, default=16.0, help="(default: 16)")
+    dataset.add_argument("--fps", type=float, default=5.0, help="(default: 5, the rate that models look at)")
     dataset.add_argument(
         "--sizes", type=parse_size, nargs="+", default=DATASET_SIZES, metavar="WxH", help="groups take them in turn (default: 320x240 640x480)"
     )

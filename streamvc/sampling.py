@@ -15,20 +15,22 @@ class Sample:
 
     Attributes:
         frame: The frame.
+        timestamp: Stream time of the tick that it stands for, in seconds: results lie on one grid, wherever in it the frames fell.
         num_ticks: How many ticks of the model's clock it stands for: 1, or more where frames are missing.
         gap_s: Seconds of missing video before it, where these exceed the sampler's limit; 0.0 otherwise. All older state is void then.
     """
 
     frame: Frame
+    timestamp: float
     num_ticks: int
     gap_s: float
 
 
 class Sampler:
-    """Lays a grid of ticks, `1 / rate_hz` apart, from the first frame on; a tick takes the first frame at or after it.
+    """Lays a grid of ticks, `1 / rate_hz` apart, over stream time; a tick takes the first frame at or after it.
 
     Waiting for a nearer frame would cost latency, so there is no look-ahead. Where frames are missing, the next one stands for all ticks since
-    the last. After a gap (no frame for `gap_s` seconds, or time running backwards) the grid starts anew.
+    the last. A gap (no frame for `gap_s` seconds, or time running backwards) is reported with the frame behind it.
     """
 
     def __init__(self, rate_hz: float, gap_s: float = GAP_S) -> None:
@@ -36,29 +38,21 @@ class Sampler:
             raise ValueError(f"rate_hz and gap_s must be above 0, not {rate_hz} and {gap_s}")
         self._rate_hz = rate_hz
         self._gap_s = gap_s
-        self._origin = 0.0
-        self._ticks = 0
+        self._tick = 0
         self._last: float | None = None
 
     def step(self, frame: Frame) -> Sample | None:
         """Take the next frame of the stream; returns it as a sample where it is due."""
+        tick = math.floor(frame.timestamp * self._rate_hz + EARLY)
         last, self._last = self._last, frame.timestamp
-        if last is None:
-            return self._anchor(frame, gap_s=0.0)
-        silence = frame.timestamp - last
-        if silence > self._gap_s or silence < 0:
-            return self._anchor(frame, gap_s=abs(silence))
-        ticks = math.floor((frame.timestamp - self._origin) * self._rate_hz + EARLY)
-        num_ticks = ticks - self._ticks
+        silence = 0.0 if last is None else frame.timestamp - last
+        is_gap = silence > self._gap_s or silence < 0
+        num_ticks = 1 if last is None or is_gap else tick - self._tick
         if num_ticks <= 0:
             return None
-        self._ticks = ticks
-        return Sample(frame, num_ticks, gap_s=0.0)
+        self._tick = tick
+        return Sample(frame, tick / self._rate_hz, num_ticks, gap_s=abs(silence) if is_gap else 0.0)
 
     def reset(self) -> None:
-        """Forget the stream; the next frame starts a new grid."""
+        """Forget the stream; the next frame is the first of a new one."""
         self._last = None
-
-    def _anchor(self, frame: Frame, gap_s: float) -> Sample:
-        self._origin, self._ticks = frame.timestamp, 0
-        return Sample(frame, num_ticks=1, gap_s=gap_s)

@@ -38,7 +38,7 @@ class Prediction:
 
     Attributes:
         index: Index of the frame that completed the window.
-        timestamp: Stream time of that frame, in seconds.
+        timestamp: Stream time of the tick that this frame stands for, in seconds.
         scores: (L,) float32, after softmax.
     """
 

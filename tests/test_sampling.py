@@ -46,9 +46,11 @@ def test_a_gap_and_a_clock_jump_are_reported_and_start_anew(timestamps: list[flo
     assert last.num_ticks == 1
 
 
-def test_after_a_gap_the_grid_starts_at_the_first_new_frame() -> None:
-    picked = samples([0.0, 3.13, 3.2, 3.3, 3.33, 3.53])
-    assert [sample.frame.timestamp for sample in picked] == [0.0, 3.13, 3.33, 3.53]
+def test_the_grid_lies_on_stream_time_whatever_frame_comes_first() -> None:
+    whole = [index / 25 for index in range(100)]
+    cut = samples(whole[7:])
+    assert [sample.timestamp for sample in cut] == [sample.timestamp for sample in samples(whole)][1:]
+    assert [sample.frame.timestamp for sample in cut[1:]] == [sample.frame.timestamp for sample in samples(whole)][2:]
 
 
 def test_reset_forgets_the_stream() -> None:
@@ -66,6 +68,7 @@ def test_ticks_keep_up_with_time(steps: list[float]) -> None:
     timestamps = [float(value) for value in np.cumsum([0.0, *steps])]
     picked = samples(timestamps)
     ticks = sum(sample.num_ticks for sample in picked) - 1
+    assert picked[-1].timestamp == pytest.approx(ticks / 5)
     assert ticks / 5 - 0.0101 <= timestamps[-1] < (ticks + 1) / 5
 
 
@@ -81,3 +84,8 @@ def test_sampling_what_was_sampled_changes_nothing(steps: list[float]) -> None:
 def test_refuses_impossible_settings(rate_hz: float, gap_s: float) -> None:
     with pytest.raises(ValueError, match="above 0"):
         Sampler(rate_hz, gap_s)
+
+
+def test_samples_lie_on_the_grid_of_ticks_wherever_their_frames_fell() -> None:
+    picked = samples([0.5, 0.73, 0.93, 1.52])
+    assert [sample.timestamp for sample in picked] == pytest.approx([0.4, 0.6, 0.8, 1.4])

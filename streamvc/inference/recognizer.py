@@ -70,7 +70,7 @@ class Recognizer:
         if sample.gap_s:
             self.forget()
         frame = sample.frame
-        return self.observe_feature(self._backbone.features(frame.image), sample.num_ticks, frame.index, frame.timestamp)
+        return self.observe_feature(self._backbone.features(frame.image), sample.num_ticks, frame.index, sample.timestamp)
 
     def observe_feature(self, feature: NDArray[np.float32], num_ticks: int, index: int, timestamp: float) -> Prediction | None:
         """As `observe`, for a sample whose features, (D,), are known already. After a gap call `forget` first."""

@@ -38,7 +38,7 @@ class Track:
     Attributes:
         features: (N, D) float32.
         indices: (N,) int64, index of the frame.
-        timestamps: (N,) float64, its stream time in seconds.
+        timestamps: (N,) float64, stream time of the tick that it stands for, in seconds.
         num_ticks: (N,) int64, how many ticks of the model's clock it stands for.
         gaps_s: (N,) float64, seconds of missing video before it; 0.0 but after a gap.
     """
@@ -140,7 +140,7 @@ def read_track(path: Path, backbone: Backbone, rate_hz: float) -> Track:
         for frame in source:
             if sample := sampler.step(frame):
                 features.append(backbone.features(frame.image))
-                rows.append((frame.index, frame.timestamp, sample.num_ticks, sample.gap_s))
+                rows.append((frame.index, sample.timestamp, sample.num_ticks, sample.gap_s))
     indices, timestamps, num_ticks, gaps_s = zip(*rows, strict=True)
     return Track(np.stack(features), np.array(indices), np.array(timestamps), np.array(num_ticks), np.array(gaps_s))
 

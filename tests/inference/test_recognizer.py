@@ -157,7 +157,7 @@ def test_known_features_give_what_their_frames_give(make: Callable[..., Recogniz
     features = [backbone.features(sample.frame.image) for sample in samples]
     num_runs = tiles.num_runs
     results = [
-        replayed.observe_feature(feature, sample.num_ticks, sample.frame.index, sample.frame.timestamp)
+        replayed.observe_feature(feature, sample.num_ticks, sample.frame.index, sample.timestamp)
         for feature, sample in zip(features, samples, strict=True)
     ]
     assert same([prediction for prediction in results if prediction], expected)

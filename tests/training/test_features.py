@@ -42,7 +42,7 @@ def track(extraction: Extraction) -> Track:
 def test_features_are_those_that_the_live_stages_make(clip: Clip, track: Track) -> None:
     sampler, backbone = Sampler(RATE_HZ), Backbone.load(BACKBONE)
     with open_source(clip.path) as source:
-        live = [(backbone.features(frame.image), frame.index, frame.timestamp) for frame in source if sampler.step(frame)]
+        live = [(backbone.features(frame.image), frame.index, sample.timestamp) for frame in source if (sample := sampler.step(frame))]
     np.testing.assert_array_equal(track.features, np.stack([features for features, _, _ in live]))
     np.testing.assert_array_equal(track.indices, [index for _, index, _ in live])
     np.testing.assert_array_equal(track.timestamps, [timestamp for _, _, timestamp in live])

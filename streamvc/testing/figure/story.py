@@ -1,16 +1,17 @@
 """Clips of the figure, frame by frame: one activity, or a story of several."""
 
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
 from streamvc.testing.figure.body import stand_up
 from streamvc.testing.figure.camera import Film, random_view
-from streamvc.testing.figure.look import random_look
+from streamvc.testing.figure.look import Look, random_look
 from streamvc.testing.figure.manner import random_manner
 from streamvc.testing.figure.outfit import dress
-from streamvc.testing.figure.room import random_room
+from streamvc.testing.figure.room import Room, random_room
 from streamvc.testing.figure.shading import picture, set_scene
 from streamvc.testing.figure.stage import Act, pose_at, random_stage, timeline
 
@@ -41,9 +42,14 @@ def render_story(
     yield from _render(timeline(parts), seed, take, fps, size, phase=0.0)
 
 
+@lru_cache(maxsize=1)  # several clips of one person and room are often rendered in a row
+def _cast(seed: int) -> tuple[Look, Room]:
+    rng = np.random.default_rng([seed, 1])
+    return random_look(rng), random_room(rng)
+
+
 def _render(acts: Sequence[Act], seed: int, take: int, fps: float, size: tuple[int, int], phase: float | None) -> Iterator[NDArray[np.uint8]]:
-    cast = np.random.default_rng([seed, 1])
-    look, room = random_look(cast), random_room(cast)
+    look, room = _cast(seed)
     rng = np.random.default_rng([seed, 2, take])
     view = random_view(rng, look, size)
     stage = random_stage(rng, view, size)
