@@ -1,6 +1,8 @@
 import json
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,6 +10,7 @@ from click.testing import CliRunner, Result
 
 from streamvc.cli import main
 from streamvc.publish.publisher import Publisher
+from tests.publish.samples import START
 
 
 def run(*arguments: str | Path) -> Result:
@@ -121,3 +124,26 @@ def test_models_are_listed_shown_and_checked() -> None:
     missing = run("models", "check", "figure", "no-such-model")
     assert missing.exit_code == 1
     assert "no-such-model" in missing.stderr
+
+
+def test_subscribe_prints_what_is_published() -> None:
+    with Publisher("tcp://127.0.0.1:*") as publisher, ThreadPoolExecutor(1) as pool:
+
+        def publish() -> None:
+            assert publisher.wait_for_subscriber(20.0)
+            for event in (START, replace(START, label="Lunges")):
+                publisher.publish(event)
+
+        publishing = pool.submit(publish)
+        result = run("subscribe", publisher.endpoint, "--label", "Lunges", "--count", "1", "--timeout", "20", "--json")
+        publishing.result()
+    assert result.exit_code == 0, result.output
+    body = json.loads(result.stdout)
+    assert body["data"]["label"] == "Lunges"
+    assert body["data"]["seq"] == 2
+
+
+def test_a_subscriber_that_hears_nothing_leaves_after_its_time() -> None:
+    with Publisher("tcp://127.0.0.1:*") as publisher:
+        result = run("subscribe", publisher.endpoint, "--timeout", "0.2")
+    assert (result.exit_code, result.stdout) == (0, "")

@@ -107,7 +107,8 @@ def test_labels_that_a_bundle_does_not_know_are_named(report: Report, out: Path,
 
 
 INTERRUPTED = """
-import sys
+import signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a process that was started in the background ignores it
 from pathlib import Path
 from streamvc.training.plan import Plan
 from streamvc.training.train import train

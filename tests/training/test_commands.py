@@ -1,0 +1,44 @@
+"""`streamvc train` and `streamvc evaluate` as a user calls them."""
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from streamvc.cli import main
+
+pytest.importorskip("tensorflow", reason="needs the train extra")
+
+
+def run(*arguments: str | Path) -> Result:
+    return CliRunner().invoke(main, [str(argument) for argument in arguments])
+
+
+def test_a_model_is_trained_shown_and_evaluated(rendered: Path, cache: Path, tmp_path: Path) -> None:
+    out = tmp_path / "models" / "mine"
+    trained = run("train", rendered, "--out", out, "--folds", "2", "--window", "8", "--cache", cache, "--about", "Made by the tests.")
+    assert trained.exit_code == 0, trained.output
+    assert "clip_top1" in trained.stdout
+    assert run("models", "check", out).stdout == f"{out}: ok\n"
+    assert "Made by the tests." in run("models", "show", out).stdout
+
+    evaluated = run("evaluate", out, rendered, "--cache", cache, "--json")
+    figures = json.loads(evaluated.stdout)
+    assert {"clip_top1", "window_top1", "per_label", "num_clips"} <= set(figures)
+    assert figures["clip_top1"] > 1 / len(figures["per_label"])  # better than chance, on what it was trained on
+    assert "clip_top1" in run("evaluate", out, rendered, "--cache", cache).stdout
+
+    again = run("train", rendered, "--out", out, "--folds", "2", "--cache", cache)
+    assert again.exit_code == 1
+    assert "--overwrite" in again.stderr
+
+
+def test_data_that_cannot_be_used_is_one_clear_line(tmp_path: Path) -> None:
+    (tmp_path / "data" / "only").mkdir(parents=True)
+    (tmp_path / "data" / "only" / "a.mp4").write_bytes(b"not a video")
+    result = run("train", tmp_path / "data", "--out", tmp_path / "out")
+    assert result.exit_code == 1
+    assert "only" in result.stderr
+    assert len(result.stderr.strip().splitlines()) == 1
+    assert not (tmp_path / "out").exists()
