@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
 
+import cv2
+
 from streamvc.capture.buffer import Policy
 from streamvc.capture.source import Source, open_source
 from streamvc.detection import UPDATE_S
@@ -66,6 +68,7 @@ def run(options: Options, on_event: Sink, on_step: Callable[[Step, Source], None
     Raises:
         StreamvcError: Something cannot be opened, or the source was lost; what ran was ended and published first.
     """
+    cv2.setNumThreads(1)  # OpenCV's own threads would take the cores from the decoder and the runtime, for pictures that are small
     windowed = not options.headless and _window_possible()
     recognizer = Recognizer.load(options.model, runtime=options.runtime, threads=options.threads)
     camera = options.camera or camera_name(options.source)

@@ -85,6 +85,7 @@ class Source:
         self._buffer = FrameBuffer(buffer_frames)
         self._arrivals = Arrivals()
         self._num_corrupt = 0
+        self._released = 0.0  # time.monotonic() when the last picture was due
         self._stream: Stream  # set before the first frame is there
         self._shape = (0, 0, 3)
         self._wall_s = time.time() - time.monotonic()  # from the monotonic clock to Unix time
@@ -200,5 +201,8 @@ class Source:
     def _hold(self, picture: Picture, pacer: Pacer) -> Picture:
         """Wait until the picture is due, as if its encoded form had arrived that much later."""
         ready = time.monotonic()
+        # A picture that others refer to is read ahead of its turn: while they were held, it did not wait for us.
+        begun = max(picture.captured, self._released)
         self._buffer.wait_until(pacer.due(picture.timestamp, ready))
-        return replace(picture, captured=picture.captured + time.monotonic() - ready)
+        self._released = time.monotonic()
+        return replace(picture, captured=begun + self._released - ready)
