@@ -1,6 +1,6 @@
 """Renders the figure: a data set to train on, the clip of the demo, or any story.
 
-    python scripts/render_figure.py dataset OUT --clips-per-label 60 --seed 1
+    python scripts/render_figure.py dataset OUT --clips-per-label 100 --seed 1
     python scripts/render_figure.py demo
     python scripts/render_figure.py story OUT.mp4 --seed 7 empty:1 enter:2.5 Squat:6 stand:2
 
