@@ -28,7 +28,11 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What the user asked for. `publish` None publishes nothing; `save` None saves nothing; `headless` None decides by the display."""
+    """What the user asked for.
+
+    Where `publish` is None nothing is published, and where `save` is None nothing is saved. `camera` None makes a name from the source, `pace` None
+    paces what is shown in a window. Without `headless`, there is a window if there is a display.
+    """
 
     source: str
     model: str = "exercise"

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 @click.option(
     "--policy",
     type=click.Choice(["latest", "every"]),
-    help="`latest`: the newest frame wins, older ones are dropped and counted. `every`: none is.  [default: every for files, latest for cameras]",
+    help="`latest`: the newest frame wins, the others are dropped and counted. `every`: all are used.  [default: every for files, else latest]",
 )
 @click.option("--pace/--no-pace", default=None, help="Play a file at its own speed, as a camera would.  [default: only in a window]")
 @click.option("--headless", is_flag=True, help="No window.")
