@@ -33,6 +33,19 @@ class Frame:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Feature:
+    """What was made of a frame, or of several in a row.
+
+    Attributes:
+        values: (D,) float32, float16 or uint8, a fresh array.
+        num_ticks: For how many features in a row it stands: 1, or more where frames are missing.
+    """
+
+    values: Array
+    num_ticks: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Prediction:
     """The scores of all labels at one moment.
 

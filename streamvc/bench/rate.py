@@ -6,7 +6,6 @@ from pathlib import Path
 from statistics import median
 
 from streamvc.capture.source import open_source
-from streamvc.inference.backbone import find_backbone
 from streamvc.inference.bundle import Bundle, load_bundle
 from streamvc.inference.recognizer import Recognizer
 from streamvc.inference.runtime import Model, open_model
@@ -52,13 +51,12 @@ def frame_rate(clip: Path) -> float:
 def every_frame(bundle: Bundle, fps: float, runtime: str | None, threads: int) -> Recognizer:
     """The bundle's recogniser, but at the rate of the clip instead of its own."""
     hurried = replace(bundle, manifest=bundle.manifest.model_copy(update={"rate_hz": fps}))
-    return Recognizer(hurried, bundle.open_backbone(runtime, threads), bundle.open_head(runtime))
+    return Recognizer(hurried, bundle.open_extractor(runtime, threads), bundle.open_head(runtime))
 
 
 def open_bare(bundle: Bundle, runtime: str | None, threads: int) -> Model:
     """The backbone's network alone, with an input in place."""
-    reference = bundle.manifest.backbone
-    model = open_model(find_backbone(reference.name) / "backbone.tflite", runtime, threads)
+    model = open_model(bundle.find_backbone() / "backbone.tflite", runtime, threads)
     model.run(lambda tensor: tensor.fill(0))
     return model
 

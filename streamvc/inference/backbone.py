@@ -1,58 +1,62 @@
-"""The network that turns a frame into features."""
+"""The network that turns frames into features."""
 
+import re
+from collections.abc import Callable
 from pathlib import Path
-from typing import Self
+from typing import Protocol, Self
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from streamvc.errors import BundleError, InferenceError
+from streamvc.errors import BundleError
 from streamvc.inference.folders import check_sha256, find
-from streamvc.inference.manifest import BackboneManifest, ImageInput, read_manifest
-from streamvc.inference.runtime import Model, TensorSpec, open_model
-from streamvc.types import Array
+from streamvc.inference.manifest import BackboneManifest, Crop, ImageInput, PictureKind, read_manifest
+from streamvc.inference.pictures import Pictures
+from streamvc.inference.preprocessing import Preprocessor
+from streamvc.inference.runtime import Model, open_model
+from streamvc.types import Array, Feature
 
 MANIFEST = "backbone.json"
-INTERPOLATION = {"linear": cv2.INTER_LINEAR, "area": cv2.INTER_AREA}
+PICTURES = re.compile(r"(colour|flow|colour\+flow):([1-9]\d{1,3})(?::(whole|center))?")
+SNIPPETS: dict[int, PictureKind] = {3: "colour", 2: "flow"}  # what a network of several frames sees, by its channels
 
 
-class Preprocessor:
-    """Brings images into a backbone's form; keeps its scratch pictures from one to the next."""
+class Extractor(Protocol):
+    """Turns frames into features: a backbone, or the pictures themselves. It belongs to one stream and one thread at a time."""
 
-    def __init__(self, spec: ImageInput, tensor: TensorSpec) -> None:
-        self._spec = spec
-        size = (spec.size_px, spec.size_px)
-        self._resized = np.empty((*size, 3), np.uint8)
-        self._coloured = np.empty_like(self._resized) if spec.colour == "rgb" else self._resized
-        # A pixel has 256 values, so that normalisation, and for an int8 backbone quantisation too, is a table.
-        self._table = tensor.encode((np.arange(256) - spec.mean) / spec.scale)[None]
+    @property
+    def input(self) -> ImageInput:
+        """How images are brought into its form."""
 
-    def write(self, image: NDArray[np.uint8], picture: Array) -> None:
-        """Write an image, (H, W, 3) uint8 BGR, into a picture, (size_px, size_px, 3) of the tensor's type.
+    @property
+    def feature_size(self) -> int:
+        """D."""
+
+    @property
+    def feature_map(self) -> tuple[int, int, int] | None:
+        """The shape (H, W, C) of the features, where they are pictures or maps."""
+
+    @property
+    def identity(self) -> str:
+        """What says whether two of them give the same features."""
+
+    def step(self, image: NDArray[np.uint8], num_ticks: int = 1) -> Feature | None:
+        """Take the next frame that is due; returns a feature where one is complete.
+
+        Args:
+            image: (H, W, 3) uint8, BGR, of any size.
+            num_ticks: How many ticks of the model's clock it stands for.
 
         Raises:
-            InferenceError: That is not an image.
+            InferenceError: That is not an image, or the runtime failed.
         """
-        if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or image.size == 0:
-            raise InferenceError(f"an image must be (H, W, 3) uint8, not {image.shape} {image.dtype}")
-        if self._spec.crop == "center":
-            image = _center(image)
-        cv2.resize(image, self._resized.shape[:2], dst=self._resized, interpolation=INTERPOLATION[self._spec.resize])
-        if self._coloured is not self._resized:
-            cv2.cvtColor(self._resized, cv2.COLOR_BGR2RGB, dst=self._coloured)
-        cv2.LUT(self._coloured, self._table, dst=picture)
 
-
-def _center(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    height, width = image.shape[:2]
-    side = min(height, width)
-    top, left = (height - side) // 2, (width - side) // 2
-    return image[top : top + side, left : left + side]
+    def reset(self) -> None:
+        """Forget the frames before, as after a gap."""
 
 
 class Backbone:
-    """A backbone that is loaded. It belongs to one thread at a time."""
+    """An `Extractor` with a network, which makes a feature of each frame, or of each T frames in a row."""
 
     def __init__(self, manifest: BackboneManifest, model: Model) -> None:
         """Put a manifest and its model together.
@@ -60,12 +64,17 @@ class Backbone:
         Raises:
             BundleError: The shapes of the model's tensors are not those of the manifest.
         """
-        expected = (1, manifest.input.size_px, manifest.input.size_px, 3), (1, manifest.feature_size)
-        if (model.input.shape, model.output.shape) != expected:
-            raise BundleError(f"backbone {manifest.name}: its tensors are {model.input.shape} and {model.output.shape}, its manifest says {expected}")
+        frames, size = manifest.num_frames, manifest.input.size_px
+        channels = 2 if frames > 1 and model.input.shape[-1:] == (2,) else 3
+        picture = (1, size, size, channels) if frames == 1 else (1, frames, size, size, channels)
+        if (model.input.shape, model.output.shape) != (picture, (1, manifest.feature_size)):
+            shapes = picture, (1, manifest.feature_size)
+            raise BundleError(f"backbone {manifest.name}: its tensors are {model.input.shape} and {model.output.shape}, its manifest says {shapes}")
         self.manifest = manifest
         self._model = model
+        self._type = np.float32 if manifest.feature_map is None else np.float16  # maps are large, and keep their meaning in half the bits
         self._preprocessor = Preprocessor(manifest.input, model.input)
+        self._snippet = None if frames == 1 else _Snippet(Pictures(SNIPPETS[channels], size, manifest.input.crop), frames)
 
     @classmethod
     def load(cls, name: str, *, runtime: str | None = None, threads: int = 1) -> Self:
@@ -78,27 +87,107 @@ class Backbone:
         return cls.open(find_backbone(name), runtime=runtime, threads=threads)
 
     @classmethod
-    def open(cls, folder: Path, *, runtime: str | None = None, threads: int = 1) -> Self:
-        """Load the backbone in a folder. Raises as `load`."""
+    def open(cls, folder: Path, *, crop: Crop | None = None, runtime: str | None = None, threads: int = 1) -> Self:
+        """Load the backbone in a folder; `crop` takes the place of its own. Raises as `load`."""
         manifest = read_manifest(folder / MANIFEST, BackboneManifest)
+        if crop:
+            manifest = manifest.model_copy(update={"input": manifest.input.model_copy(update={"crop": crop})})
         path = folder / "backbone.tflite"
         check_sha256(path, manifest.sha256)
         return cls(manifest, open_model(path, runtime, threads))
 
-    def features(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """The features of an image.
+    @property
+    def input(self) -> ImageInput:
+        """How images are brought into its form."""
+        return self.manifest.input
+
+    @property
+    def feature_size(self) -> int:
+        """D."""
+        return self.manifest.feature_size
+
+    @property
+    def feature_map(self) -> tuple[int, int, int] | None:
+        """The shape (H, W, C) of its features, where they are maps."""
+        return self.manifest.feature_map
+
+    @property
+    def identity(self) -> str:
+        """What says whether two of them give the same features."""
+        return f"{self.manifest.sha256} {self.manifest.input.model_dump_json()}"
+
+    def step(self, image: NDArray[np.uint8], num_ticks: int = 1) -> Feature | None:
+        """Take the next frame that is due; see `Extractor.step`."""
+        if self._snippet is None:
+            return Feature(self.features(image), num_ticks)
+        frames, num_complete = self._snippet.push(image, num_ticks)
+        return Feature(self._run(lambda tensor: np.copyto(tensor[0], frames)), num_complete) if num_complete else None
+
+    def features(self, image: NDArray[np.uint8]) -> Array:
+        """The features of one image, for a network that sees one at a time.
 
         Args:
             image: (H, W, 3) uint8, BGR, of any size.
 
         Returns:
-            (D,) float32, a fresh array.
+            (D,) float32, or float16 where they are a map; a fresh array.
 
         Raises:
             InferenceError: That is not an image, or the runtime failed.
         """
-        features: NDArray[np.float32] = self._model.run(lambda tensor: self._preprocessor.write(image, tensor[0]))[0]
+        return self._run(lambda tensor: self._preprocessor.write(image, tensor[0]))
+
+    def reset(self) -> None:
+        """Forget the frames before."""
+        if self._snippet:
+            self._snippet.reset()
+
+    def _run(self, fill: Callable[[Array], None]) -> Array:
+        features: Array = self._model.run(fill)[0].astype(self._type, copy=False)
         return features
+
+
+class _Snippet:
+    """Collects the pictures of T frames in a row."""
+
+    def __init__(self, pictures: Pictures, num_frames: int) -> None:
+        self._pictures = pictures
+        self._frames = np.zeros((num_frames, *pictures.shape), np.uint8)
+        self._num_frames = 0
+
+    def push(self, image: NDArray[np.uint8], num_ticks: int) -> tuple[NDArray[np.uint8], int]:
+        """Take a frame that stands for so many ticks; returns (T, S, S, C) and how many snippets it completes, 0 to mean that this is none yet."""
+        picture = self._pictures.step(image).values.reshape(self._pictures.shape)
+        self._frames[self._num_frames : self._num_frames + num_ticks] = picture
+        num_complete, self._num_frames = divmod(self._num_frames + num_ticks, len(self._frames))
+        if not num_complete:
+            return self._frames, 0
+        complete = self._frames.copy()
+        self._frames[: self._num_frames] = picture
+        return complete, num_complete
+
+    def reset(self) -> None:
+        self._pictures.reset()
+        self._num_frames = 0
+
+
+def open_extractor(name: str) -> Extractor:
+    """An extractor by name.
+
+    Args:
+        name: A backbone's (`efficientnet-lite0-f16`), or what is in pictures and how large they are (`colour:64`, `flow:112`, `colour+flow:64`).
+            `:center` behind it cuts the largest square out of the middle of each frame, `:whole` does not.
+
+    Raises:
+        BundleError: There is none, or it is damaged.
+    """
+    if found := PICTURES.fullmatch(name):
+        kind, size_px, crop = found.groups()
+        return Pictures(kind, int(size_px), crop or "whole")  # type: ignore[arg-type]  # the pattern has checked them
+    name, _, crop = name.partition(":")
+    if crop not in ("", "whole", "center"):
+        raise BundleError(f"{name}:{crop}: a frame can be cut as :whole or :center")
+    return Backbone.open(find_backbone(name), crop=crop or None)  # type: ignore[arg-type]  # checked above
 
 
 def find_backbone(name: str, *, sha256: str | None = None, beside: Path | None = None) -> Path:

@@ -11,11 +11,12 @@ from pydantic import ValidationError
 
 from streamvc.errors import BundleError
 from streamvc.events import Decision
-from streamvc.inference.backbone import Backbone, find_backbone
+from streamvc.inference.backbone import Backbone, Extractor, find_backbone
 from streamvc.inference.folders import check_sha256, find, model_folders, sha256
-from streamvc.inference.head import Head
+from streamvc.inference.head import Head, open_head
 from streamvc.inference.manifest import BackboneManifest, BundleManifest, BundleSettings, manifest_json, read_manifest, refusal
-from streamvc.inference.runtime import open_model
+from streamvc.inference.pictures import Pictures
+from streamvc.inference.runtime import Model, open_model
 
 MANIFEST = "model.json"
 
@@ -34,14 +35,25 @@ class Bundle:
         threshold = thresholds.labels.get(label, thresholds.default)
         return Decision(threshold.enter, threshold.leave, threshold.min_s, threshold.cooldown_s, self.manifest.smoothing_s)
 
-    def open_backbone(self, runtime: str | None = None, threads: int = 1) -> Backbone:
-        """Load the backbone it was trained on.
+    def open_extractor(self, runtime: str | None = None, threads: int = 1) -> Extractor:
+        """Load the backbone it was trained on, or what takes its place where the head is given the pictures themselves.
 
         Raises:
             BundleError: It is missing, damaged or another one.
             InferenceError: The runtime cannot run it.
         """
-        return Backbone.open(_find_backbone(self.path, self.manifest), runtime=runtime, threads=threads)
+        manifest = self.manifest
+        if manifest.pictures:
+            return Pictures(manifest.pictures, manifest.input.size_px, manifest.input.crop)
+        return Backbone.open(self.find_backbone(), crop=manifest.input.crop, runtime=runtime, threads=threads)
+
+    def find_backbone(self) -> Path:
+        """The folder of the backbone it was trained on.
+
+        Raises:
+            BundleError: It is missing, or the head is given the pictures themselves.
+        """
+        return _find_backbone(self.path, self.manifest)
 
     def open_head(self, runtime: str | None = None, threads: int = 1) -> Head:
         """Load its head.
@@ -50,9 +62,12 @@ class Bundle:
             BundleError: Shapes do not agree with the manifest.
             InferenceError: The runtime cannot run it.
         """
-        project, step = (open_model(self.path / name, runtime, threads) for name in ("project.tflite", "step.tflite"))
+
+        def load(name: str) -> Model | None:
+            return open_model(self.path / name, runtime, threads) if name in self.manifest.files else None
+
         try:
-            return Head(self.manifest, project, step)
+            return open_head(self.manifest, load)
         except BundleError as error:
             raise BundleError(f"{self.path}: {error}") from error
 
@@ -67,10 +82,12 @@ def load_bundle(name_or_path: str | Path) -> Bundle:
     manifest = read_manifest(path / MANIFEST, BundleManifest)
     for name, expected in manifest.files.items():
         check_sha256(path / name, expected)
-    backbone = read_manifest(_find_backbone(path, manifest) / "backbone.json", BackboneManifest)
-    for field in ("input", "feature_size"):
-        if getattr(manifest, field) != getattr(backbone, field):
-            raise BundleError(f"{path / MANIFEST}: {field} is not that of backbone {backbone.name}")
+    if manifest.backbone:
+        backbone = read_manifest(_find_backbone(path, manifest) / "backbone.json", BackboneManifest)
+        same_but_cut = backbone.input.model_copy(update={"crop": manifest.input.crop})
+        for field, value in (("input", same_but_cut), ("feature_size", backbone.feature_size), ("feature_map", backbone.feature_map)):
+            if getattr(manifest, field) != value:
+                raise BundleError(f"{path / MANIFEST}: {field} is not that of backbone {backbone.name}")
     return Bundle(path, manifest, sha256(path / MANIFEST))
 
 
@@ -82,7 +99,7 @@ def check_bundle(name_or_path: str | Path, runtime: str | None = None) -> Bundle
         InferenceError: A runtime cannot run it.
     """
     bundle = load_bundle(name_or_path)
-    bundle.open_backbone(runtime)
+    bundle.open_extractor(runtime)
     bundle.open_head(runtime)
     return bundle
 
@@ -121,7 +138,10 @@ def write_bundle(path: Path, settings: BundleSettings, files: Mapping[str, bytes
 
 
 def _find_backbone(path: Path, manifest: BundleManifest) -> Path:
-    return find_backbone(manifest.backbone.name, sha256=manifest.backbone.sha256, beside=path.parent)
+    reference = manifest.backbone
+    if reference is None:
+        raise BundleError(f"{path}: has no backbone, its head is given the pictures themselves")
+    return find_backbone(reference.name, sha256=reference.sha256, beside=path.parent)
 
 
 def _find(name_or_path: str | Path) -> Path:

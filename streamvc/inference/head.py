@@ -1,6 +1,8 @@
-"""The recurrent head: features in, scores out, in either of the two exact ways."""
+"""Heads: features in, scores out, step by step or over the window of the last features."""
 
+from abc import ABC, abstractmethod
 from collections import deque
+from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,12 +13,38 @@ from streamvc.inference.runtime import Model
 from streamvc.types import Array
 
 
-class Head:
-    """A GRU whose first layer is cut in two, so that nothing is computed twice.
+class Head(ABC):
+    """What makes scores of features; it remembers what it needs of those before."""
+
+    def __init__(self, temperature: float) -> None:
+        self._temperature = np.float32(temperature)
+
+    @abstractmethod
+    def push(self, feature: Array, times: int = 1) -> None:
+        """Take a feature, (D,), which stands for one or, where frames are missing, for several in a row."""
+
+    @abstractmethod
+    def logits(self) -> NDArray[np.float32]:
+        """(L,) float32 for what was pushed since the last reset, which is something."""
+
+    @abstractmethod
+    def reset(self) -> None:
+        """Forget all that was pushed."""
+
+    def scores(self) -> NDArray[np.float32]:
+        """(L,) float32: the softmax of the logits at the head's temperature."""
+        logits = self.logits() / self._temperature
+        powers = np.exp(logits - logits.max())
+        scores: NDArray[np.float32] = powers / powers.sum()
+        return scores
+
+
+class StepHead(Head):
+    """A recurrence that is cut in two, so that nothing is computed twice.
 
     `project` is the part that needs the feature alone, (1, D) -> (1, P). `step` is the recurrence, (1, P + S) -> (1, S + L): a projection and the
     state in, the new state and the logits out. Mode `window` keeps the last W projections and runs `step` over them from a zero state; mode
-    `stateful` runs `step` once per sample and keeps the state.
+    `stateful` runs `step` once per feature and keeps the state.
     """
 
     def __init__(self, settings: BundleSettings, project: Model, step: Model) -> None:
@@ -25,41 +53,34 @@ class Head:
         Raises:
             BundleError: The shapes of the models' tensors are not those of the settings.
         """
+        super().__init__(settings.temperature)
         d, p, s, num_labels = settings.feature_size, settings.projection_size, settings.state_size, len(settings.labels)
         _check_shape("project.tflite", project, (1, d), (1, p))
         _check_shape("step.tflite", step, (1, p + s), (1, s + num_labels))
         self._project = project
         self._step = step
-        self._temperature = np.float32(settings.temperature)
         self._split = p
         self._stateful = settings.mode == "stateful"
         self._projections: deque[NDArray[np.float32]] = deque(maxlen=settings.window)
         self._input = np.zeros(p + s, np.float32)
         self._output = np.zeros(s + num_labels, np.float32)
 
-    def push(self, feature: NDArray[np.float32], times: int = 1) -> None:
-        """Take a feature, (D,), which stands for one sample or, where frames are missing, for several in a row."""
+    def push(self, feature: Array, times: int = 1) -> None:
+        """Take a feature; see `Head.push`."""
         projection = self._project.run(lambda tensor: np.copyto(tensor[0], feature))[0]
         if self._stateful:
             for _ in range(times):
                 self._advance(projection)
         else:
-            self._projections.extend([projection] * min(times, self._projections.maxlen or times))
+            _extend(self._projections, projection, times)
 
     def logits(self) -> NDArray[np.float32]:
-        """(L,) float32 for what was pushed since the last reset, which is something."""
+        """(L,) float32; see `Head.logits`."""
         if not self._stateful:
             self._input[self._split :] = 0
             for projection in self._projections:
                 self._advance(projection)
         return self._output[len(self._input) - self._split :].copy()
-
-    def scores(self) -> NDArray[np.float32]:
-        """(L,) float32: the softmax of the logits at the head's temperature."""
-        logits = self.logits() / self._temperature
-        powers = np.exp(logits - logits.max())
-        scores: NDArray[np.float32] = powers / powers.sum()
-        return scores
 
     def reset(self) -> None:
         """Forget all that was pushed."""
@@ -74,6 +95,81 @@ class Head:
 
     def _fill(self, tensor: Array) -> None:
         tensor[0] = self._input
+
+
+class WindowHead(Head):
+    """A network over the last W features, each projected once.
+
+    `project` is as in `StepHead`, or None. Of the form `window`, `network` is given (1, W, P + 1): the oldest feature first, zeros behind the newest
+    while there are fewer than W, and in the last column whether there is a feature. Of the form `clip` it is given pictures or maps,
+    (1, W, H, W', C), and the oldest stands in for those that are missing before it. It puts out (1, L) logits.
+    """
+
+    def __init__(self, settings: BundleSettings, project: Model | None, network: Model) -> None:
+        """Put settings and models together.
+
+        Raises:
+            BundleError: The shapes of the models' tensors are not those of the settings.
+        """
+        super().__init__(settings.temperature)
+        d, p, w = settings.feature_size, settings.projection_size, settings.window
+        if project:
+            _check_shape("project.tflite", project, (1, d), (1, p))
+        self._map = settings.feature_map if settings.form == "clip" else None
+        inputs = (1, w, *self._map) if self._map else (1, w, p + 1)
+        _check_shape("network.tflite", network, inputs, (1, len(settings.labels)))
+        self._project = project
+        self._network = network
+        self._features: deque[Array] = deque(maxlen=w)
+
+    def push(self, feature: Array, times: int = 1) -> None:
+        """Take a feature; see `Head.push`."""
+        projected = self._project.run(lambda tensor: np.copyto(tensor[0], feature))[0] if self._project else feature
+        _extend(self._features, projected, times)
+
+    def logits(self) -> NDArray[np.float32]:
+        """(L,) float32; see `Head.logits`."""
+        logits: NDArray[np.float32] = self._network.run(self._fill_clip if self._map else self._fill_window)[0]
+        return logits
+
+    def reset(self) -> None:
+        """Forget all that was pushed."""
+        self._features.clear()
+
+    def _fill_window(self, tensor: Array) -> None:
+        tensor[:] = 0
+        for row, feature in zip(tensor[0], self._features, strict=False):
+            row[:-1] = feature
+            row[-1] = 1
+
+    def _fill_clip(self, tensor: Array) -> None:
+        num_missing = tensor.shape[1] - len(self._features)
+        tensor[0, :num_missing] = self._features[0].reshape(tensor.shape[2:])
+        for picture, feature in zip(tensor[0, num_missing:], self._features, strict=True):
+            picture[:] = feature.reshape(picture.shape)
+
+
+def open_head(settings: BundleSettings, load: Callable[[str], Model | None]) -> Head:
+    """The head of a bundle.
+
+    Args:
+        settings: The bundle's.
+        load: Gives the model in one of its files, None where it has no such file.
+
+    Raises:
+        BundleError: The shapes of the models' tensors are not those of the settings, or a file is missing.
+    """
+    project = load("project.tflite")
+    network = load("step.tflite" if settings.form == "step" else "network.tflite")
+    if settings.form == "step" and project and network:
+        return StepHead(settings, project, network)
+    if settings.form != "step" and network:
+        return WindowHead(settings, project, network)
+    raise BundleError(f"a file of a head of the form {settings.form} is missing")
+
+
+def _extend(features: deque[Array], feature: Array, times: int) -> None:
+    features.extend([feature] * min(times, features.maxlen or times))
 
 
 def _check_shape(file: str, model: Model, source: tuple[int, ...], sink: tuple[int, ...]) -> None:

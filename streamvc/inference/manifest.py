@@ -16,7 +16,16 @@ Count = Annotated[int, Field(ge=1)]
 Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
-BUNDLE_FILES = ("project.tflite", "step.tflite", "CARD.md")
+Form = Literal["step", "window", "clip"]
+Crop = Literal["whole", "center"]
+PictureKind = Literal["colour", "flow", "colour+flow"]
+
+# The files of a bundle by the form of its head; a window's head may have a `project.tflite` too.
+BUNDLE_FILES: dict[Form, tuple[str, ...]] = {
+    "step": ("project.tflite", "step.tflite", "CARD.md"),
+    "window": ("network.tflite", "CARD.md"),
+    "clip": ("network.tflite", "CARD.md"),
+}
 
 
 class Manifest(BaseModel):
@@ -41,7 +50,7 @@ class ImageInput(Manifest):
     """
 
     size_px: Count
-    crop: Literal["whole", "center"]
+    crop: Crop
     resize: Literal["linear", "area"]
     colour: Literal["rgb", "bgr"]
     mean: float
@@ -49,13 +58,21 @@ class ImageInput(Manifest):
 
 
 class BackboneManifest(Manifest):
-    """`backbone.json`. `sha256` is that of `backbone.tflite`."""
+    """`backbone.json`. `sha256` is that of `backbone.tflite`.
+
+    Attributes:
+        feature_size: D, numbers of a feature.
+        feature_map: Their shape (H, W, C), where they are a map rather than a vector.
+        num_frames: T, how many frames in a row one feature is made of.
+    """
 
     schema_: Literal[1] = Field(alias="schema")
     name: Name
     sha256: Sha256
     input: ImageInput
     feature_size: Count
+    feature_map: tuple[Count, Count, Count] | None = None
+    num_frames: Count = 1
     licence: str
     source: str
 
@@ -96,15 +113,19 @@ class BundleSettings(Manifest):
         recipe: Which training recipe made it.
         labels: What the scores are of, in their order.
         background: The label that means "nothing", if there is one.
+        form: How the head runs: `step`, once per sample; `window`, over the features of the last W samples; `clip`, over their pictures or maps.
+        backbone: What makes the features; None for a head that is given the pictures themselves.
+        pictures: What is in these pictures: colours, the optical flow since the picture before, or both.
         input: The backbone's, again, so that the manifest can be judged by itself.
-        feature_size: D, numbers per frame.
+        feature_size: D, numbers of a feature.
+        feature_map: Their shape (H, W, C), where they are a picture or a map.
         rate_hz: Frames per second that the head was trained at.
-        window: W, how many samples the head looks at in mode `window`.
+        window: W, how many features the head looks at in mode `window`.
         stride: Samples from one prediction to the next.
         warm_up: Samples before the first prediction.
-        mode: `window`: a prediction depends on the last W samples alone; `stateful`: on all since the last gap.
-        projection_size: P, numbers of a projected feature.
-        state_size: S, numbers of the head's state.
+        mode: `window`: a prediction depends on the last W features alone; `stateful`: on all since the last gap.
+        projection_size: P, numbers of a projected feature; D where there is no projection.
+        state_size: S, numbers of the head's state; 0 but for the form `step`.
         temperature: The logits are divided by it before the softmax.
         smoothing_s: Time constant of the scores' exponential mean.
     """
@@ -115,16 +136,19 @@ class BundleSettings(Manifest):
     recipe: str
     labels: Annotated[tuple[Label, ...], Field(min_length=2)]
     background: str | None
-    backbone: BackboneReference
+    form: Form = "step"
+    backbone: BackboneReference | None
+    pictures: PictureKind | None = None
     input: ImageInput
     feature_size: Count
+    feature_map: tuple[Count, Count, Count] | None = None
     rate_hz: Positive
     window: Count
     stride: Count
     warm_up: Count
     mode: Literal["window", "stateful"]
     projection_size: Count
-    state_size: Count
+    state_size: Annotated[int, Field(ge=0)]
     temperature: Positive
     smoothing_s: Seconds
     thresholds: Thresholds
@@ -137,6 +161,12 @@ class BundleSettings(Manifest):
             raise ValueError(f"background {self.background!r} is not one of the labels")
         if unknown := sorted(set(self.thresholds.labels) - set(self.labels)):
             raise ValueError(f"thresholds.labels names {unknown[0]!r}, which is not one of the labels")
+        if (self.backbone is None) == (self.pictures is None):
+            raise ValueError("a bundle has either a backbone or pictures")
+        if self.form == "clip" and self.feature_map is None:
+            raise ValueError("a head of the form clip needs a feature_map")
+        if self.form != "step" and (self.mode != "window" or self.state_size):
+            raise ValueError(f"a head of the form {self.form} has the mode window and no state")
         if self.warm_up > self.window:
             raise ValueError(f"warm_up ({self.warm_up}) must not be above window ({self.window})")
         return self
@@ -149,7 +179,7 @@ class BundleManifest(BundleSettings):
 
     @model_validator(mode="after")
     def _complete(self) -> Self:
-        if missing := [name for name in BUNDLE_FILES if name not in self.files]:
+        if missing := [name for name in BUNDLE_FILES[self.form] if name not in self.files]:
             raise ValueError(f"files does not name {missing[0]}")
         return self
 

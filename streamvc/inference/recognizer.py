@@ -1,16 +1,13 @@
-"""Frames in, scores out: the sampler, the backbone and the head of one bundle, put together."""
+"""Frames in, scores out: the sampler, the extractor and the head of one bundle, put together."""
 
 from pathlib import Path
 from typing import Self
 
-import numpy as np
-from numpy.typing import NDArray
-
-from streamvc.inference.backbone import Backbone
+from streamvc.inference.backbone import Extractor
 from streamvc.inference.bundle import Bundle, load_bundle
 from streamvc.inference.head import Head
 from streamvc.sampling import Sample, Sampler
-from streamvc.types import Frame, Prediction
+from streamvc.types import Feature, Frame, Prediction
 
 
 class Recognizer:
@@ -27,20 +24,20 @@ class Recognizer:
         sampler: Picks the frames that are due.
     """
 
-    def __init__(self, bundle: Bundle, backbone: Backbone, head: Head) -> None:
+    def __init__(self, bundle: Bundle, extractor: Extractor, head: Head) -> None:
         manifest = bundle.manifest
         self.bundle = bundle
         self.labels = manifest.labels
         self.sampler = Sampler(manifest.rate_hz)
-        self._backbone = backbone
+        self._extractor = extractor
         self._head = head
         self._stride = manifest.stride
         self._warm_up = manifest.warm_up
-        self._num_ticks = 0  # since the last gap
+        self._num_ticks = 0  # features since the last gap, each counted for as many as it stands for
 
     @classmethod
     def load(cls, name_or_path: str | Path, *, runtime: str | None = None, threads: int = 1) -> Self:
-        """Load a bundle and its backbone.
+        """Load a bundle and its extractor.
 
         Args:
             name_or_path: A bundle's name or folder.
@@ -54,7 +51,7 @@ class Recognizer:
         bundle = load_bundle(name_or_path)
         # A GPU gains nothing on a head: a call of TensorFlow takes longer than the head's whole window on an edge runtime.
         head_runtime = None if runtime == "tensorflow" else runtime
-        return cls(bundle, bundle.open_backbone(runtime, threads), bundle.open_head(head_runtime))
+        return cls(bundle, bundle.open_extractor(runtime, threads), bundle.open_head(head_runtime))
 
     def step(self, frame: Frame) -> Prediction | None:
         """Take the next frame of the stream; returns the scores where a prediction is due, None else and while warming up.
@@ -69,14 +66,14 @@ class Recognizer:
         """As `step`, for a frame that the sampler picked: for callers that ask `sampler` themselves, to see the gaps."""
         if sample.gap_s:
             self.forget()
-        frame = sample.frame
-        return self.observe_feature(self._backbone.features(frame.image), sample.num_ticks, frame.index, sample.timestamp)
+        feature = self._extractor.step(sample.frame.image, sample.num_ticks)
+        return None if feature is None else self.observe_feature(feature, sample.frame.index, sample.timestamp)
 
-    def observe_feature(self, feature: NDArray[np.float32], num_ticks: int, index: int, timestamp: float) -> Prediction | None:
-        """As `observe`, for a sample whose features, (D,), are known already. After a gap call `forget` first."""
-        self._head.push(feature, num_ticks)
+    def observe_feature(self, feature: Feature, index: int, timestamp: float) -> Prediction | None:
+        """As `observe`, for a sample whose feature is known already. After a gap call `forget` first."""
+        self._head.push(feature.values, feature.num_ticks)
         before = self._num_ticks
-        self._num_ticks += num_ticks
+        self._num_ticks += feature.num_ticks
         due = self._num_ticks // self._stride > before // self._stride
         if not due or self._num_ticks < self._warm_up:
             return None
@@ -84,6 +81,7 @@ class Recognizer:
 
     def forget(self) -> None:
         """Forget what was seen, as after a gap. The sampler keeps its place in the stream."""
+        self._extractor.reset()
         self._head.reset()
         self._num_ticks = 0
 

@@ -9,8 +9,9 @@ import pytest
 from numpy.typing import NDArray
 
 from streamvc.errors import BundleError, InferenceError
-from streamvc.inference.backbone import Backbone, Preprocessor, find_backbone
+from streamvc.inference.backbone import Backbone, find_backbone
 from streamvc.inference.manifest import ImageInput
+from streamvc.inference.preprocessing import Preprocessor
 from streamvc.inference.runtime import TensorSpec, installed_runtimes, open_model
 from tests.inference.settings import BACKBONE, backbone_manifest, picture
 

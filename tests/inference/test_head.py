@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streamvc.errors import BundleError
-from streamvc.inference.head import Head
+from streamvc.inference.head import StepHead
 from tests.inference.gru import Floats, FunctionModel, random_gru
 from tests.inference.settings import settings_for
 
@@ -21,11 +21,11 @@ def features(length: int, seed: int = 0) -> Floats:
     return np.random.default_rng(seed).normal(size=(length, 10)).astype(np.float32)
 
 
-def head(mode: Mode, temperature: float = 1.0) -> Head:
-    return Head(settings_for(GRU, mode=mode, window=W, temperature=temperature), *GRU.models())
+def head(mode: Mode, temperature: float = 1.0) -> StepHead:
+    return StepHead(settings_for(GRU, mode=mode, window=W, temperature=temperature), *GRU.models())
 
 
-def logits_after(recurrent: Head, clip: Floats) -> Floats:
+def logits_after(recurrent: StepHead, clip: Floats) -> Floats:
     for feature in clip:
         recurrent.push(feature)
     return recurrent.logits()
@@ -91,13 +91,13 @@ def test_asking_twice_changes_nothing(mode: Mode) -> None:
 
 def test_each_feature_is_projected_once_and_a_stateful_step_is_one_step() -> None:
     project, step = GRU.models()
-    window = Head(settings_for(GRU, window=W), project, step)
+    window = StepHead(settings_for(GRU, window=W), project, step)
     for feature in features(10):
         window.push(feature)
         window.scores()
     assert project.num_runs == 10
     project, step = GRU.models()
-    stateful = Head(settings_for(GRU, window=W, mode="stateful"), project, step)
+    stateful = StepHead(settings_for(GRU, window=W, mode="stateful"), project, step)
     for feature in features(10):
         stateful.push(feature)
         stateful.scores()
@@ -116,7 +116,7 @@ def test_scores_are_the_softmax_at_the_temperature() -> None:
 def test_scores_of_huge_logits_are_finite() -> None:
     project, step = GRU.models()
     shouting = FunctionModel(lambda row: np.concatenate([row[24:], [1e4, -1e4, 0]]), 32, 11)
-    recurrent = Head(settings_for(GRU), project, shouting)
+    recurrent = StepHead(settings_for(GRU), project, shouting)
     recurrent.push(features(1)[0])
     assert recurrent.scores() == pytest.approx([1, 0, 0])
     assert step.num_runs == 0
@@ -125,6 +125,6 @@ def test_scores_of_huge_logits_are_finite() -> None:
 def test_models_of_another_shape_are_refused() -> None:
     project, step = GRU.models()
     with pytest.raises(BundleError, match=r"step\.tflite: its tensors are .*\(1, 10\).* the manifest makes them \(1, 32\)"):
-        Head(settings_for(GRU), project, project)
+        StepHead(settings_for(GRU), project, project)
     with pytest.raises(BundleError, match=r"project\.tflite: .* makes them \(1, 11\)"):
-        Head(settings_for(GRU).model_copy(update={"feature_size": 11}), project, step)
+        StepHead(settings_for(GRU).model_copy(update={"feature_size": 11}), project, step)

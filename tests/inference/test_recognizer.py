@@ -9,10 +9,10 @@ import pytest
 from streamvc.errors import InferenceError
 from streamvc.inference.backbone import Backbone
 from streamvc.inference.bundle import Bundle
-from streamvc.inference.head import Head
+from streamvc.inference.head import StepHead
 from streamvc.inference.recognizer import Recognizer
 from streamvc.inference.runtime import TensorSpec
-from streamvc.types import Array, Frame, Prediction
+from streamvc.types import Array, Feature, Frame, Prediction
 from tests.inference.gru import FLOAT, Floats, Gru
 from tests.inference.settings import LABELS, backbone_manifest, picture
 
@@ -52,7 +52,7 @@ def make(bundle: Bundle, backbone: Backbone, small_gru: Gru) -> Callable[..., Re
 
     def make(**changes: object) -> Recognizer:
         changed = replace(bundle, manifest=bundle.manifest.model_copy(update=changes))
-        return Recognizer(changed, backbone, Head(changed.manifest, *small_gru.models()))
+        return Recognizer(changed, backbone, StepHead(changed.manifest, *small_gru.models()))
 
     return make
 
@@ -157,7 +157,7 @@ def test_known_features_give_what_their_frames_give(make: Callable[..., Recogniz
     features = [backbone.features(sample.frame.image) for sample in samples]
     num_runs = tiles.num_runs
     results = [
-        replayed.observe_feature(feature, sample.num_ticks, sample.frame.index, sample.timestamp)
+        replayed.observe_feature(Feature(feature, sample.num_ticks), sample.frame.index, sample.timestamp)
         for feature, sample in zip(features, samples, strict=True)
     ]
     assert same([prediction for prediction in results if prediction], expected)

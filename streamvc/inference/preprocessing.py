@@ -1,0 +1,46 @@
+"""Brings images of any size into the form that a network wants."""
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from streamvc.errors import InferenceError
+from streamvc.inference.manifest import ImageInput
+from streamvc.inference.runtime import TensorSpec
+from streamvc.types import Array
+
+INTERPOLATION = {"linear": cv2.INTER_LINEAR, "area": cv2.INTER_AREA}
+
+
+class Preprocessor:
+    """Brings images into a backbone's form; keeps its scratch pictures from one to the next."""
+
+    def __init__(self, spec: ImageInput, tensor: TensorSpec) -> None:
+        self._spec = spec
+        size = (spec.size_px, spec.size_px)
+        self._resized = np.empty((*size, 3), np.uint8)
+        self._coloured = np.empty_like(self._resized) if spec.colour == "rgb" else self._resized
+        # A pixel has 256 values, so that normalisation, and for an int8 backbone quantisation too, is a table.
+        self._table = tensor.encode((np.arange(256) - spec.mean) / spec.scale)[None]
+
+    def write(self, image: NDArray[np.uint8], picture: Array) -> None:
+        """Write an image, (H, W, 3) uint8 BGR, into a picture, (size_px, size_px, 3) of the tensor's type.
+
+        Raises:
+            InferenceError: That is not an image.
+        """
+        if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or image.size == 0:
+            raise InferenceError(f"an image must be (H, W, 3) uint8, not {image.shape} {image.dtype}")
+        if self._spec.crop == "center":
+            image = _center(image)
+        cv2.resize(image, self._resized.shape[:2], dst=self._resized, interpolation=INTERPOLATION[self._spec.resize])
+        if self._coloured is not self._resized:
+            cv2.cvtColor(self._resized, cv2.COLOR_BGR2RGB, dst=self._coloured)
+        cv2.LUT(self._coloured, self._table, dst=picture)
+
+
+def _center(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    height, width = image.shape[:2]
+    side = min(height, width)
+    top, left = (height - side) // 2, (width - side) // 2
+    return image[top : top + side, left : left + side]
