@@ -57,6 +57,10 @@ class Decoder:
             return [None]
         return [None if frame.is_corrupt else self._picture(frame) for frame in frames]
 
+    def jump(self) -> None:
+        """The next packet may lie anywhere in the stream."""
+        self._timeline.jump()
+
     def _picture(self, frame: VideoFrame) -> Picture:
         arrived = frame.opaque if isinstance(frame.opaque, float) else time.monotonic()
         self.timestamp = self._timeline.step(self._time_of(frame, arrived))

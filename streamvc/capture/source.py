@@ -58,6 +58,15 @@ def open_source(
     return Source(found.name, _opener(found, fps, open_timeout_s, read_timeout_s), policy, pace, buffer_frames)
 
 
+def open_stream(recording: str | Path) -> AbstractContextManager[Stream]:
+    """Open a recording whose pictures are taken, and those that are wanted converted, by the calling thread, as fast as it can.
+
+    Raises:
+        SourceError: It cannot be opened.
+    """
+    return _opener(address.find(recording), None, OPEN_TIMEOUT_S, READ_TIMEOUT_S)()
+
+
 def _opener(found: Address, fps: float | None, open_timeout_s: float, read_timeout_s: float) -> Opener:
     match found.kind:
         case "camera":

@@ -28,6 +28,10 @@ class Timeline:
         self._last = self._place(pts_s, following)
         return self._last
 
+    def jump(self) -> None:
+        """The next picture may lie anywhere before or after the last, and is not held against it."""
+        self._last = None
+
     def _place(self, pts_s: float | None, following: float) -> float:
         if pts_s is None:
             return following

@@ -7,7 +7,7 @@ lost, which is an error. FFmpeg's own log stays off: it prints URLs with their p
 import logging
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from urllib.parse import urlsplit
 
 import av
@@ -21,6 +21,8 @@ from streamvc.errors import SourceError
 
 SEGMENT_TIMEOUT_S = 30.0  # at least, for HLS and DASH: they send a segment every few seconds
 AVFMT_NOTIMESTAMPS = 0x0080  # FFmpeg makes up the times of such formats (MJPEG, raw H.264)
+UNINDEXED = ("mpeg", "mpegts")  # formats that do not know which pictures can be decoded by themselves
+LONGEST_GOP_S = 10.0  # seconds from one such picture to the next, at most, in what is broadcast
 SHORT_S = 1.0  # seconds by which a recording may end before its announced length without a warning
 
 Timeouts = tuple[float, float]  # seconds: to open, to read
@@ -56,6 +58,65 @@ def open_file(path: str) -> Iterator[Stream]:
     """
     with _open(f"file:{path}", path) as container:
         yield _recording(container, path)
+
+
+class Recording:
+    """A video file in which one can jump.
+
+    Attributes:
+        codec: Short name of its codec, such as `h264`.
+        fps: Pictures/s as announced; None where nothing is announced.
+        length_s: Length in seconds, as announced; None where it is not.
+    """
+
+    def __init__(self, container: InputContainer, name: str) -> None:
+        self._container = container
+        self._name = name
+        self._video = _find_video(container, name)
+        self._decoder = _decoder(container, self._video, name)
+        self.codec = self._video.codec_context.name
+        self.fps = self._decoder.fps
+        self.length_s = _length_s(container, self._video, self.fps)
+
+    def pictures(self, since_s: float | None = None) -> Iterator[Picture | None]:
+        """The pictures from a moment on, in seconds of stream time, or those that were not read yet. None stands for one that is damaged.
+
+        Raises:
+            SourceError: It cannot be read further.
+        """
+        if since_s is not None:
+            next(filter(None, self._read()), None)  # time counts from the first picture
+            self._jump(since_s)
+        return (picture for picture in self._read() if picture is None or picture.timestamp >= (since_s or 0.0))
+
+    def _read(self) -> Iterator[Picture | None]:
+        try:
+            for packet in self._container.demux(self._video):
+                yield from self._decoder.step(packet)
+        except av.FFmpegError as error:
+            raise SourceError(f"{self._name}: it breaks off at {self._decoder.timestamp:.1f} s, {_why(error)}") from _without_url(error)
+
+    def _jump(self, to_s: float) -> None:
+        """Go to the last picture before a moment that can be decoded by itself; stay where the file knows no times."""
+        if not _has_times(self._container):
+            return
+        if self._container.format.name in UNINDEXED:
+            to_s -= LONGEST_GOP_S
+        ticks = (self._video.start_time or 0) + round(to_s / (self._video.time_base or 1))
+        with suppress(av.FFmpegError):
+            self._container.seek(ticks, stream=self._video)
+            self._decoder.jump()
+
+
+@contextmanager
+def open_recording(path: str) -> Iterator[Recording]:
+    """Open a video file to look at parts of it.
+
+    Raises:
+        SourceError: It is no video that can be read.
+    """
+    with _open(f"file:{path}", path) as container:
+        yield Recording(container, path)
 
 
 @contextmanager
@@ -106,11 +167,15 @@ def _find_video(container: InputContainer, name: str) -> VideoStream:
 
 def _recording(container: InputContainer, name: str) -> Stream:
     video = _find_video(container, name)
-    decoder = Decoder(video, "dts" if container.format.name == "avi" else "pts", name)
+    decoder = _decoder(container, video, name)
     length_s = _length_s(container, video, decoder.fps)
     num_frames = video.frames or (round(length_s * decoder.fps) if length_s and decoder.fps else None)
     pictures = _play(container, video, decoder, name, length_s)
     return Stream(pictures, is_live=False, fps=decoder.fps, duration_s=length_s, num_frames=num_frames)
+
+
+def _decoder(container: InputContainer, video: VideoStream, name: str) -> Decoder:
+    return Decoder(video, "dts" if container.format.name == "avi" else "pts", name)
 
 
 def _length_s(container: InputContainer, video: VideoStream, fps: float | None) -> float | None:

@@ -1,0 +1,67 @@
+"""Loads a data set, whichever way it is laid out."""
+
+from pathlib import Path
+
+from streamvc.errors import DataError
+from streamvc.training.dataset.files import tally
+from streamvc.training.dataset.folders import read_folders
+from streamvc.training.dataset.groups import group_clips
+from streamvc.training.dataset.listing import Listing, is_side
+from streamvc.training.dataset.lists import find_list, is_list, read_lists
+from streamvc.training.dataset.rows import read_table
+from streamvc.training.dataset.segments import read_segments
+from streamvc.training.dataset.tables import read_clips
+from streamvc.training.dataset.types import Dataset
+
+TABLES = ("clips.csv", "segments.csv")  # a folder that holds one is read by it
+
+
+def load_dataset(data: Path, group: str | None = None) -> Dataset:
+    """Find the clips of a data set, their labels and their groups. No video is opened; `streamvc data check` does that.
+
+    Args:
+        data: A folder per label, at will within `train` and `test`; a CSV of clips (`path`, `label`, perhaps `group` and `split`) or of segments
+            (`video`, `start_s`, `end_s`, `label`); a folder with a `clips.csv` or a `segments.csv`, or with `train.csv` and `test.csv`; or the
+            lists of UCF101, as a folder or one of them.
+        group: A regular expression that finds a clip's group in its path; see `group_clips`.
+
+    Raises:
+        DataError: Nothing can be trained or evaluated on it; the text says why.
+    """
+    listing = _read(data)
+    if not listing.entries:
+        raise DataError(f"{data} holds no video files")
+    labels = tuple(sorted({entry.label for entry in listing.entries}))
+    if len(labels) == 1:
+        raise DataError(f"{data} has the one label {labels[0]}; a recogniser needs two or more, so add clips of something else")
+    clips, grouping = group_clips(listing, group)
+    return Dataset(clips, labels, grouping, tally(listing.others), listing.background, listing.untrimmed)
+
+
+def _read(data: Path) -> Listing:
+    try:
+        if data.is_dir():
+            return _read_folder(data)
+        if data.is_file() and data.suffix.lower() == ".csv":
+            return _read_csv(data)
+        if data.is_file() and is_list(data):
+            return read_lists(data)
+    except OSError as error:
+        raise DataError(f"{error.filename or data} cannot be read ({error.strerror})") from error
+    raise DataError(f"{data} is neither a folder of labels nor a CSV" if data.exists() else f"{data} does not exist")
+
+
+def _read_folder(folder: Path) -> Listing:
+    for name in TABLES:
+        if (folder / name).is_file():
+            return _read_csv(folder / name)
+    if sides := sorted(path for path in folder.glob("*.csv") if is_side(path.stem)):
+        return read_clips([read_table(path) for path in sides])
+    if first := find_list(folder):
+        return read_lists(first)
+    return read_folders(folder)
+
+
+def _read_csv(path: Path) -> Listing:
+    table = read_table(path)
+    return read_segments(table) if table.has_times else read_clips([table])

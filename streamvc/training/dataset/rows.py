@@ -1,0 +1,93 @@
+"""Tables of clips or segments, row by row."""
+
+import csv
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+from streamvc.errors import DataError
+from streamvc.training.dataset.files import some
+from streamvc.training.dataset.listing import side_of
+from streamvc.training.dataset.types import Side
+
+# What tables call a column, the surest first: `video_name, tag` is what notebooks write, `clip_path` what is published of UCF101.
+COLUMNS = {"path": ("path", "video", "clip_path", "video_name"), "label": ("label", "tag"), "group": ("group",), "split": ("split",)}
+TIMES = ("start_s", "end_s")
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A row: the video's name as it is written, and what is said of it. `number` is that of the line, the head being the first."""
+
+    number: int
+    name: str
+    label: str
+    group: str | None
+    split: Side | None
+    start_s: float
+    end_s: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """All rows; `has_times` where they are segments."""
+
+    path: Path
+    rows: tuple[Row, ...]
+    has_times: bool
+
+
+def read_table(path: Path) -> Table:
+    """Read a CSV with columns for the path and the label of a clip, and perhaps for its group, its side of a split, its start and its end.
+
+    Raises:
+        DataError: It cannot be read, or a row of it makes no sense.
+    """
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            lines = [[cell.strip() for cell in line] for line in csv.reader(file, skipinitialspace=True)]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"{path} cannot be read as a CSV: {error}") from error
+    head = [name.lower() for name in lines[0]] if lines else []
+    places = _places(path, head)
+    has_times = "start_s" in places
+    cells = [(number, {name: line[place] if place < len(line) else "" for name, place in places.items()}) for number, line in _filled(lines)]
+    if blank := [str(number) for number, row in cells if not all(row[name] for name in ("path", "label", *(TIMES if has_times else ())))]:
+        what = "a path, a label or a time" if has_times else "a path or a label"
+        raise DataError(f"{path} lacks {what} in {some(blank, 'row')}")
+    return Table(path, tuple(_row(path, number, row) for number, row in cells), has_times)
+
+
+def _places(path: Path, head: list[str]) -> dict[str, int]:
+    """At which place in a line each column is."""
+    found = {what: next((name for name in names if name in head), None) for what, names in COLUMNS.items()}
+    if lacking := [name for name in ("path", "label") if not found[name]]:
+        raise DataError(f"{path} has no column {' and no column '.join(lacking)}; it must have path and label, and may have group")
+    times = [name for name in TIMES if name in head]
+    if len(times) == 1:
+        raise DataError(f"{path} has a column {times[0]} alone; segments need start_s and end_s")
+    return {what: head.index(name) for what, name in found.items() if name} | {name: head.index(name) for name in times}
+
+
+def _filled(lines: list[list[str]]) -> list[tuple[int, list[str]]]:
+    """The lines after the head that are not blank, with their number."""
+    return [(number, line) for number, line in enumerate(lines[1:], start=2) if any(line)]
+
+
+def _row(path: Path, number: int, cells: dict[str, str]) -> Row:
+    side = cells.get("split", "")
+    split = side_of(side, has_test=True) if side else None
+    if side and not split:
+        raise DataError(f"{path}, row {number}: {side} is no side of a split; train or test is")
+    start_s, end_s = _times(path, number, cells) if "start_s" in cells else (0.0, None)
+    return Row(number, cells["path"], cells["label"], cells.get("group") or None, split, start_s, end_s)
+
+
+def _times(path: Path, number: int, cells: dict[str, str]) -> tuple[float, float]:
+    try:
+        start_s, end_s = (float(cells[name]) for name in TIMES)
+    except ValueError:
+        raise DataError(f"{path}, row {number}: {cells['start_s']} and {cells['end_s']} must be seconds") from None
+    if not 0 <= start_s < end_s < math.inf:
+        raise DataError(f"{path}, row {number}: a segment cannot last from {start_s:g} s to {end_s:g} s")
+    return start_s, end_s

@@ -1,0 +1,106 @@
+from pathlib import Path
+
+import pytest
+
+from streamvc.errors import DataError
+from streamvc.training.dataset import Dataset, Ignored, load_dataset
+
+from .layouts import touch
+
+
+def rows(dataset: Dataset) -> list[tuple[str, str, str | None]]:
+    return [(clip.path.name, clip.label, clip.split) for clip in dataset.clips]
+
+
+def test_a_folder_per_label_is_read(tmp_path: Path) -> None:
+    touch(tmp_path, "run/a.mp4", "run/b.AVI", "walk/c.mov")
+    dataset = load_dataset(tmp_path)
+    assert rows(dataset) == [("a.mp4", "run", None), ("b.AVI", "run", None), ("c.mov", "walk", None)]
+    assert (dataset.labels, dataset.ignored, dataset.untrimmed) == (("run", "walk"), (), False)
+
+
+def test_clips_may_lie_deep_beneath_their_label(tmp_path: Path) -> None:
+    touch(tmp_path, "run/subject1/day 2/a.mp4", "run/subject2/a.mp4", "walk/subject1/a.mp4")
+    dataset = load_dataset(tmp_path)
+    assert [(clip.label, clip.group) for clip in dataset.clips] == [("run", "subject1"), ("run", "subject2"), ("walk", "subject1")]
+    assert dataset.grouping == "folder"
+
+
+def test_junk_anywhere_is_counted_by_its_kind_and_never_fatal(tmp_path: Path) -> None:
+    touch(tmp_path, "run/a.mp4", "run/deep/b.mp4", "walk/c.mov")
+    touch(tmp_path, ".DS_Store", "run/.DS_Store", "run/music-3.DS_Store", "run/Thumbs.db", "walk/desktop.ini", "walk/._c.mov", "walk/deep/._d.mov")
+    touch(tmp_path, ".git/config", ".git/HEAD", "run/.ipynb_checkpoints/x.mp4", "__MACOSX/run/a.mp4")
+    touch(tmp_path, "notes.txt", "run/deep/readme.txt", "loose.mp4", "run/LICENSE")
+    dataset = load_dataset(tmp_path)
+    assert [clip.path.name for clip in dataset.clips] == ["a.mp4", "b.mp4", "c.mov"]
+    assert set(dataset.ignored) == {
+        Ignored("*.txt", False, 2),
+        Ignored("LICENSE", False, 1),
+        Ignored("videos outside the folders of labels", False, 1),
+        Ignored(".DS_Store", True, 2),
+        Ignored("*.DS_Store", True, 1),
+        Ignored("Thumbs.db", True, 1),
+        Ignored("desktop.ini", True, 1),
+        Ignored("._*", True, 2),
+        Ignored(".git/", True, 1),
+        Ignored(".ipynb_checkpoints/", True, 1),
+        Ignored("__MACOSX/", True, 1),
+    }
+    assert dataset.num_ignored == 14
+
+
+@pytest.mark.parametrize(
+    ("folders", "sides"),
+    [
+        (("Train", "TEST"), {"train", "test"}),
+        (("train", "validation"), {"train", "test"}),
+        (("training", "val"), {"train", "test"}),
+        (("train",), {"train"}),
+    ],
+)
+def test_sides_are_folders_of_labels_each(tmp_path: Path, folders: tuple[str, ...], sides: set[str]) -> None:
+    for folder in folders:
+        touch(tmp_path, f"{folder}/run/{folder}.mp4", f"{folder}/walk/{folder}.mp4", f"{folder}/.DS_Store")
+    dataset = load_dataset(tmp_path)
+    assert dataset.labels == ("run", "walk")
+    assert {clip.split for clip in dataset.clips} == sides
+    assert all(clip.split == "train" for clip in dataset.clips if "train" in clip.path.name.lower())
+    assert dataset.num_ignored == len(folders)
+
+
+def test_with_a_test_side_what_is_for_validation_belongs_to_training(tmp_path: Path) -> None:
+    touch(tmp_path, *[f"{side}/{label}/{side}.mp4" for side in ("train", "val", "test") for label in ("run", "walk")])
+    assert {(clip.path.name, clip.split) for clip in load_dataset(tmp_path).clips} == {
+        ("train.mp4", "train"),
+        ("val.mp4", "train"),
+        ("test.mp4", "test"),
+    }
+
+
+def test_a_label_may_be_called_train(tmp_path: Path) -> None:
+    touch(tmp_path, "train/a.mp4", "bus/b.mp4")
+    dataset = load_dataset(tmp_path)
+    assert dataset.labels == ("bus", "train")
+    assert {clip.split for clip in dataset.clips} == {None}
+
+
+def test_a_folder_that_cannot_be_used_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="does not exist"):
+        load_dataset(tmp_path / "nowhere")
+    touch(tmp_path, "a.mp4")
+    with pytest.raises(DataError, match="holds no folders"):
+        load_dataset(tmp_path)
+    with pytest.raises(DataError, match="neither a folder"):
+        load_dataset(tmp_path / "a.mp4")
+    touch(tmp_path, "run/a.mp4")
+    with pytest.raises(DataError, match="the one label run"):
+        load_dataset(tmp_path)
+    touch(tmp_path, "walk/.DS_Store", "sit/notes.txt")
+    with pytest.raises(DataError, match=r"no clips in 2 label folders \(sit, walk\)"):
+        load_dataset(tmp_path)
+
+
+def test_sides_without_folders_of_labels_are_refused(tmp_path: Path) -> None:
+    touch(tmp_path, "train/a.mp4", "test/b.mp4")
+    with pytest.raises(DataError, match="test holds no folders; make one folder of clips per label in it"):
+        load_dataset(tmp_path)
