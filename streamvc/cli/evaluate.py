@@ -1,6 +1,7 @@
 """`streamvc evaluate`."""
 
 import json
+import math
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,10 +20,10 @@ if TYPE_CHECKING:
 @options.cache
 @options.as_json
 def evaluate(model: str, data: Path, cache: Path | None, as_json: bool) -> None:
-    """Measure how right MODEL is on the labelled clips of DATA.
+    """Measure how right MODEL is on the labelled videos of DATA.
 
-    DATA is a folder per label, a CSV with the columns path, label and perhaps group, or a folder with a clips.csv. The figures are honest only for
-    clips whose people and places the model was not trained on.
+    DATA is a folder per label, a CSV with the columns path, label and perhaps group, or a folder with a clips.csv; or, for untrimmed video, a folder
+    with a segments.csv (video, start_s, end_s, label). The figures are honest only for people and places that the model was not trained on.
 
     \b
     Examples:
@@ -42,12 +43,31 @@ def evaluate(model: str, data: Path, cache: Path | None, as_json: bool) -> None:
 def table(found: "Evaluation") -> str:
     """The figures for people."""
     width = max(map(len, found.per_label))
+    stream = found.stream
+    overlaps = "at overlaps of " + ", ".join(f"{overlap:g}" for overlap in stream.events)
     lines = [
         f"clip_top1    {found.clip_top1:.3f}   {found.num_clips} clips",
+        f"clip_top5    {found.clip_top5:.3f}",
         f"window_top1  {found.window_top1:.3f}   {found.num_predictions} predictions",
         f"as events    {found.outcomes.right:.3f} right, {found.outcomes.wrong:.3f} wrong, {found.outcomes.silent:.3f} silent (shares of clips)",
+        "",
+        f"frame_map              {_number(stream.frame_map)}   mean average precision of the single predictions",
+        *(
+            f"event_{name:16} {' '.join(_number(getattr(figures, name)) for figures in stream.events.values())}   {overlaps}"
+            for name in ("precision", "recall", "f1")
+        ),
+        f"delay_s                {_number(stream.delay_s, 2)}   from the start of an activity to its event, median",
+        f"first_right_s          {_number(stream.first_right_s, 2)}   from its start to the first right prediction, median",
+        f"flips_per_min          {_number(stream.flips_per_min, 1)}   changes of the best label",
+        f"false_events_per_hour  {_number(stream.false_events_per_hour, 1)}",
+        f"accuracy_by_tenth      {' '.join(_number(share, 2) for share in stream.accuracy_by_tenth)}   of an activity seen",
         "",
         f"{'label':{width}}  precision  recall     F1",
     ]
     lines += [f"{label:{width}}  {figures.precision:9.3f}  {figures.recall:6.3f}  {figures.f1:5.3f}" for label, figures in found.per_label.items()]
     return "\n".join(lines)
+
+
+def _number(value: float, num_digits: int = 3) -> str:
+    """The figure; a dash where nothing can be said."""
+    return f"{value:.{num_digits}f}" if math.isfinite(value) else "-"

@@ -1,7 +1,12 @@
-"""Measures a bundle on labelled clips: the very recogniser that runs live, given the features of the clips from the cache."""
+"""Measures a bundle on labelled video: the very stages that run live, given the features of the clips from the cache.
+
+Clips are measured by themselves: is the label right? Streams are measured as a subscriber hears them: each file from start to end, against the
+segments of it in which something goes on. A trimmed clip is a stream of one segment.
+"""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields, replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -11,14 +16,17 @@ from numpy.typing import NDArray
 from streamvc import metrics
 from streamvc.detection import Detector
 from streamvc.errors import DataError
+from streamvc.events import Detection
 from streamvc.inference.bundle import Bundle
+from streamvc.inference.manifest import BundleManifest
 from streamvc.inference.recognizer import Recognizer
 from streamvc.metrics import LabelFigures
 from streamvc.smoothing import Smoother
-from streamvc.training.dataset import load_dataset
-from streamvc.training.features import Skipped, Track, extract
+from streamvc.stream_metrics import Segment, Stream, StreamEvent, StreamFigures, measure_streams
+from streamvc.training.dataset import Clip, Dataset, load_dataset
+from streamvc.training.features import Extraction, Skipped, Track, extract
 from streamvc.training.progress import Advance, silent
-from streamvc.types import Prediction
+from streamvc.types import Feature, Prediction
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -27,13 +35,21 @@ class Replay:
 
     Attributes:
         truth: Index of the right label.
-        scores: (K, L) float32, one row per prediction, K at least 1.
-        started: The labels of the activities that began, by the thresholds of the bundle.
+        stream: Its predictions, of which there is at least one, and the events, by the smoothing and thresholds of the bundle.
     """
 
     truth: int
-    scores: NDArray[np.float32]
-    started: frozenset[str]
+    stream: Stream
+
+    @property
+    def scores(self) -> NDArray[np.float32]:
+        """(K, L) float32, one row per prediction."""
+        return self.stream.scores
+
+    @property
+    def started(self) -> frozenset[int]:
+        """The labels of the activities that began."""
+        return frozenset(event.label for event in self.stream.events)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,22 +73,28 @@ class Evaluation:
 
     Attributes:
         clip_top1: Share of clips of which the mean of the scores over all predictions is highest for the right label.
+        clip_top5: Share of clips of which the right label is among the best five by that mean.
         window_top1: Share of single predictions that are right.
         per_label: Of whole clips: precision, recall, F1.
         confusion: (L, L) whole clips, a row per right label, a column per given one.
         outcomes: What became of them as events.
         calibration_error: How far a prediction's best score is from the share of times it is right.
+        stream: The figures of the clips as streams; of untrimmed video, those of the whole files.
+        replays: What was said of each clip.
         num_clips: How many clips there were; those that were skipped do not count.
         num_predictions: How many predictions there were.
         skipped: The clips that could not be used.
     """
 
     clip_top1: float
+    clip_top5: float
     window_top1: float
     per_label: dict[str, LabelFigures]
     confusion: NDArray[np.int64]
     outcomes: Outcomes
     calibration_error: float
+    stream: StreamFigures
+    replays: tuple[Replay, ...]
     num_clips: int
     num_predictions: int
     skipped: tuple[Skipped, ...] = ()
@@ -81,6 +103,7 @@ class Evaluation:
         """The figures in a form that JSON can hold."""
         return {
             "clip_top1": self.clip_top1,
+            "clip_top5": self.clip_top5,
             "window_top1": self.window_top1,
             "per_label": {label: asdict(figures) for label, figures in self.per_label.items()},
             "num_clips": self.num_clips,
@@ -88,6 +111,7 @@ class Evaluation:
             "confusion": self.confusion.tolist(),
             "outcomes": asdict(self.outcomes),
             "calibration_error": self.calibration_error,
+            **self.stream.as_json(),
             "skipped": [{"path": str(skipped.clip.path), "reason": skipped.reason} for skipped in self.skipped],
         }
 
@@ -116,15 +140,57 @@ def evaluate(
     recognizer = Recognizer.load(model)
     manifest = recognizer.bundle.manifest
     dataset = load_dataset(data)
-    if unknown := sorted(set(dataset.labels) - set(recognizer.labels)):
-        raise DataError(f"{data} has labels that {manifest.name} does not know: {', '.join(unknown)}; it knows {', '.join(recognizer.labels)}")
-    extraction = extract(dataset.clips, manifest.backbone.name, manifest.rate_hz, cache=cache, num_workers=num_workers, advance=advance)
-    extraction = extraction.lasting(manifest.warm_up)
+    clips = _known(data, dataset, manifest)
+
+    def look(wanted: Sequence[Clip]) -> Extraction:
+        return extract(wanted, _extractor(manifest), manifest.rate_hz, cache=cache, num_workers=num_workers, advance=advance)
+
+    extraction = look(clips).lasting(manifest.warm_up)
     replays = []
     for clip, track in zip(extraction.clips, extraction.tracks, strict=True):
-        replays.append(judge(recognizer.bundle, clip.label, list(predict(recognizer, track))))
+        replays.append(judge(recognizer.bundle, clip.label, list(predict(recognizer, track)), clip.start_s))
         advance("predictions", len(replays), len(extraction.clips))
-    return measure(replays, recognizer.labels, manifest.background, extraction.skipped)
+    streams = []
+    if dataset.untrimmed:
+        files = look([Clip(path, label="", group="") for path in dict.fromkeys(clip.path for clip in dataset.clips)])
+        segments = [clip for clip in clips if clip.label not in (dataset.background, manifest.background)]
+        streams = [
+            _watch(recognizer, track, [clip for clip in segments if clip.path == file.path])
+            for file, track in zip(files.clips, files.tracks, strict=True)
+            if len(track.features)
+        ]
+    return measure(replays, recognizer.labels, extraction.skipped, streams)
+
+
+def _extractor(manifest: BundleManifest) -> str:
+    """The name that `open_extractor` knows it by."""
+    name = manifest.backbone.name if manifest.backbone else f"{manifest.pictures}:{manifest.input.size_px}"
+    return f"{name}:{manifest.input.crop}"
+
+
+def _known(data: Path, dataset: Dataset, manifest: BundleManifest) -> list[Clip]:
+    """The clips, with the bundle's label for nothing in place of that of the data; a bundle that has none cannot be asked about clips of nothing."""
+    clips = list(dataset.clips)
+    if dataset.background not in manifest.labels:
+        named = [clip if clip.label != dataset.background else replace(clip, label=manifest.background or "") for clip in clips]
+        clips = [clip for clip in named if clip.label]
+    if unknown := sorted({clip.label for clip in clips} - set(manifest.labels)):
+        raise DataError(f"{data} has labels that {manifest.name} does not know: {', '.join(unknown)}; it knows {', '.join(manifest.labels)}")
+    return clips
+
+
+def _watch(recognizer: Recognizer, track: Track, clips: Sequence[Clip]) -> Stream:
+    """Run over a whole file, a gap being a gap, as live; the clips are its segments."""
+    bundle = recognizer.bundle
+    end_s = float(track.timestamps[-1]) + 1 / bundle.manifest.rate_hz
+    segments = [Segment(recognizer.labels.index(clip.label), clip.start_s, end_s if clip.end_s is None else clip.end_s) for clip in clips]
+    return _detect(bundle, [list(predict(recognizer, stretch)) for stretch in _stretches(track)], segments, end_s)
+
+
+def _stretches(track: Track) -> Iterator[Track]:
+    """The parts of a track between gaps."""
+    for begin, end in pairwise([0, *np.flatnonzero(track.gaps_s), len(track.gaps_s)]):
+        yield Track(**{field.name: getattr(track, field.name)[begin:end] for field in fields(track)})
 
 
 def predict(recognizer: Recognizer, track: Track) -> Iterator[Prediction]:
@@ -134,22 +200,70 @@ def predict(recognizer: Recognizer, track: Track) -> Iterator[Prediction]:
     for feature, num_ticks, index, timestamp, gap_s in samples:
         if gap_s:
             recognizer.forget()
-        if prediction := recognizer.observe_feature(feature, int(num_ticks), int(index), float(timestamp)):
+        if prediction := recognizer.observe_feature(Feature(feature, int(num_ticks)), int(index), float(timestamp)):
             yield prediction
 
 
-def judge(bundle: Bundle, label: str, predictions: Sequence[Prediction]) -> Replay:
-    """Hold the predictions for a clip against its label, and let them go through the bundle's smoothing and thresholds."""
+def judge(bundle: Bundle, label: str, predictions: Sequence[Prediction], start_s: float = 0.0) -> Replay:
+    """Hold the predictions for a clip against its label, and let them go through the bundle's smoothing and thresholds.
+
+    Args:
+        bundle: What made them.
+        label: The right one.
+        predictions: At least one, without a gap between them.
+        start_s: Where the clip begins, on the clock of the predictions.
+    """
+    manifest = bundle.manifest
+    truth, end_s = manifest.labels.index(label), predictions[-1].timestamp + 1 / manifest.rate_hz
+    segments = [] if label == manifest.background else [Segment(truth, start_s, end_s)]
+    return Replay(truth, _detect(bundle, [predictions], segments, end_s - start_s))
+
+
+def _detect(bundle: Bundle, stretches: Sequence[Sequence[Prediction]], segments: Sequence[Segment], duration_s: float) -> Stream:
+    """Smoothing and detection as they run live; between two stretches is a gap."""
     labels, manifest = bundle.manifest.labels, bundle.manifest
     smoother = Smoother(manifest.smoothing_s)
     detector = Detector(labels, [bundle.decision(each) for each in labels], background=manifest.background, update_s=0)
-    detections = [detection for prediction in predictions for detection in detector.step(smoother.step(prediction))]
-    started = frozenset(detection.label for detection in detections if detection.phase == "start")
-    return Replay(labels.index(label), np.stack([prediction.scores for prediction in predictions]), started)
+    smoothed: list[Prediction] = []
+    detections: list[Detection] = []
+    for stretch in stretches:
+        for prediction in stretch:
+            smoothed.append(smoother.step(prediction))
+            detections += detector.step(smoothed[-1])
+        smoother.reset()
+        detections += detector.flush("gap")
+    predictions = [prediction for stretch in stretches for prediction in stretch]
+    return Stream(
+        segments=tuple(segments),
+        duration_s=duration_s,
+        timestamps=np.array([prediction.timestamp for prediction in predictions], np.float64),
+        scores=_table(predictions, len(labels)),
+        smoothed=_table(smoothed, len(labels)),
+        events=tuple(_events(detections, labels)),
+    )
 
 
-def measure(replays: Sequence[Replay], labels: Sequence[str], background: str | None, skipped: tuple[Skipped, ...] = ()) -> Evaluation:
-    """The figures of what was said of clips."""
+def _table(predictions: Sequence[Prediction], num_labels: int) -> NDArray[np.float32]:
+    return np.array([prediction.scores for prediction in predictions], np.float32).reshape(-1, num_labels)
+
+
+def _events(detections: Sequence[Detection], labels: Sequence[str]) -> Iterator[StreamEvent]:
+    """What became of each start; start and end alternate per label."""
+    published: dict[str, float] = {}
+    for detection in detections:
+        if detection.phase == "start":
+            published[detection.label] = detection.timestamp
+        else:
+            yield StreamEvent(labels.index(detection.label), detection.t_start, detection.timestamp, published[detection.label])
+
+
+def measure(
+    replays: Sequence[Replay],
+    labels: Sequence[str],
+    skipped: tuple[Skipped, ...] = (),
+    streams: Sequence[Stream] = (),
+) -> Evaluation:
+    """The figures of what was said of clips, and of the streams that they are from; of the clips as streams where none are given."""
     truth = np.array([replay.truth for replay in replays])
     clip_scores = np.stack([replay.scores.mean(axis=0) for replay in replays])
     window_scores = np.concatenate([replay.scores for replay in replays])
@@ -157,19 +271,22 @@ def measure(replays: Sequence[Replay], labels: Sequence[str], background: str | 
     counts = metrics.confusion(truth, clip_scores.argmax(axis=1), len(labels))
     return Evaluation(
         clip_top1=metrics.top_k(clip_scores, truth),
+        clip_top5=metrics.top_k(clip_scores, truth, 5),
         window_top1=metrics.top_k(window_scores, window_truth),
         per_label=dict(zip(labels, metrics.label_figures(counts), strict=True)),
         confusion=counts,
-        outcomes=_outcomes(replays, labels, background),
+        outcomes=_outcomes(replays),
         calibration_error=metrics.calibration_error(window_scores, window_truth),
+        stream=measure_streams(streams or [replay.stream for replay in replays]),
+        replays=tuple(replays),
         num_clips=len(replays),
         num_predictions=len(window_truth),
         skipped=skipped,
     )
 
 
-def _outcomes(replays: Sequence[Replay], labels: Sequence[str], background: str | None) -> Outcomes:
-    expected = [frozenset({labels[replay.truth]} - {background}) for replay in replays]
+def _outcomes(replays: Sequence[Replay]) -> Outcomes:
+    expected = [frozenset(segment.label for segment in replay.stream.segments) for replay in replays]
     right = [replay.started == wanted for replay, wanted in zip(replays, expected, strict=True)]
     wrong = [bool(replay.started - wanted) for replay, wanted in zip(replays, expected, strict=True)]
     shares = np.mean([right, wrong], axis=1)
