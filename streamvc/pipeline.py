@@ -12,6 +12,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import numpy as np
+from numpy.typing import NDArray
 
 from streamvc.capture.source import Source, open_source
 from streamvc.detection import UPDATE_S, Detector
@@ -281,21 +282,35 @@ class Classification:
     num_predictions: int
 
 
-def classify(source: str | Path, recognizer: Recognizer) -> Classification:
+def classify(source: str | Path, recognizer: Recognizer, view: Callable[[Frame, Classification], None] | None = None) -> Classification:
     """Say what a clip shows: the mean of the scores over all its predictions.
+
+    Args:
+        source: The clip.
+        recognizer: What to ask.
+        view: Is shown each frame with what is known once it was seen; before the first prediction that is an empty ranking.
 
     Raises:
         SourceError: The clip cannot be read, or is too short for a single prediction.
     """
     recognizer.reset()
+    total, num_predictions = np.zeros(len(recognizer.labels)), 0
     with open_source(source, policy="every") as opened:
-        scores = [prediction.scores for frame in opened if (prediction := recognizer.step(frame))]
-    if not scores:
+        for frame in opened:
+            if prediction := recognizer.step(frame):
+                total += prediction.scores
+                num_predictions += 1
+            if view:
+                view(frame, _ranked(recognizer.labels, total, num_predictions))
+    if not num_predictions:
         manifest = recognizer.bundle.manifest
         raise SourceError(f"{opened.name}: too short, {manifest.name} needs {manifest.warm_up / manifest.rate_hz:g} s of video for a prediction")
-    mean = np.stack(scores).mean(axis=0, dtype=np.float64)
-    order = mean.argsort(kind="stable")[::-1]
-    return Classification(tuple((recognizer.labels[index], float(mean[index])) for index in order), len(scores))
+    return _ranked(recognizer.labels, total, num_predictions)
+
+
+def _ranked(labels: Sequence[str], total: NDArray[np.float64], num_predictions: int) -> Classification:
+    order = total.argsort(kind="stable")[::-1] if num_predictions else ()
+    return Classification(tuple((labels[index], float(total[index] / num_predictions)) for index in order), num_predictions)
 
 
 def camera_name(source: str | int | Path) -> str:

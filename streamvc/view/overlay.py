@@ -68,12 +68,13 @@ class Status:
     warming_up: bool = False
 
 
-def draw(image: Image, status: Status) -> Image:
+def draw(image: Image, status: Status, *, strip: bool = True) -> Image:
     """A copy of the picture with the status drawn on it.
 
     Args:
         image: (H, W, 3) uint8, BGR; it is not changed.
         status: What to show. What does not fit a small picture is left out.
+        strip: Whether rates, latency and drops are shown too.
 
     Returns:
         (H, W, 3) uint8, BGR.
@@ -83,7 +84,8 @@ def draw(image: Image, status: Status) -> Image:
     canvas = _Canvas(picture, max(SMALLEST_SCALE, min(height, 0.75 * width) / DESIGN_HEIGHT))
     if canvas.width >= CARD_WIDTH + 2 * MARGIN and canvas.height >= CARD_WIDTH:
         _draw_card(canvas, status)
-        _draw_strip(canvas, status)
+        if strip:
+            _draw_strip(canvas, status)
     return picture
 
 

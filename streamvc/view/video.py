@@ -1,7 +1,6 @@
 """Writes pictures to files: a video with the times of its frames, or a still. A file is there when it is complete, or not at all."""
 
 import logging
-import os
 from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
@@ -15,6 +14,7 @@ from av.video.reformatter import ColorRange, Colorspace
 from av.video.stream import VideoStream
 
 from streamvc.errors import ViewError
+from streamvc.view.files import cannot_write, partial_file
 from streamvc.view.overlay import Image
 
 logger = logging.getLogger(__name__)
@@ -42,7 +42,7 @@ class VideoWriter:
         self._path = Path(path)
         if self._path.suffix.lower() not in FORMATS:
             raise ViewError(f"{path}: not a kind of video that can be written; name it {', '.join(FORMATS)}")
-        self._partial = _partial(self._path)
+        self._partial = partial_file(self._path)
         self._encoder: _Encoder | None = None
         self._closed = False
 
@@ -64,7 +64,7 @@ class VideoWriter:
             self._encoder.add(image, timestamp)
         except (OSError, av.FFmpegError) as error:
             self._give_up()
-            raise _cannot_write(self._path, error) from error
+            raise cannot_write(self._path, error) from error
         return True
 
     def close(self) -> None:
@@ -85,7 +85,7 @@ class VideoWriter:
                 self._partial.replace(self._path)
         except (OSError, av.FFmpegError) as error:
             self._give_up()
-            raise _cannot_write(self._path, error) from error
+            raise cannot_write(self._path, error) from error
 
     def __enter__(self) -> Self:
         return self
@@ -153,26 +153,10 @@ def write_still(path: Path | str, image: Image) -> None:
     if path.suffix.lower() not in STILL_SUFFIXES:
         raise ViewError(f"{path}: not a kind of picture that can be written; name it {', '.join(sorted(STILL_SUFFIXES))}")
     _, encoded = cv2.imencode(path.suffix, image)
-    partial = _partial(path)
+    partial = partial_file(path)
     try:
         partial.write_bytes(encoded.tobytes())
         partial.replace(path)
     except OSError as error:
         partial.unlink(missing_ok=True)
-        raise _cannot_write(path, error) from error
-
-
-def _partial(path: Path) -> Path:
-    """An empty file beside `path`, to be written and then renamed; the name is this process's own."""
-    partial = path.with_name(f".{path.stem}.{os.getpid()}.partial{path.suffix}")
-    try:
-        if path.is_dir():
-            raise IsADirectoryError(None, "it is a folder")
-        partial.touch()
-    except OSError as error:
-        raise _cannot_write(path, error) from error
-    return partial
-
-
-def _cannot_write(path: Path, error: OSError | av.FFmpegError) -> ViewError:
-    return ViewError(f"{path}: cannot be written: {error.strerror or error}")
+        raise cannot_write(path, error) from error

@@ -110,3 +110,12 @@ def test_a_view_of_a_larger_picture_can_be_drawn_on() -> None:
     large = plain(1280, 960, 50)
 
     assert (draw(large[::2, ::2], RUNNING) == draw(plain(640, 480, 50), RUNNING)).all()
+
+
+def test_without_the_strip_only_the_card_is_drawn() -> None:
+    image = plain(640, 480, 255)
+
+    picture = draw(image, RUNNING, strip=False)
+
+    np.testing.assert_array_equal(picture[:240], draw(image, RUNNING)[:240])
+    assert (picture[240:] == 255).all()
