@@ -11,6 +11,7 @@ from click.testing import CliRunner, Result
 from streamvc.cli import main
 from streamvc.publish.publisher import Publisher
 from tests.publish.samples import START
+from tests.training.clips import render
 
 
 def run(*arguments: str | Path) -> Result:
@@ -27,14 +28,14 @@ def assert_one_clear_line(result: Result, *words: str) -> None:
 
 
 def test_help_loads_none_of_the_heavy_libraries() -> None:
-    heavy = ("numpy", "cv2", "av", "zmq", "tensorflow", "pydantic", "ai_edge_litert")
+    heavy = ("numpy", "cv2", "av", "zmq", "tensorflow", "pydantic", "ai_edge_litert", "matplotlib")
     code = f"import sys; sys.argv[1:] = ['--help']; import atexit; atexit.register(lambda: print([m for m in {heavy!r} if m in sys.modules]))\n"
     code += "from streamvc.cli import main; main()"
     printed = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout
     assert printed.splitlines()[-1] == "[]"
 
 
-@pytest.mark.parametrize("command", ["watch", "classify", "subscribe", "train", "evaluate", "bench", "completion"])
+@pytest.mark.parametrize("command", ["watch", "classify", "subscribe", "train", "evaluate", "compare", "bench", "completion"])
 def test_each_command_has_help_with_examples(command: str) -> None:
     result = run(command, "--help")
     assert result.exit_code == 0
@@ -85,6 +86,17 @@ def test_classify_ranks_all_labels(demo_clip: Path) -> None:
     assert probabilities == sorted(probabilities, reverse=True)
     lines = run("classify", demo_clip, "--model", "figure").stdout.splitlines()
     assert [line.split()[0] for line in lines] == [label for label, _ in ranking]
+
+
+def test_classify_writes_a_gif_and_leaves_none_of_a_clip_it_can_say_nothing_of(tmp_path: Path) -> None:
+    render(tmp_path / "clip.mp4", "cross", actor=1)
+    render(tmp_path / "short.mp4", "cross", actor=1, seconds=0.3)
+    found = json.loads(run("classify", tmp_path / "clip.mp4", "--model", "figure", "--gif", tmp_path / "clip.gif", "--json").stdout)
+    assert found == json.loads(run("classify", tmp_path / "clip.mp4", "--model", "figure", "--json").stdout)
+    assert (tmp_path / "clip.gif").read_bytes().startswith(b"GIF89a")
+    assert_one_clear_line(run("classify", tmp_path / "short.mp4", "--model", "figure", "--gif", tmp_path / "short.gif"), "too short")
+    assert_one_clear_line(run("classify", tmp_path / "clip.mp4", "--model", "figure", "--gif", tmp_path / "clip.png"), "name it .gif")
+    assert {entry.name for entry in tmp_path.iterdir()} == {"clip.mp4", "short.mp4", "clip.gif"}
 
 
 def test_a_missing_file_and_an_empty_one(tmp_path: Path) -> None:

@@ -7,12 +7,16 @@ from typing import Any
 import click
 
 from streamvc._version import __version__
+from streamvc.cli.backbones import backbones
 from streamvc.cli.bench import bench
 from streamvc.cli.classify import classify
+from streamvc.cli.compare import compare
 from streamvc.cli.completion import completion
+from streamvc.cli.data import data
 from streamvc.cli.demo import demo
 from streamvc.cli.evaluate import evaluate
 from streamvc.cli.models import models
+from streamvc.cli.recipes import recipes
 from streamvc.cli.subscribe import subscribe
 from streamvc.cli.train import train
 from streamvc.cli.watch import watch
@@ -55,5 +59,5 @@ def main(verbose: int) -> None:
     logging.basicConfig(level=level, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
 
 
-for command in (watch, classify, subscribe, train, evaluate, models, bench, demo, completion):
+for command in (watch, classify, subscribe, data, recipes, train, evaluate, compare, models, backbones, bench, demo, completion):
     main.add_command(command)

@@ -56,6 +56,11 @@ def table(report: "Report") -> str:
             f"{report.pipeline_ratio:.3f}",
             f"whole pipeline ({report.pipeline_fps:.0f} frames/s, every frame analysed) / bare backbone",
         ),
+        (
+            "extraction_ratio",
+            f"{report.extraction_ratio:.3f}",
+            "feature extraction from files, two workers, every frame analysed / two bare backbones",
+        ),
         ("notebook_ratio", notebook, "CPU time of a prediction the notebooks' way / ours"),
         ("backbone_p50_ms", f"{report.backbone_p50_ms:.2f}", f"bare backbone; {report.backbone_paced_p50_ms:.2f} with pauses, as in a 25 fps stream"),
         ("latency_p50_ms", f"{report.latency_p50_ms:.2f}", "capture of a frame to its event at a subscriber"),

@@ -19,6 +19,13 @@ def complete_model(_context: click.Context, _parameter: click.Parameter, incompl
     return [name for name in list_bundles() if name.startswith(incomplete)]
 
 
+def complete_recipe(_context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[str]:
+    """Recipe names for shell completion."""
+    from streamvc.training.recipes import RECIPES
+
+    return [name for name in RECIPES if name.startswith(incomplete)]
+
+
 model = click.option(
     "-m",
     "--model",

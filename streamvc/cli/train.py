@@ -3,7 +3,6 @@
 import json
 import shlex
 import sys
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,60 +15,89 @@ if TYPE_CHECKING:
     from streamvc.training.report import Report
 
 
+SPLITS = ("groups", "given", "given-leaky", "random-leaky")
+
+
 @click.command()
 @click.argument("data", type=click.Path(path_type=Path))
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder of the new bundle; its last part is the bundle's name.")
 @click.option("--background", metavar="LABEL", help="The label that stands for no activity.")
 @click.option("--about", default="", metavar="TEXT", help="Where the data is from and under which licence, for the card.")
-@click.option("--backbone", metavar="NAME", help="One of models/backbones.  [default: efficientnet-lite0-f16]")
-@click.option("--rate-hz", type=click.FloatRange(0, min_open=True), help="Frames analysed per second.  [default: 5]")
-@click.option("--window", type=click.IntRange(2), help="Frames that a prediction looks at.  [default: 16]")
+@click.option("--recipe", default="gru", show_default=True, metavar="NAME", shell_complete=options.complete_recipe, help="See `streamvc recipes`.")
+@click.option(
+    "--backbone", metavar="NAME", help="See `streamvc backbones`; or pictures: colour:64, flow:112, colour+flow:64.  [default: the recipe's]"
+)
+@click.option("--rate-hz", type=click.FloatRange(0, min_open=True), help="Frames analysed per second.  [default: the recipe's]")
+@click.option("--window", type=click.IntRange(1), help="Features that a prediction looks at.  [default: the recipe's]")
 @click.option("--mode", type=click.Choice(["window", "stateful"]), help="A sliding window, or a state that is carried on.  [default: window]")
+@click.option("--set", "changes", multiple=True, metavar="NAME=VALUE", help="Any setting of the recipe; see `streamvc recipes NAME`.")
+@click.option("--augment", metavar="KIND,...", help="Vary the clips: flip, crop, colour, speed.")
+@click.option("--split", type=click.Choice(SPLITS), help="How clips are parted for measuring; given is the data's own.  [default: groups]")
+@click.option("--group", metavar="PATTERN", help="Regular expression that finds a clip's group in its path; see `streamvc data check`.")
 @click.option("--folds", "num_folds", type=click.IntRange(2), help="Folds by group that the figures are made with.  [default: 5]")
 @click.option("--seed", type=int, help="The same seed and data give the same model.  [default: 0]")
+@click.option("--curves", type=click.Path(dir_okay=False, path_type=Path), help="Draw the learning curves into this PNG file.")
 @click.option("--overwrite", is_flag=True, help="Replace the bundle that is there.")
 @options.cache
 @options.as_json
-def train(data: Path, out: Path, overwrite: bool, cache: Path | None, as_json: bool, window: int | None, mode: str | None, **chosen: Any) -> None:
+def train(data: Path, out: Path, overwrite: bool, curves: Path | None, cache: Path | None, as_json: bool, **chosen: Any) -> None:
     """Teach streamvc the activities that the clips of DATA show.
 
-    DATA is a folder per label, a CSV with the columns path, label and perhaps group, or a folder with a clips.csv. Clips of a group (the same person
-    or place) are never on both sides of a split, so that the figures hold for people and places that were never seen. Needs the `train` extra.
+    DATA is a folder per label, with or without train and test, a CSV, UCF101's lists or a segments.csv; see `streamvc data check`. Clips of a group
+    (the same person or place) are never on both sides of a split, so that the figures hold for people and places that were never seen. A training
+    that was interrupted or killed goes on where it was when the same command is given again. Needs the `train` extra.
 
     \b
     Examples:
       streamvc train my-clips --out models/mine
       streamvc train clips.csv --out models/mine --background nothing --overwrite
+      streamvc train my-clips --out models/mine --recipe stacked-lstm --set units=64,32 --augment flip,speed
     """
     from streamvc.training.progress import bars
     from streamvc.training.train import train as train_model
 
-    plan = _plan(chosen, {"window": window, "mode": mode})
+    plan = _plan(**chosen)
     with bars(shown=sys.stderr.isatty()) as advance:
         report = train_model(data, out, plan, overwrite=overwrite, cache=cache, advance=advance)
     for skipped in report.extraction.skipped:
         click.echo(f"skipped: {skipped.reason}", err=True)
+    if curves:
+        from streamvc.training.comparison.plots import learning_curves, png
+        from streamvc.training.comparison.results import what_came_of
+
+        curves.write_bytes(png(learning_curves(what_came_of(report, key="")), 6, 4, dark=False))
     click.echo(json.dumps(report.as_json()) if as_json else summary(report, out))
 
 
-def _plan(chosen: dict[str, Any], head: dict[str, Any]) -> "Plan":
-    """The default plan with what was chosen in its place."""
-    from streamvc.training.plan import Plan
+def _plan(changes: tuple[str, ...], window: int | None, mode: str | None, augment: str | None, **chosen: Any) -> "Plan":
+    """The recipe's plan with what was chosen in its place."""
+    from streamvc.training.recipes import plan_for
 
-    plan = Plan(command=shlex.join(["streamvc", *sys.argv[1:]]))
-    shape = replace(plan.head, **{name: value for name, value in head.items() if value is not None})
-    shape = replace(shape, warm_up=min(shape.warm_up, shape.window))
-    return replace(plan, head=shape, **{name: value for name, value in chosen.items() if value is not None})
+    settings: dict[str, object] = {"window": window, "mode": mode, "augment": augment}
+    settings = {name: value for name, value in settings.items() if value is not None}
+    for change in changes:
+        name, equals, value = change.partition("=")
+        if not equals:
+            raise click.UsageError(f"--set {change}: a setting is set as NAME=VALUE")
+        settings[name.replace("-", "_")] = value
+    given = {name: value for name, value in chosen.items() if value is not None}
+    return plan_for(**given, settings=settings, command=shlex.join(["streamvc", *sys.argv[1:]]))
 
 
 def summary(report: "Report", out: Path) -> str:
     """What was made, and how good it is."""
     folds = len(report.folds)
+    stream = report.pooled.stream
+    heard = (
+        f"as events    F1 {stream.events[0.3].f1:.3f} at overlap 0.3, {stream.false_events_per_hour:.1f} false an hour, frame mAP {stream.frame_map:.3f}",
+    )
+    split = {"groups": "folds by group", "random-leaky": "random folds, so that it is too high"}.get(report.plan.split, "fold as given")
     return "\n".join(
         (
             f"{out}: {', '.join(report.dataset.labels)}",
-            f"clip_top1    {report.clip_top1}   mean and spread over {folds} folds by group",
+            f"clip_top1    {report.clip_top1}   mean and spread over {folds} {split}",
             f"window_top1  {report.window_top1}",
+            *(heard if report.dataset.untrimmed else ()),
             f"trained in {report.train_s:.0f} s on {len(report.extraction.clips)} clips of {report.dataset.num_groups} groups; "
             f"the exported head differs from Keras by {report.difference:.1g} at most",
             f"Next: streamvc models show {out}",

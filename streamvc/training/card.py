@@ -2,17 +2,29 @@
 
 import platform
 from collections.abc import Iterable, Sequence
+from dataclasses import asdict
 from importlib.metadata import version
 
 from streamvc.training.dataset import Grouping
 from streamvc.training.evaluate import Evaluation
+from streamvc.training.folds import Split
+from streamvc.training.recipes import RECIPES
 from streamvc.training.report import Report
 
 GROUPED_BY: dict[Grouping, str] = {
     "column": "Groups are those of the data set.",
+    "pattern": "Groups were read off the paths, by a pattern that was asked for.",
     "name": "Groups were read off the file names (`_g08_`).",
+    "folder": "Groups were read off the folders (`subject1`).",
     "file": "The data names no groups, so each clip was one by itself. **Clips of the same people or place may have stood on both sides of a split; "
     "the figures are then too high.**",
+}
+SPLITS: dict[Split, str] = {
+    "groups": "{plan.num_folds} folds by group (seed {plan.seed}): each recogniser was measured on clips of groups that it had not seen, by the code "
+    "that runs live. Mean and standard deviation over the folds:",
+    "given": "Measured on the data's own test side, none of whose groups it had seen, by the code that runs live:",
+    "given-leaky": "Measured on the data's own test side, **some of whose groups it had seen: the figures are too high**:",
+    "random-leaky": "{plan.num_folds} random folds (seed {plan.seed}), **clips of one group standing on both sides: the figures are too high**:",
 }
 MADE_WITH = ("streamvc", "tensorflow", "keras", "numpy")
 
@@ -42,15 +54,12 @@ def _data(report: Report) -> str:
 
 def _figures(report: Report) -> str:
     plan = report.plan
-    split = (
-        f"{plan.num_folds} folds by group (seed {plan.seed}): each recogniser was measured on clips of groups that it had not seen, by the code that "
-        "runs live. Mean and standard deviation over the folds:"
-    )
+    split = SPLITS[plan.split].format(plan=plan)
     rows = [
         ("clips right (mean of the scores over the clip)", report.clip_top1, *(f"{fold.clip_top1:.3f}" for fold in report.folds)),
         ("predictions right (each by itself)", report.window_top1, *(f"{fold.window_top1:.3f}" for fold in report.folds)),
     ]
-    numbers = [f"fold {number}" for number in range(1, plan.num_folds + 1)]
+    numbers = [f"fold {number}" for number in range(1, len(report.folds) + 1)]
     return "\n\n".join(["## Figures", split, _table(["", "mean", *numbers], rows), _per_label(report.pooled)])
 
 
@@ -70,14 +79,16 @@ def _events(report: Report) -> str:
 
 
 def _head(report: Report) -> str:
-    plan, head = report.plan, report.plan.head
-    span_s = head.window / plan.rate_hz
-    reach = f"the last {head.window} frames ({span_s:g} s)" if head.mode == "window" else "all frames since the last gap"
+    plan, head, fit = report.plan, report.plan.head, report.fit
+    recipe = RECIPES[plan.recipe]
+    reach = f"the last {head.window} features" if head.mode == "window" else "all features since the last gap"
+    source = f"the pictures themselves (`{plan.backbone}`)" if ":" in plan.backbone else f"frozen features of `{plan.backbone}`"
+    changed = [f"`{name}` {value}" for name, value in asdict(head).items() if value != getattr(recipe.head, name)]
     return (
-        f"## Head\n\nA GRU of {head.num_units} units over {reach} at {plan.rate_hz:g} Hz, on frozen features of `{plan.backbone}`; the first "
-        f"prediction comes after {head.warm_up} frames ({head.warm_up / plan.rate_hz:g} s). Of its {report.num_epochs} epochs, number "
-        f"{report.best_epoch} was the best on the clips that training was watched by. The exported files give Keras' scores within "
-        f"{report.difference:.1g}."
+        f"## Head\n\nThe recipe `{recipe.name}`: {recipe.summary[0].lower()}{recipe.summary[1:]}. It sees {source} at {plan.rate_hz:g} Hz, over "
+        f"{reach}; the first prediction comes after {head.warm_up}. It has {report.num_parameters:,} parameters. Of its {len(fit.history)} epochs, "
+        f"number {fit.best_epoch + 1} was the best on the clips that training was watched by. The exported files give Keras' scores within "
+        f"{report.difference:.1g}." + (f" Set apart from the recipe: {', '.join(changed)}." if changed else "")
     )
 
 

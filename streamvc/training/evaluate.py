@@ -152,14 +152,19 @@ def evaluate(
         advance("predictions", len(replays), len(extraction.clips))
     streams = []
     if dataset.untrimmed:
-        files = look([Clip(path, label="", group="") for path in dict.fromkeys(clip.path for clip in dataset.clips)])
+        files = look(whole_files(dataset.clips))
         segments = [clip for clip in clips if clip.label not in (dataset.background, manifest.background)]
         streams = [
-            _watch(recognizer, track, [clip for clip in segments if clip.path == file.path])
+            judge_file(recognizer.bundle, [clip for clip in segments if clip.path == file.path], predict_file(recognizer, track), length_s(track))
             for file, track in zip(files.clips, files.tracks, strict=True)
             if len(track.features)
         ]
     return measure(replays, recognizer.labels, extraction.skipped, streams)
+
+
+def whole_files(clips: Sequence[Clip]) -> list[Clip]:
+    """The files that clips are parts of, each as one clip without a label."""
+    return [Clip(path, label="", group="") for path in dict.fromkeys(clip.path for clip in clips)]
 
 
 def _extractor(manifest: BundleManifest) -> str:
@@ -179,12 +184,28 @@ def _known(data: Path, dataset: Dataset, manifest: BundleManifest) -> list[Clip]
     return clips
 
 
-def _watch(recognizer: Recognizer, track: Track, clips: Sequence[Clip]) -> Stream:
-    """Run over a whole file, a gap being a gap, as live; the clips are its segments."""
-    bundle = recognizer.bundle
-    end_s = float(track.timestamps[-1]) + 1 / bundle.manifest.rate_hz
-    segments = [Segment(recognizer.labels.index(clip.label), clip.start_s, end_s if clip.end_s is None else clip.end_s) for clip in clips]
-    return _detect(bundle, [list(predict(recognizer, stretch)) for stretch in _stretches(track)], segments, end_s)
+def predict_file(recognizer: Recognizer, track: Track) -> list[list[Prediction]]:
+    """The predictions along a whole file, stretch by stretch: a gap is a gap, as live."""
+    return [list(predict(recognizer, stretch)) for stretch in _stretches(track)]
+
+
+def judge_file(bundle: Bundle, clips: Sequence[Clip], stretches: Sequence[Sequence[Prediction]], duration_s: float) -> Stream:
+    """Hold the predictions along a whole file against what goes on in it, after the bundle's smoothing and thresholds.
+
+    Args:
+        bundle: What made them.
+        clips: The parts of the file in which something goes on.
+        stretches: Of `predict_file`.
+        duration_s: Length of the file.
+    """
+    segments = [Segment(bundle.manifest.labels.index(clip.label), clip.start_s, duration_s if clip.end_s is None else clip.end_s) for clip in clips]
+    return _detect(bundle, stretches, segments, duration_s)
+
+
+def length_s(track: Track) -> float:
+    """Seconds of stream time that a track covers: to its last tick, and the usual time between two behind it."""
+    times = track.timestamps
+    return float(times[-1] + (np.median(np.diff(times)) if len(times) > 1 else 0.0))
 
 
 def _stretches(track: Track) -> Iterator[Track]:

@@ -1,42 +1,145 @@
-"""The coordinates that features are brought into before a head learns from them: some for what is seen, some for how it changes."""
+"""What features are brought to before a head learns from them.
+
+`Basis`: some coordinates for what is seen, some for how it changes. `Scaling`: the features themselves, shifted and scaled.
+"""
 
 from dataclasses import dataclass
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from streamvc.training.plan import HeadSettings
 from streamvc.training.windows import Ticks
+from streamvc.types import Array
 
 Floats = NDArray[np.float32]
 
 NUM_ITERATIONS = 6
 NUM_SPARE = 16  # directions that are iterated beside those asked for, which lets the last of these settle sooner
 TINY = 1e-12
+STEADY = 1e-6  # a feature with a smaller deviation never changes, and says nothing
+
+
+class Inputs(Protocol):
+    """A linear map of features, (..., D) to (..., K). The last coordinates, from `num_seen` on, count by how much they change."""
+
+    @property
+    def feature_size(self) -> int:
+        """D."""
+
+    @property
+    def size(self) -> int:
+        """K."""
+
+    @property
+    def num_seen(self) -> int:
+        """How many of the K coordinates count as they are."""
+
+    def apply(self, features: Any) -> Any:
+        """The coordinates of features: of arrays, and of TensorFlow's tensors."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Basis:
     """Coordinates c = features @ matrix + offset.
 
-    The first `num_seen` are used as they are. Of the rest, whose offset is 0, what counts is how far they are from those of the tick before.
-
     Attributes:
         matrix: (D, K) float32.
-        offset: (K,) float32.
-        num_seen: How many of the K coordinates are of the first kind.
+        offset: (K,) float32, 0 from `num_seen` on.
+        num_seen: How many of the K coordinates count as they are; of the others what counts is how far they are from those of the tick before.
     """
 
     matrix: Floats
     offset: Floats
     num_seen: int
 
-    def inputs(self, ticks: Ticks) -> Floats:
-        """What a head is given at each tick, (M, K): what is seen, and the change since the tick before; no change at the start of a stretch."""
-        coordinates = ticks.features @ self.matrix + self.offset
-        moving = coordinates[:, self.num_seen :]
-        moving[1:] = np.abs(np.diff(moving, axis=0))
-        moving[ticks.starts] = 0
-        return coordinates
+    @property
+    def feature_size(self) -> int:
+        """D."""
+        return len(self.matrix)
+
+    @property
+    def size(self) -> int:
+        """K."""
+        return len(self.offset)
+
+    def apply(self, features: Any) -> Any:
+        """See `Inputs.apply`."""
+        return features @ self.matrix + self.offset
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Scaling:
+    """Coordinates c = features * weight + offset, all of them counting as they are; both (D,) float32."""
+
+    weight: Floats
+    offset: Floats
+
+    @property
+    def feature_size(self) -> int:
+        """D."""
+        return len(self.weight)
+
+    @property
+    def size(self) -> int:
+        """D."""
+        return len(self.weight)
+
+    @property
+    def num_seen(self) -> int:
+        """D."""
+        return len(self.weight)
+
+    def apply(self, features: Any) -> Any:
+        """See `Inputs.apply`."""
+        return features * self.weight + self.offset
+
+
+@dataclass(frozen=True, slots=True)
+class Untouched:
+    """Pictures and maps, which networks take as they are; `size` is D."""
+
+    size: int
+
+    @property
+    def feature_size(self) -> int:
+        """D."""
+        return self.size
+
+    @property
+    def num_seen(self) -> int:
+        """D."""
+        return self.size
+
+    def apply(self, features: Any) -> Any:
+        """The features."""
+        return features
+
+
+def fit_inputs(ticks: Ticks, settings: HeadSettings) -> Inputs:
+    """The inputs that the settings ask for, by the features that are learned from."""
+    if settings.inputs == "basis":
+        return fit_basis(ticks, settings.num_seen, settings.num_moving)
+    num = ticks.features.shape[1]
+    if settings.inputs == "unit":
+        low, high = ticks.features.min().astype(np.float32), ticks.features.max().astype(np.float32)
+        weight = 1 / max(high - low, np.float32(STEADY))
+        return Scaling(np.full(num, weight, np.float32), np.full(num, -low * weight, np.float32))
+    if settings.inputs == "standard":
+        mean, weight = _normal(ticks.features)
+        return Scaling(weight, -mean * weight)
+    return Scaling(np.ones(num, np.float32), np.zeros(num, np.float32))
+
+
+def see_change(windows: Floats, num_seen: int) -> Floats:
+    """Puts in place of the coordinates from `num_seen` on, (B, W, K), by how much they changed since the feature before; 0 for the first."""
+    moving = windows[..., num_seen:]
+    if not moving.shape[-1]:
+        return windows
+    moving[:, 1:] = np.abs(np.diff(moving, axis=1))
+    moving[:, :1] = 0
+    return windows
 
 
 def fit_basis(ticks: Ticks, num_seen: int, num_moving: int) -> Basis:
@@ -45,15 +148,21 @@ def fit_basis(ticks: Ticks, num_seen: int, num_moving: int) -> Basis:
     Both kinds of coordinates are scaled by one number each, so that the mean square of a head's inputs is 1 and its gates start out in their linear
     range. They are not whitened: that would lift the weak components, which are noise, to the height of the strong ones.
     """
-    features = ticks.features
-    mean, deviation = features.mean(axis=0), features.std(axis=0)
-    weight = np.where(deviation > 1e-6, 1 / np.maximum(deviation, 1e-6), 0).astype(np.float32)  # a feature that never changes says nothing
+    features = ticks.features.astype(np.float32, copy=False)
+    mean, weight = _normal(features)
     normal = (features - mean) * weight
     within = np.delete(np.diff(normal, axis=0), ticks.starts[1:] - 1, axis=0)
     seen, moving = _principal(normal, num_seen), _principal(within, num_moving)
     matrix = weight[:, None] * np.concatenate([seen, moving], axis=1)
     offset = np.concatenate([-mean @ matrix[:, : seen.shape[1]], np.zeros(moving.shape[1])])
     return Basis(matrix.astype(np.float32), offset.astype(np.float32), seen.shape[1])
+
+
+def _normal(features: Array) -> tuple[Floats, Floats]:
+    """The mean of each feature, and what brings it to unit variance: 0 for one that never changes."""
+    mean, deviation = features.mean(axis=0, dtype=np.float32), features.std(axis=0, dtype=np.float32)
+    weight = np.where(deviation > STEADY, 1 / np.maximum(deviation, STEADY), 0).astype(np.float32)
+    return mean, weight
 
 
 def _principal(rows: Floats, num: int) -> Floats:
@@ -65,8 +174,15 @@ def _principal(rows: Floats, num: int) -> Floats:
     num_features = len(covariance)
     space = np.random.default_rng(0).normal(size=(num_features, min(num + NUM_SPARE, num_features))).astype(np.float32)
     for _ in range(NUM_ITERATIONS):
-        space = np.linalg.qr(covariance @ space)[0]
+        space = _orthonormal(covariance @ space)
     variances, turn = np.linalg.eigh(space.T @ covariance @ space)
     scale = np.sqrt(max(variances[::-1][:num].mean(), TINY))
     directions: Floats = (space @ turn)[:, ::-1][:, :num] / scale
     return directions
+
+
+def _orthonormal(columns: Array) -> Floats:
+    """Orthonormal columns that span the same, by way of their small Gram matrix: a QR decomposition takes a hundred times as long."""
+    variances, turn = np.linalg.eigh(columns.T.astype(np.float64) @ columns)
+    orthonormal: Floats = (columns @ (turn / np.sqrt(np.maximum(variances, variances[-1] * TINY)))).astype(np.float32)
+    return orthonormal

@@ -12,14 +12,13 @@ from statistics import median
 import keras
 import numpy as np
 
-from streamvc.inference.backbone import find_backbone
 from streamvc.inference.bundle import Bundle, load_bundle
 from streamvc.inference.tensorflow import open_model
 
 
 def keras_backbone(bundle: Bundle) -> keras.Model:
     """The bundle's backbone as a Keras model: (1, S, S, 3) -> (1, D)."""
-    model = open_model(find_backbone(bundle.manifest.backbone.name) / "backbone.tflite", threads=1)
+    model = open_model(bundle.find_backbone() / "backbone.tflite", threads=1)
     return keras.Sequential([keras.Input(batch_shape=model.input.shape), keras.layers.Lambda(model.call, output_shape=model.output.shape[1:])])
 
 

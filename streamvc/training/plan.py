@@ -4,58 +4,104 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from streamvc.inference.manifest import Thresholds
+from streamvc.training.augment import Augmentation
+from streamvc.training.folds import Split
+
+Take = Literal["time", "first", "even"]
+InputKind = Literal["basis", "standard", "unit", "raw"]
 
 
 @dataclass(frozen=True, slots=True)
-class GruSettings:
-    """How a GRU head is built and trained.
+class HeadSettings:
+    """How a head is built and trained. A recipe uses what concerns it.
 
     Attributes:
-        window: W, ticks that it looks at.
-        warm_up: Ticks before the first prediction.
-        mode: `window` or `stateful`; see `streamvc.inference.head.Head`.
-        num_units: Size of the GRU's state.
-        num_seen: How many principal components of the features it is given.
-        num_moving: Of how many principal components of their changes it is given the size.
-        feature_dropout: Share of both that is hidden from a window, from all its ticks alike.
-        state_dropout: Share of the state that is hidden from the dense layer.
+        window: W, features that it looks at.
+        warm_up: Features before the first prediction.
+        stride: Features from one prediction to the next.
+        mode: `window` or `stateful`; see `streamvc.inference.head.StepHead`.
+        take: What it learns from: windows at random moments of a clip, as they occur live (`time`); the clip's first W features (`first`); or W of
+            them evenly from all of the clip, repeated where it has fewer (`even`).
+        inputs: What it is given: principal components of the features and of their changes (`basis`), features of mean 0 and deviation 1
+            (`standard`), scaled to 0..1 (`unit`), or as they are (`raw`).
+        num_seen: With `basis`: how many principal components of the features.
+        num_moving: With `basis`: of how many principal components of their changes it is given the size.
+        units: Sizes of the layers: of the recurrent ones, of the convolutions, or of the dense ones where there are no others.
+        dense: Sizes of dense layers between these and the logits.
+        kernel: Features that a temporal convolution spans.
+        causal: Whether a temporal convolution sees the past alone, so that it runs step by step.
+        part: Features of a sub-sequence.
+        vote: What the scores of the frames are made into: their mean, or the share of frames that each label is the best of (`mode`).
+        width: Share of the published numbers of channels.
+        weights: Path of a published checkpoint to begin with.
+        feature_dropout: Share of the inputs that is hidden from a window, from all its features alike.
+        dropout: Share that is hidden before each dense layer.
         label_smoothing: Share of the target that is spread over all labels.
         learning_rate: At the start; it falls by half a cosine.
         weight_decay: Of AdamW.
+        batch: Windows that are learned from at a time.
         windows_per_clip: How many windows of each clip are drawn per epoch.
+        watched_per_clip: How many windows of each watched clip are looked at; None for all.
         partial: Share of the windows that are cut to a random length.
+        learned_window: Learn from windows of so many features instead of W.
+        class_weights: Whether all labels count alike, however many clips they have.
+        augment: How clips are varied: `flip`, `crop` and `colour` change the pictures, `speed` the pace.
+        num_variations: How many variations of its pictures are made of each clip.
+        watch: Which clips training is watched by: whole groups, or the last rows of the table sorted by label (the fault of many notebooks).
+        watched_share: Share of the clips that it is watched by.
         max_epochs: When to stop at the latest.
         patience: Stop after so many epochs without a lower loss on the clips that training is watched by.
     """
 
     window: int = 16
     warm_up: int = 5
+    stride: int = 1
     mode: Literal["window", "stateful"] = "window"
-    num_units: int = 48
+    take: Take = "time"
+    inputs: InputKind = "basis"
     num_seen: int = 64
     num_moving: int = 64
+    units: tuple[int, ...] = (48,)
+    dense: tuple[int, ...] = ()
+    kernel: int = 3
+    causal: bool = True
+    part: int = 4
+    vote: Literal["mean", "mode"] = "mean"
+    width: float = 1.0
+    weights: str | None = None
     feature_dropout: float = 0.5
-    state_dropout: float = 0.5
+    dropout: float = 0.5
     label_smoothing: float = 0.05
     learning_rate: float = 3e-3
     weight_decay: float = 0.3
+    batch: int = 64
     windows_per_clip: int = 4
+    watched_per_clip: int | None = None
     partial: float = 0.2
+    learned_window: int | None = None
+    class_weights: bool = True
+    augment: tuple[Augmentation, ...] = ()
+    num_variations: int = 2
+    watch: Literal["groups", "last-rows"] = "groups"
+    watched_share: float = 1 / 6
     max_epochs: int = 40
     patience: int = 8
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What to train, and how to measure it.
+    """What to train, and how to measure it. `streamvc.training.recipes.plan_for` makes the plan of a recipe.
 
     Attributes:
-        backbone: Name of the backbone.
+        recipe: Name of the recipe.
+        backbone: Name of the extractor; see `streamvc.inference.backbone.open_extractor`.
         rate_hz: Samples per second; at 5, cameras of 10, 15, 25 and 30 frames/s alike have a frame at every tick.
         head: The head's size and training.
-        background: The label that means "nothing", if there is one.
+        background: The label that means "nothing", if there is one; the data's own if not given.
         smoothing_s: Time constant of the smoothing of scores.
         thresholds: When an activity begins and ends.
+        group: A regular expression that finds a clip's group in its path; as the data says if None. See `load_dataset`.
+        split: How clips are parted for measuring; see `streamvc.training.folds.make_folds`.
         num_folds: How many times a part of the groups is kept apart and measured on.
         seed: For splits and training.
         version: Of the bundle.
@@ -63,12 +109,15 @@ class Plan:
         command: The command that trains it again, for the card.
     """
 
+    recipe: str = "gru"
     backbone: str = "efficientnet-lite0-f16"
     rate_hz: float = 5.0
-    head: GruSettings = field(default_factory=GruSettings)
+    head: HeadSettings = field(default_factory=HeadSettings)
     background: str | None = None
     smoothing_s: float = 0.6
     thresholds: Thresholds = field(default_factory=Thresholds)
+    group: str | None = None
+    split: Split = "groups"
     num_folds: int = 5
     seed: int = 0
     version: str = "1"

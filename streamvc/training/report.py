@@ -1,6 +1,6 @@
 """What came of a training."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -9,6 +9,7 @@ import numpy as np
 from streamvc.training.dataset import Dataset
 from streamvc.training.evaluate import Evaluation
 from streamvc.training.features import Extraction
+from streamvc.training.history import Fit
 from streamvc.training.plan import Plan
 
 
@@ -34,9 +35,11 @@ class Report:
         extraction: The clips that were used, and those that were not.
         folds: How good each fold's recogniser was, on groups it had not seen.
         pooled: The folds together: each clip once, by the one recogniser that had not seen it.
+        taken_top1: Share of each fold's clips that are right when frames are taken as the training took them, where that is not by time.
         temperature: What logits are divided by, from the folds' predictions.
-        num_epochs: How long the final training went on, and ...
-        best_epoch: ... the epoch, from 1, that was kept.
+        fit: How the final training went.
+        fold_fits: How those of the folds went.
+        num_parameters: Of the head, or of the whole network where there is no backbone.
         difference: Largest difference between a score of the exported head and of Keras.
         train_s: Seconds for all but the features.
     """
@@ -47,9 +50,11 @@ class Report:
     extraction: Extraction
     folds: tuple[Evaluation, ...]
     pooled: Evaluation
+    taken_top1: tuple[float, ...]
     temperature: float
-    num_epochs: int
-    best_epoch: int
+    fit: Fit
+    fold_fits: tuple[Fit, ...]
+    num_parameters: int
     difference: float
     train_s: float
 
@@ -72,12 +77,18 @@ class Report:
             "folds": [{"clip_top1": fold.clip_top1, "window_top1": fold.window_top1, "num_clips": fold.num_clips} for fold in self.folds],
             "pooled": self.pooled.as_json(),
             "temperature": self.temperature,
-            "num_epochs": self.num_epochs,
-            "best_epoch": self.best_epoch,
+            "taken_top1": asdict(_spread(self.taken_top1)) if self.taken_top1 else None,
+            "num_epochs": len(self.fit.history),
+            "best_epoch": self.fit.best_epoch + 1,
+            "history": [asdict(epoch) for epoch in self.fit.history],
+            "num_parameters": self.num_parameters,
             "difference": self.difference,
             "train_s": self.train_s,
         }
 
     def _over_folds(self, figure: Callable[[Evaluation], float]) -> Spread:
-        figures = [figure(fold) for fold in self.folds]
-        return Spread(float(np.mean(figures)), float(np.std(figures)))
+        return _spread([figure(fold) for fold in self.folds])
+
+
+def _spread(figures: Sequence[float]) -> Spread:
+    return Spread(float(np.mean(figures)), float(np.std(figures)))

@@ -1,6 +1,7 @@
 """The one place where training loads TensorFlow, which takes seconds: import this module only where it is needed."""
 
 import os
+from contextlib import suppress
 
 from streamvc.errors import DataError
 from streamvc.inference.chatter import without_chatter
@@ -13,4 +14,20 @@ try:
 except ImportError as error:
     raise DataError("training needs TensorFlow; install it with: pip install 'streamvc[train]'") from error
 
-__all__ = ["keras", "tf"]
+__all__ = ["keras", "prepare", "tf"]
+
+
+def prepare(seed: int, threads: int) -> None:
+    """Make what follows repeatable: the same seed gives the same weights, to the last bit.
+
+    Args:
+        seed: Of all that is drawn.
+        threads: For one operation. The first one asked for in a process holds. Threads help whole networks; small heads they hinder.
+    """
+    with suppress(RuntimeError), without_chatter():  # TensorFlow may be running already
+        tf.config.threading.set_inter_op_parallelism_threads(1)
+        tf.config.threading.set_intra_op_parallelism_threads(threads)
+    with without_chatter():
+        tf.constant(0)  # now it looks for GPUs, and says so
+    tf.config.experimental.enable_op_determinism()
+    keras.utils.set_random_seed(seed)

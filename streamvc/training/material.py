@@ -1,0 +1,110 @@
+"""What a training learns from: clips with their features, and those of their varied pictures."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import compress
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streamvc.errors import BundleError, DataError
+from streamvc.inference.backbone import Extractor, open_extractor
+from streamvc.training.augment import AS_IT_IS, Variation, variations
+from streamvc.training.dataset import Clip, Dataset
+from streamvc.training.evaluate import whole_files
+from streamvc.training.features import Extraction, Track, extract
+from streamvc.training.folds import hold_out
+from streamvc.training.plan import HeadSettings, Plan
+from streamvc.training.progress import Advance
+from streamvc.training.windows import Ints
+from streamvc.types import Array
+
+Flags = NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Material:
+    """N clips with their features.
+
+    Attributes:
+        extraction: The clips, with a track for each.
+        segments: Of each clip its stretches between gaps, each (T, D).
+        varied: For each variation of the pictures, the stretches of each clip.
+        truth: (N,) the label of each clip.
+        files: Of untrimmed video: the whole of each file.
+    """
+
+    extraction: Extraction
+    segments: tuple[list[Array], ...]
+    varied: tuple[tuple[list[Array], ...], ...]
+    truth: Ints
+    files: Mapping[Path, Track]
+
+    @property
+    def clips(self) -> tuple[Clip, ...]:
+        """The clips."""
+        return self.extraction.clips
+
+    @property
+    def tracks(self) -> tuple[Track, ...]:
+        """Their tracks."""
+        return self.extraction.tracks
+
+    def learned(self, chosen: Flags) -> tuple[list[list[Array]], Ints]:
+        """The stretches and labels of chosen clips, those of their variations behind them."""
+        num_variants = 1 + len(self.varied)
+        stretches = [clip for variant in (self.segments, *self.varied) for clip in compress(variant, chosen)]
+        return stretches, np.tile(self.truth[chosen], num_variants)
+
+    def watched(self, chosen: Flags) -> tuple[list[list[Array]], Ints]:
+        """The stretches and labels of chosen clips as they are."""
+        return list(compress(self.segments, chosen)), self.truth[chosen]
+
+    def hold_out(self, chosen: Flags, settings: HeadSettings, seed: int) -> Flags:
+        """Of chosen clips, those that training is watched by: whole groups, or the last rows of the table sorted by label."""
+        clips = list(compress(self.clips, chosen))
+        held = np.zeros(len(chosen), bool)
+        if settings.watch == "groups":
+            held[chosen] = hold_out(clips, settings.watched_share, seed)
+        else:
+            order = sorted(np.flatnonzero(chosen), key=lambda index: (self.clips[index].label, str(self.clips[index].path)))
+            held[order[len(order) - round(len(order) * settings.watched_share) :]] = True
+        return held
+
+
+def gather(dataset: Dataset, plan: Plan, *, cache: Path, num_workers: int | None, advance: Advance) -> Material:
+    """Look at the clips of a data set as a plan wants it.
+
+    Raises:
+        DataError: Not one clip of a label can be used, or the cache cannot be written.
+        BundleError: The backbone is missing or damaged.
+    """
+    open_named(plan.backbone)  # a missing one is better noticed now
+
+    def look(clips: Sequence[Clip], variation: Variation) -> Extraction:
+        return extract(clips, plan.backbone, plan.rate_hz, variation=variation, cache=cache, num_workers=num_workers, advance=advance)
+
+    extraction = look(dataset.clips, AS_IT_IS).lasting(plan.head.warm_up)
+    if gone := sorted(set(dataset.labels) - {clip.label for clip in extraction.clips}):
+        raise DataError(f"not one clip of {', '.join(gone)} can be used; the first: {extraction.skipped[0].reason}")
+    whole = look(whole_files(extraction.clips), AS_IT_IS) if dataset.untrimmed else None
+    varied = [look(extraction.clips, variation) for variation in variations(plan.head.augment, plan.head.num_variations, plan.seed)]
+    return Material(
+        extraction,
+        tuple(track.segments() for track in extraction.tracks),
+        tuple(tuple(track.segments() for track in each.tracks) for each in varied),
+        np.array([dataset.labels.index(clip.label) for clip in extraction.clips]),
+        {clip.path: track for clip, track in zip(whole.clips, whole.tracks, strict=True)} if whole else {},
+    )
+
+
+def open_named(name: str) -> Extractor:
+    """As `open_extractor`; the error says how to make a backbone that can be made."""
+    try:
+        return open_extractor(name)
+    except BundleError as error:
+        from streamvc.training.backbones import missing_hint
+
+        hint = missing_hint(name.partition(":")[0])
+        raise BundleError(f"{error}; {hint}" if hint else str(error)) from error

@@ -1,0 +1,185 @@
+"""Heads over the whole window of features: two directions, sub-sequences, all features at once, their extremes, temporal convolutions."""
+
+from collections.abc import Callable
+from typing import Any
+
+from streamvc.training.inputs import Inputs
+from streamvc.training.networks.network import (
+    Changes,
+    HeadFiles,
+    Network,
+    Present,
+    Spec,
+    apply_dense,
+    convert,
+    cut,
+    dense_weights,
+    hide_inputs,
+    join,
+    readout,
+    windows_of,
+)
+from streamvc.training.tensorflow import keras, tf
+
+FAR = 1e9  # stands for infinity: what is not there is never the largest
+
+
+def bilstm(spec: Spec) -> Network:
+    """LSTM layers that read the window forwards and backwards (Schuster and Paliwal, 1997)."""
+
+    def body(windows: Any, present: Any) -> Any:
+        *inner, last = spec.settings.units
+        for units in inner:
+            windows = keras.layers.Bidirectional(keras.layers.LSTM(units, return_sequences=True, unroll=True))(windows, mask=present)
+        return keras.layers.Bidirectional(keras.layers.LSTM(last, unroll=True))(windows, mask=present)
+
+    return _over_windows(spec, body)
+
+
+def cnn_lstm(spec: Spec) -> Network:
+    """A temporal convolution and a maximum over each sub-sequence of the window, and an LSTM over what comes of them."""
+    settings = spec.settings
+    part, num_parts = settings.part, -(-settings.window // settings.part)
+
+    def body(windows: Any, present: Any) -> Any:
+        padded = keras.layers.ZeroPadding1D((0, num_parts * part - settings.window))(_Shown()(windows, present))
+        parts = keras.layers.Reshape((num_parts * part, spec.num_inputs))(padded)
+        seen = _PerPart(part, settings.units[0], settings.kernel)(parts)
+        begun = _Begun(part)(present)
+        return keras.layers.LSTM(settings.units[-1], unroll=True)(seen, mask=begun)
+
+    return _over_windows(spec, body)
+
+
+def mlp(spec: Spec) -> Network:
+    """Dense layers on all features of the window in a row, zeros standing for those that are not there."""
+
+    def body(windows: Any, present: Any) -> Any:
+        state = keras.layers.Flatten()(_Shown()(windows, present))
+        for units in spec.settings.units:
+            state = keras.layers.Dense(units, activation="relu")(state)
+        return state
+
+    return _over_windows(spec, body)
+
+
+def maxmin(spec: Spec) -> Network:
+    """The largest and the smallest value of each feature over the window, and a classifier on both."""
+    return _over_windows(spec, lambda windows, present: keras.layers.Concatenate()([_Largest(1)(windows, present), _Largest(-1)(windows, present)]))
+
+
+def conv1d(spec: Spec) -> Network:
+    """Temporal convolutions, and the largest value of each channel over the window. Where they see the past alone they run step by step."""
+    settings = spec.settings
+
+    def body(windows: Any, present: Any) -> Any:
+        rows = _Shown()(windows, present)
+        for filters in settings.units:
+            padding = "causal" if settings.causal else "same"
+            rows = keras.layers.Conv1D(filters, settings.kernel, padding=padding, activation="relu")(rows)
+            rows = _Shown()(rows, present)
+        return _Largest(1)(rows, present)
+
+    network = _over_windows(spec, body)
+    if not settings.causal:
+        return network
+
+    def export(inputs: Inputs) -> HeadFiles:
+        step = _ConvStepper(network.model, spec)
+        files = {"project.tflite": convert(inputs.apply, inputs.feature_size), "step.tflite": convert(step, spec.num_inputs + step.state_size)}
+        return HeadFiles(files, spec.num_inputs, step.state_size)
+
+    return Network("step", network.model, export)
+
+
+def _over_windows(spec: Spec, body: Callable[[Any, Any], Any]) -> Network:
+    """A network over (B, W, K) windows and a mask (B, W) of what is there."""
+    window = spec.settings.window
+    windows, lengths = windows_of(spec)
+    model = keras.Model([windows, lengths], readout(body(hide_inputs(windows, spec), Present(window)(lengths)), spec))
+
+    def export(inputs: Inputs) -> HeadFiles:
+        def network(rows: Any) -> Any:
+            coordinates, present = rows[..., :-1], rows[..., -1:]
+            seen, moving = coordinates[..., : spec.num_seen], coordinates[..., spec.num_seen :]
+            if moving.shape[-1]:
+                change = tf.concat([tf.zeros_like(moving[:, :1]), tf.abs(moving[:, 1:] - moving[:, :-1])], axis=1)
+                coordinates = tf.concat([seen, change], axis=2)
+            lengths = tf.cast(tf.reduce_sum(present, axis=(1, 2)), tf.int64)
+            return model([coordinates, lengths], training=False)
+
+        files = {"project.tflite": convert(inputs.apply, inputs.feature_size), "network.tflite": convert(network, window, spec.num_inputs + 1)}
+        return HeadFiles(files, spec.num_inputs, 0)
+
+    return Network("window", model, export)
+
+
+class _Shown(keras.layers.Layer):  # type: ignore[misc]  # Keras has no types
+    """Zeros in place of what is not there."""
+
+    def call(self, rows: Any, present: Any) -> Any:
+        """(B, W, K) and (B, W) to (B, W, K)."""
+        return rows * tf.cast(present, tf.float32)[..., None]
+
+
+class _Largest(keras.layers.Layer):  # type: ignore[misc]
+    """The largest value over what is there, of each channel; with `sign` -1 the smallest."""
+
+    def __init__(self, sign: int) -> None:
+        super().__init__()
+        self._sign = sign
+
+    def call(self, rows: Any, present: Any) -> Any:
+        """(B, W, K) and (B, W) to (B, K)."""
+        absent = (1 - tf.cast(present, tf.float32)[..., None]) * FAR
+        return self._sign * tf.reduce_max(self._sign * rows - absent, axis=1)
+
+
+class _PerPart(keras.layers.Layer):  # type: ignore[misc]
+    """A convolution within each sub-sequence, and the maximum over it: (B, N * part, K) to (B, N, F)."""
+
+    def __init__(self, part: int, filters: int, kernel: int) -> None:
+        super().__init__()
+        self._part = part
+        self._conv = keras.layers.Conv1D(filters, kernel, padding="same", activation="relu")
+
+    def call(self, rows: Any) -> Any:
+        """The sub-sequences are the batch of the convolution."""
+        num_parts, num_inputs = rows.shape[1] // self._part, rows.shape[2]
+        parts = self._conv(tf.reshape(rows, (-1, self._part, num_inputs)))
+        return tf.reshape(tf.reduce_max(parts, axis=1), (-1, num_parts, parts.shape[2]))
+
+
+class _Begun(keras.layers.Layer):  # type: ignore[misc]
+    """Which sub-sequences have a feature: (B, W) to (B, N)."""
+
+    def __init__(self, part: int) -> None:
+        super().__init__()
+        self._part = part
+
+    def call(self, present: Any) -> Any:
+        """Those whose first is there."""
+        return present[:, :: self._part]
+
+
+class _ConvStepper:
+    """Causal convolutions step by step. The state holds the last inputs of each convolution, and the largest value of each channel so far."""
+
+    def __init__(self, model: Any, spec: Spec) -> None:
+        self._layers = [layer.get_weights() for layer in model.layers if isinstance(layer, keras.layers.Conv1D)]
+        self._changes = Changes(spec.num_inputs, spec.num_seen)
+        self._dense = dense_weights(model)
+        before = [(len(kernel) - 1) * kernel.shape[1] for kernel, _ in self._layers]
+        self._sizes = [spec.num_inputs, *before, len(self._layers[-1][1]), self._changes.state_size]
+        self.state_size = sum(self._sizes[1:])
+
+    def __call__(self, row: Any) -> Any:
+        projection, *states, largest, before = cut(row, self._sizes)
+        x, now = self._changes.step(projection, before)
+        remembered = []
+        for (kernel, bias), state in zip(self._layers, states, strict=True):
+            inputs = join([state, x])  # the oldest first, as in the rows of the kernel
+            remembered.append(inputs[:, kernel.shape[1] :])
+            x = tf.nn.relu(inputs @ kernel.reshape(-1, kernel.shape[2]) + bias)
+        largest = tf.maximum(largest, x)  # after a ReLU nothing is below the 0 that it begins with
+        return join([*remembered, largest, now, apply_dense(largest, self._dense)])

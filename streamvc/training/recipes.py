@@ -1,0 +1,220 @@
+"""The recipes: what can be trained. Loads no TensorFlow; a recipe names the function that builds its network."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields, replace
+from difflib import get_close_matches
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from streamvc.errors import DataError
+from streamvc.inference.manifest import Form
+from streamvc.training.plan import HeadSettings, Plan
+
+if TYPE_CHECKING:
+    from streamvc.training.networks.network import Network, Spec
+
+LITE = "efficientnet-lite0-f16"
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """A way to make a recogniser.
+
+    Attributes:
+        name: What it is called.
+        summary: What it is, in a line.
+        streams: How it runs live: `step`, once per frame; `window`, over the features of the last frames; `clip`, over their pictures or maps.
+        network: `module:function` in `streamvc.training.networks` that builds its network.
+        backbone: The extractor that it was made for; see `streamvc.inference.backbone.open_extractor`.
+        rate_hz: Samples per second.
+        head: Its settings.
+    """
+
+    name: str
+    summary: str
+    streams: Form
+    network: str
+    backbone: str = LITE
+    rate_hz: float = 5.0
+    head: HeadSettings = field(default_factory=HeadSettings)
+
+    @property
+    def sees_pictures(self) -> bool:
+        """Whether its network is given pictures or maps, rather than features."""
+        return self.streams == "clip" or self.network == "recurrent:lrcn"
+
+    def build(self, spec: "Spec") -> "Network":
+        """Build its network, untrained. Loads TensorFlow."""
+        module, function = self.network.split(":")
+        build: Callable[[Spec], Network] = getattr(import_module(f"streamvc.training.networks.{module}"), function)
+        return build(spec)
+
+
+# As a recipe of notebooks has them: features as they are, in windows of one length.
+PLAIN = HeadSettings(inputs="standard", feature_dropout=0.0, partial=0.0, label_smoothing=0.0, learning_rate=1e-3, weight_decay=0.01)
+# Whole networks, which see the pictures themselves.
+WHOLE = replace(
+    PLAIN, inputs="raw", batch=8, windows_per_clip=2, watched_per_clip=3, stride=5, max_epochs=30, patience=6, augment=("flip",), num_variations=1
+)
+
+_RECIPES = (
+    Recipe(
+        "frame-vote",
+        "A 2D CNN classifies each frame; the window's scores are the mean of theirs (or their mode: --set vote=mode)",
+        "step",
+        "frames:vote",
+        head=replace(PLAIN, learned_window=1, warm_up=1, windows_per_clip=8, weight_decay=0.3),
+    ),
+    Recipe(
+        "vgg16-frames",
+        "VGG16's 7x7x512 maps, flattened and scaled to 0..1, dense layers with dropout, the mode over the frames",
+        "step",
+        "frames:vote",
+        backbone="vgg16-map",
+        head=replace(PLAIN, inputs="unit", learned_window=1, warm_up=1, windows_per_clip=4, dense=(1024, 512, 256, 128), vote="mode"),
+    ),
+    Recipe(
+        "lrcn",
+        "A small 2D CNN on each picture and an LSTM behind it, trained as one network",
+        "step",
+        "recurrent:lrcn",
+        backbone="colour:64",
+        head=replace(WHOLE, units=(64,), batch=16, stride=1),
+    ),
+    Recipe("c3d", "A 3D convolutional network, trained as one", "clip", "clips:c3d", backbone="colour:112", head=replace(WHOLE, warm_up=8)),
+    Recipe("gru", "A GRU over a frozen CNN's features and the size of their changes; the default", "step", "recurrent:gru"),
+    Recipe(
+        "gru-classic",
+        "The classic preset: InceptionV3's 2048 features of 20 frames, GRU(16), GRU(8), dropout 0.4, dense 8",
+        "step",
+        "recurrent:gru",
+        backbone="inceptionv3",
+        head=replace(PLAIN, window=20, units=(16, 8), dense=(8,), dropout=0.4, inputs="raw", take="first", batch=32, max_epochs=60, patience=60),
+    ),
+    Recipe("lstm", "An LSTM over a frozen CNN's features", "step", "recurrent:lstm", head=HeadSettings(units=(48,))),
+    Recipe("stacked-lstm", "Two LSTM layers over a frozen CNN's features", "step", "recurrent:lstm", head=HeadSettings(units=(48, 32))),
+    Recipe("bilstm", "An LSTM that reads the window forwards and backwards", "window", "windows:bilstm", head=HeadSettings(units=(32,))),
+    Recipe("cnn-lstm", "A temporal convolution on sub-sequences, an LSTM over them", "window", "windows:cnn_lstm", head=HeadSettings(units=(64, 48))),
+    Recipe(
+        "convlstm",
+        "A convolutional LSTM over a frozen CNN's feature maps",
+        "clip",
+        "clips:convlstm",
+        backbone="efficientnet-lite0-map",
+        head=replace(WHOLE, batch=16, augment=(), warm_up=5),
+    ),
+    Recipe("mlp", "The features of all frames of the window into an MLP", "window", "windows:mlp", head=HeadSettings(units=(64,), warm_up=8)),
+    Recipe(
+        "maxmin",
+        "The largest and the smallest of each of VGG16's 4096 fc2 features over the window (8192), and a classifier",
+        "window",
+        "windows:maxmin",
+        backbone="vgg16-fc2",
+        head=replace(PLAIN, weight_decay=0.3),
+    ),
+    Recipe(
+        "conv1d",
+        "Causal temporal convolutions and a maximum over time (--set causal=false: both ways)",
+        "step",
+        "windows:conv1d",
+        head=HeadSettings(units=(64, 64)),
+    ),
+    Recipe(
+        "i3d",
+        "Inflated Inception-V1 on pictures (or on flow: --backbone flow:224); --set weights=PATH takes a published Kinetics checkpoint",
+        "clip",
+        "clips:i3d",
+        backbone="colour:224",
+        rate_hz=25.0,
+        head=replace(WHOLE, window=64, warm_up=32, stride=25, batch=2, windows_per_clip=1),
+    ),
+    Recipe(
+        "i3d-rnn",
+        "The features of a frozen I3D, one for each 16 frames, into a GRU",
+        "step",
+        "recurrent:gru",
+        backbone="i3d-rgb",
+        rate_hz=25.0,
+        head=replace(PLAIN, window=8, warm_up=1, units=(64,)),
+    ),
+    Recipe(
+        "i3d-mlp",
+        "The features of a frozen I3D, one for each 16 frames, into an MLP",
+        "window",
+        "windows:mlp",
+        backbone="i3d-rgb",
+        rate_hz=25.0,
+        head=replace(PLAIN, window=4, warm_up=1, units=(64,)),
+    ),
+    Recipe(
+        "two-stream",
+        "A CNN on pictures and one on optical flow, fused late",
+        "clip",
+        "clips:two_stream",
+        backbone="colour+flow:112",
+        rate_hz=10.0,
+        head=replace(WHOLE, window=10, warm_up=5),
+    ),
+)
+RECIPES: Mapping[str, Recipe] = {recipe.name: recipe for recipe in _RECIPES}
+DEFAULT = "gru"
+
+
+def find_recipe(name: str) -> Recipe:
+    """A recipe by name.
+
+    Raises:
+        DataError: There is none.
+    """
+    if name not in RECIPES:
+        close = get_close_matches(name, RECIPES, n=1)
+        hint = f"did you mean {close[0]}? " if close else ""
+        raise DataError(f"no recipe is called {name!r}: {hint}there are: {', '.join(RECIPES)}")
+    return RECIPES[name]
+
+
+def plan_for(
+    recipe: str = DEFAULT, *, backbone: str | None = None, rate_hz: float | None = None, settings: Mapping[str, object] | None = None, **rest: Any
+) -> Plan:
+    """The plan of a recipe.
+
+    Args:
+        recipe: Its name.
+        backbone: In place of its own.
+        rate_hz: In place of its own.
+        settings: Of `HeadSettings`, in place of its own; values may be text, as on a command line.
+        rest: The other fields of `Plan`.
+
+    Raises:
+        DataError: There is no such recipe, no such setting, or a value is not one for it.
+    """
+    found = find_recipe(recipe)
+    head = _settings(found.head, settings or {})
+    return Plan(recipe=recipe, backbone=backbone or found.backbone, rate_hz=rate_hz or found.rate_hz, head=head, **rest)
+
+
+def _settings(defaults: HeadSettings, changes: Mapping[str, object]) -> HeadSettings:
+    names = [each.name for each in fields(HeadSettings)]
+    for name in changes:
+        if name not in names:
+            close = get_close_matches(name, names, n=1)
+            hint = f"did you mean {close[0]}? " if close else ""
+            raise DataError(f"no setting is called {name!r}: {hint}there are: {', '.join(names)}")
+    values = {name: _read(name, value) for name, value in changes.items()}
+    try:
+        settings = TypeAdapter(HeadSettings).validate_python({each: values.get(each, getattr(defaults, each)) for each in names})
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        raise DataError(f"setting {first['loc'][0]}: {first['msg']}, not {first['input']!r}") from error
+    return replace(settings, warm_up=min(settings.warm_up, settings.window))
+
+
+def _read(name: str, value: object) -> object:
+    """A value as text, brought to what pydantic reads: lists have commas, `none` is nothing."""
+    if not isinstance(value, str):
+        return value
+    if name in ("units", "dense", "augment"):
+        return tuple(part for part in value.split(",") if part)
+    return None if value == "none" else value

@@ -1,0 +1,35 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip("ai_edge_litert", reason="counts parameters with it")
+
+from streamvc.errors import InferenceError
+from streamvc.inference.backbone import find_backbone
+from streamvc.inference.bundle import load_bundle
+from streamvc.training.comparison.cost import measure_costs, measure_memory_mb, num_parameters
+
+# As published, without the classifier, and without the scales of the batch normalisation, which are folded into the weights: one a channel.
+LITE0_PARAMETERS = 4_652_008 - (1280 + 1) * 1000 - 21_008
+
+
+def test_the_parameters_of_a_network_are_those_in_its_file() -> None:
+    float16, int8 = (find_backbone(f"efficientnet-lite0-{kind}") / "backbone.tflite" for kind in ("f16", "int8"))
+    assert num_parameters(float16.read_bytes()) == LITE0_PARAMETERS
+    assert num_parameters(int8.read_bytes()) == pytest.approx(LITE0_PARAMETERS, rel=0.01)  # its biases are whole numbers, which do not count
+
+
+def test_bundles_with_one_backbone_share_its_pass_and_its_time() -> None:
+    bundles = {name: load_bundle(name) for name in ("exercise", "figure")}
+    costs = measure_costs(bundles, [np.full((120, 160, 3), shade, np.uint8) for shade in (0, 120, 250)])
+    exercise, figure = costs["exercise"], costs["figure"]
+    assert exercise.extractor_ms == figure.extractor_ms > 10 * exercise.head_ms > 0
+    assert exercise.head_bytes == sum((bundles["exercise"].path / name).stat().st_size for name in ("project.tflite", "step.tflite"))
+    assert exercise.backbone == figure.backbone
+    assert exercise.memory_mb > exercise.head_bytes / 2**20
+
+
+def test_a_bundle_that_cannot_run_is_told_of(tmp_path: Path) -> None:
+    with pytest.raises(InferenceError, match="gone"):
+        measure_memory_mb(tmp_path / "gone")

@@ -1,0 +1,111 @@
+"""Every recipe: it learns, is measured, is exported, and runs live as it was measured."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from streamvc.capture.source import open_source
+from streamvc.errors import DataError
+from streamvc.inference.backbone import find_backbone
+from streamvc.inference.recognizer import Recognizer
+from streamvc.pipeline import Tuning, watch
+from streamvc.training.recipes import RECIPES, plan_for
+
+pytestmark = pytest.mark.train
+
+SMALL = {"window": 6, "warm_up": 3, "max_epochs": 3, "windows_per_clip": 2, "watched_per_clip": 2, "augment": ""}
+# What is made smaller than a recipe has it, so that all of them take no longer than a few seconds.
+SMALLER: dict[str, dict[str, object]] = {
+    "frame-vote": {"warm_up": 1},
+    "vgg16-frames": {"dense": (16,), "warm_up": 1},
+    "lrcn": {"units": (8,), "width": 0.25, "stride": 1},
+    "c3d": {"width": 0.05, "stride": 2},
+    "i3d": {"width": 0.1, "stride": 2, "max_epochs": 1},
+    "i3d-rnn": {"window": 3, "warm_up": 1},
+    "i3d-mlp": {"window": 3, "warm_up": 1},
+    "two-stream": {"width": 0.1, "stride": 2},
+    "convlstm": {"width": 0.2, "stride": 2},
+}
+PICTURES = {"lrcn": "colour:32", "c3d": "colour:32", "i3d": "colour:32", "two-stream": "colour+flow:32"}
+MAPS = ("vgg16-frames", "convlstm")
+SNIPPETS = ("i3d-rnn", "i3d-mlp")
+
+
+@pytest.fixture(scope="session")
+def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of models, for small backbones."""
+    return tmp_path_factory.mktemp("models")
+
+
+def extractor(recipe: str, models: Path) -> str:
+    """The name of a small one for a recipe, which is made if need be."""
+    from streamvc.training.backbones.make import Choices, make_backbone
+
+    out = models / "backbones"
+    if recipe in MAPS and not (out / "small-map").is_dir():
+        make_backbone("efficientnet-lite0-map", Choices("none", size_px=64, name="small-map"), out=out)
+    if recipe in SNIPPETS and not (out / "small-i3d").is_dir():
+        make_backbone("i3d-rgb", Choices("none", size_px=32, num_frames=4, name="small-i3d"), out=out)
+    return PICTURES.get(recipe) or ("small-map" if recipe in MAPS else "small-i3d" if recipe in SNIPPETS else "efficientnet-lite0-f16")
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_it_trains_exports_and_streams_as_it_was_measured(
+    name: str, rendered: Path, models: Path, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from streamvc.training.dataset import load_dataset
+    from streamvc.training.evaluate import evaluate, predict
+    from streamvc.training.features import extract
+    from streamvc.training.train import train
+
+    monkeypatch.setenv("STREAMVC_MODELS", str(models))
+    backbone = extractor(name, models)
+    plan = plan_for(name, backbone=backbone, rate_hz=5.0, settings=SMALL | SMALLER.get(name, {}), num_folds=2)
+    report = train(rendered, tmp_path / "models" / name, plan, cache=cache)
+    assert report.fit.history[-1].loss < 5
+    found = evaluate(report_path := tmp_path / "models" / name, rendered, cache=cache)
+    assert found.num_clips == len(report.extraction.clips)
+    assert found.clip_top1 >= 0.5
+
+    recognizer = Recognizer.load(report_path)
+    assert recognizer.bundle.manifest.form == RECIPES[name].streams
+    clip = load_dataset(rendered).clips[0]
+    track = extract([clip], backbone, 5.0, cache=cache).tracks[0]
+    offline = list(predict(recognizer, track))
+    recognizer.reset()
+    with open_source(clip.path, policy="every") as source:
+        live = [prediction for frame in source if (prediction := recognizer.step(frame))]
+    assert [each.timestamp for each in live] == [each.timestamp for each in offline]
+    assert np.array_equal([each.scores for each in live], [each.scores for each in offline])
+    events = list(watch(clip.path, report_path, tuning=Tuning(enter=0.4, leave=0.3, min_s=0.0)))
+    phases = [event.phase for event in events if event.phase != "update"]
+    assert phases.count("start") == phases.count("end") >= 1
+
+
+def test_a_plan_refuses_what_is_no_recipe_no_setting_or_no_value() -> None:
+    with pytest.raises(DataError, match="did you mean stacked-lstm"):
+        plan_for("staked-lstm")
+    with pytest.raises(DataError, match="did you mean units"):
+        plan_for("lstm", settings={"unit": "3"})
+    with pytest.raises(DataError, match="setting window"):
+        plan_for("lstm", settings={"window": "many"})
+
+
+def test_a_plan_reads_settings_as_text() -> None:
+    head = plan_for("stacked-lstm", settings={"units": "64,32", "causal": "false", "watched_per_clip": "none", "augment": "flip,speed"}).head
+    assert head.units == (64, 32)
+    assert head.causal is False
+    assert head.watched_per_clip is None
+    assert head.augment == ("flip", "speed")
+
+
+def test_default_backbones_are_there_or_can_be_made() -> None:
+    from streamvc.training.backbones import missing_hint
+
+    names = {recipe.backbone for recipe in RECIPES.values() if ":" not in recipe.backbone}
+    for name in names:
+        try:
+            find_backbone(name)
+        except Exception:
+            assert "streamvc backbones make" in (missing_hint(name) or "")
