@@ -88,16 +88,14 @@ def summary(report: "Report", out: Path) -> str:
     """What was made, and how good it is."""
     folds = len(report.folds)
     stream = report.pooled.stream
-    heard = (
-        f"as events    F1 {stream.events[0.3].f1:.3f} at overlap 0.3, {stream.false_events_per_hour:.1f} false an hour, frame mAP {stream.frame_map:.3f}",
-    )
+    events = f"F1 {stream.events[0.3].f1:.3f} at overlap 0.3, {stream.false_events_per_hour:.1f} false an hour"
     split = {"groups": "folds by group", "random-leaky": "random folds, so that it is too high"}.get(report.plan.split, "fold as given")
     return "\n".join(
         (
             f"{out}: {', '.join(report.dataset.labels)}",
             f"clip_top1    {report.clip_top1}   mean and spread over {folds} {split}",
             f"window_top1  {report.window_top1}",
-            *(heard if report.dataset.untrimmed else ()),
+            *([f"as events    {events}; frame mAP {stream.frame_map:.3f}"] if report.dataset.untrimmed else []),
             f"trained in {report.train_s:.0f} s on {len(report.extraction.clips)} clips of {report.dataset.num_groups} groups; "
             f"the exported head differs from Keras by {report.difference:.1g} at most",
             f"Next: streamvc models show {out}",

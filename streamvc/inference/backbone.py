@@ -70,6 +70,8 @@ class Backbone:
         if (model.input.shape, model.output.shape) != (picture, (1, manifest.feature_size)):
             shapes = picture, (1, manifest.feature_size)
             raise BundleError(f"backbone {manifest.name}: its tensors are {model.input.shape} and {model.output.shape}, its manifest says {shapes}")
+        if frames > 1 and (manifest.input.colour, manifest.input.mean, manifest.input.scale) != ("rgb", 0.0, 1.0):
+            raise BundleError(f"backbone {manifest.name}: a network of several frames is given red, green and blue from 0 to 255, or flow as it is")
         self.manifest = manifest
         self._model = model
         self._type = np.float32 if manifest.feature_map is None else np.float16  # maps are large, and keep their meaning in half the bits

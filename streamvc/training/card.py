@@ -19,6 +19,11 @@ GROUPED_BY: dict[Grouping, str] = {
     "file": "The data names no groups, so each clip was one by itself. **Clips of the same people or place may have stood on both sides of a split; "
     "the figures are then too high.**",
 }
+EACH_FILE = "Each file is a group by itself, so that all segments of it stand on one side of a split."
+SEES = (
+    "It sees pictures through a network trained on others: it knows postures and surroundings better than movement, and a person must fill a good "
+    "part of the picture."
+)
 SPLITS: dict[Split, str] = {
     "groups": "{plan.num_folds} folds by group (seed {plan.seed}): each recogniser was measured on clips of groups that it had not seen, by the code "
     "that runs live. Mean and standard deviation over the folds:",
@@ -44,7 +49,8 @@ def _what(report: Report) -> str:
 def _data(report: Report) -> str:
     clips = report.extraction.clips
     num_groups = len({clip.group for clip in clips})
-    counts = f"{len(clips)} clips of {len(report.dataset.labels)} labels, from {num_groups} groups. {GROUPED_BY[report.dataset.grouping]}"
+    grouped = EACH_FILE if report.dataset.untrimmed and report.dataset.grouping == "file" else GROUPED_BY[report.dataset.grouping]
+    counts = f"{len(clips)} clips of {len(report.dataset.labels)} labels, from {num_groups} groups. {grouped}"
     num_skipped = len(report.extraction.skipped)
     skipped = (
         f" {num_skipped} {'was' if num_skipped == 1 else 'were'} left out as unusable (unreadable, too short or there twice)." if num_skipped else ""
@@ -94,8 +100,7 @@ def _head(report: Report) -> str:
 
 def _limits(report: Report) -> str:
     limits = [
-        "It sees whole pictures through a network trained on ImageNet: it knows postures and surroundings better than movement, and a person must "
-        "fill a good part of the picture.",
+        "It learned to see from these clips alone: few of them teach little." if ":" in report.plan.backbone else SEES,
         "People, rooms and cameras unlike those of the data were not measured.",
     ]
     if report.plan.background is None:

@@ -91,7 +91,7 @@ def test_it_stops_when_it_gets_no_better() -> None:
     assert len(fit.history) == fit.best_epoch + 1 + 3
 
 
-class Killed(Exception):
+class KilledError(Exception):
     """Stands for a signal that cannot be caught: nothing runs behind it."""
 
 
@@ -106,14 +106,14 @@ class Mortal(Checkpoint):
         super().save(arrays)
         self.num_saved += 1
         if self.num_saved == 3:
-            raise Killed
+            raise KilledError
 
 
 def test_one_that_was_killed_ends_as_it_would_have_ended(tmp_path: Path) -> None:
     settings = replace(SETTINGS, max_epochs=8)
     whole = Lesson(settings)
     expected = whole.train()
-    with pytest.raises(Killed):
+    with pytest.raises(KilledError):
         Lesson(settings).train(Mortal(tmp_path / "kept.npz"))
     again = Lesson(settings)
     assert again.train(Checkpoint(tmp_path / "kept.npz")) == expected

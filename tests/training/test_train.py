@@ -22,7 +22,9 @@ from tests.training.clips import ACTIONS, render
 
 pytestmark = pytest.mark.train
 
-PLAN = Plan(num_folds=2, head=HeadSettings(window=8, warm_up=3, units=(12,), num_seen=24, num_moving=24, windows_per_clip=10, max_epochs=60, patience=15))
+PLAN = Plan(
+    num_folds=2, head=HeadSettings(window=8, warm_up=3, units=(12,), num_seen=24, num_moving=24, windows_per_clip=10, max_epochs=60, patience=15)
+)
 
 
 @pytest.fixture(scope="module")
@@ -153,9 +155,7 @@ train(Path(sys.argv[1]), Path(sys.argv[2]), plan_for("mlp", num_folds=2, setting
 """
 
 
-def test_a_training_that_was_killed_goes_on_and_makes_the_same_bundle(
-    rendered: Path, extraction: Extraction, cache: Path, tmp_path: Path
-) -> None:
+def test_a_training_that_was_killed_goes_on_and_makes_the_same_bundle(rendered: Path, extraction: Extraction, cache: Path, tmp_path: Path) -> None:
     def run(out: str, kept: str, num_epochs: int) -> int:
         shutil.copytree(cache / "features", tmp_path / kept / "features", dirs_exist_ok=True)
         command = [sys.executable, "-c", KILLED, str(rendered), str(tmp_path / out / "shapes"), str(tmp_path / kept), str(num_epochs)]
