@@ -35,7 +35,7 @@ def test_help_loads_none_of_the_heavy_libraries() -> None:
     assert printed.splitlines()[-1] == "[]"
 
 
-@pytest.mark.parametrize("command", ["watch", "classify", "subscribe", "train", "evaluate", "compare", "bench", "completion"])
+@pytest.mark.parametrize("command", ["watch", "classify", "subscribe", "train", "evaluate", "recipes", "compare", "bench", "completion"])
 def test_each_command_has_help_with_examples(command: str) -> None:
     result = run(command, "--help")
     assert result.exit_code == 0
@@ -136,6 +136,19 @@ def test_models_are_listed_shown_and_checked() -> None:
     missing = run("models", "check", "figure", "no-such-model")
     assert missing.exit_code == 1
     assert "no-such-model" in missing.stderr
+
+
+def test_recipes_are_listed_with_their_settings() -> None:
+    listed = {recipe["name"]: recipe for recipe in json.loads(run("recipes", "--json").stdout)}
+    assert {recipe["streams"] for recipe in listed.values()} == {"step", "window", "clip"}
+    assert listed["gru"]["streams"] == "step"
+    assert listed["bilstm"]["streams"] == "window"
+    assert listed["c3d"]["streams"] == "clip"
+    assert all(recipe["trains"] and recipe["exports"] for recipe in listed.values())
+    assert all(name in run("recipes").stdout for name in listed)
+    assert "units             64,64" in run("recipes", "conv1d").stdout
+    assert json.loads(run("recipes", "gru-classic", "--json").stdout)["units"] == [16, 8]
+    assert_one_clear_line(run("recipes", "conv2d"), "did you mean conv1d")
 
 
 def test_subscribe_prints_what_is_published() -> None:

@@ -81,6 +81,7 @@ class Evaluation:
         calibration_error: How far a prediction's best score is from the share of times it is right.
         stream: The figures of the clips as streams; of untrimmed video, those of the whole files.
         replays: What was said of each clip.
+        streams: What the figures of streams are of.
         num_clips: How many clips there were; those that were skipped do not count.
         num_predictions: How many predictions there were.
         skipped: The clips that could not be used.
@@ -95,6 +96,7 @@ class Evaluation:
     calibration_error: float
     stream: StreamFigures
     replays: tuple[Replay, ...]
+    streams: tuple[Stream, ...]
     num_clips: int
     num_predictions: int
     skipped: tuple[Skipped, ...] = ()
@@ -285,6 +287,7 @@ def measure(
     streams: Sequence[Stream] = (),
 ) -> Evaluation:
     """The figures of what was said of clips, and of the streams that they are from; of the clips as streams where none are given."""
+    streams = streams or [replay.stream for replay in replays]
     truth = np.array([replay.truth for replay in replays])
     clip_scores = np.stack([replay.scores.mean(axis=0) for replay in replays])
     window_scores = np.concatenate([replay.scores for replay in replays])
@@ -298,8 +301,9 @@ def measure(
         confusion=counts,
         outcomes=_outcomes(replays),
         calibration_error=metrics.calibration_error(window_scores, window_truth),
-        stream=measure_streams(streams or [replay.stream for replay in replays]),
+        stream=measure_streams(streams),
         replays=tuple(replays),
+        streams=tuple(streams),
         num_clips=len(replays),
         num_predictions=len(window_truth),
         skipped=skipped,

@@ -16,6 +16,7 @@ from streamvc.inference.bundle import check_bundle
 from streamvc.training.evaluate import evaluate
 from streamvc.training.features import Extraction
 from streamvc.training.plan import HeadSettings, Plan
+from streamvc.training.recipes import plan_for
 from streamvc.training.report import Report
 from streamvc.training.train import train
 from tests.training.clips import ACTIONS, render
@@ -169,3 +170,19 @@ def test_a_training_that_was_killed_goes_on_and_makes_the_same_bundle(rendered: 
     ours, theirs = ((tmp_path / out / "shapes" / "model.json").read_bytes() for out in ("killed", "whole"))
     assert ours == theirs  # it holds the sha256 of all else
     assert not list((tmp_path / "other" / "training").rglob("*.npz"))
+
+
+def test_untrimmed_video_is_measured_on_whole_files_that_were_not_seen(cache: Path, tmp_path: Path) -> None:
+    rows = []
+    for actor in range(4):
+        for number, action in enumerate(ACTIONS):
+            render(tmp_path / "data" / f"{action}{actor}.mp4", action, actor, seconds=4.0)
+            rows.append(f"{action}{actor}.mp4,{0.5 * number},3.0,{action}")
+    (tmp_path / "data" / "segments.csv").write_text("\n".join(["video,start_s,end_s,label", *rows]))
+    plan = plan_for("mlp", num_folds=2, settings={"window": 6, "warm_up": 2, "max_epochs": 5})
+    report = train(tmp_path / "data", tmp_path / "models" / "online", plan, cache=cache)
+    assert report.plan.background == "nothing"
+    duration_s = sum(stream.duration_s for stream in report.pooled.streams)
+    assert duration_s == pytest.approx(8 * 4.0, abs=0.5)  # each file once, from its start to its end
+    assert sum(len(stream.segments) for stream in report.pooled.streams) == 8
+    assert "Each file is a group by itself" in (tmp_path / "models" / "online" / "CARD.md").read_text()

@@ -1,0 +1,66 @@
+"""What is learned from, what is watched, and what is kept apart."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from streamvc.training.dataset import load_dataset
+from streamvc.training.material import Material, gather
+from streamvc.training.plan import HeadSettings, Plan
+from streamvc.training.progress import silent
+from tests.training.conftest import BACKBONE
+
+
+@pytest.fixture(scope="module")
+def plan() -> Plan:
+    return Plan(head=HeadSettings(warm_up=3, augment=("flip", "colour"), num_variations=2))
+
+
+@pytest.fixture(scope="module")
+def material(rendered: Path, cache: Path, plan: Plan) -> Material:
+    return gather(load_dataset(rendered), plan, cache=cache, num_workers=2, advance=silent)
+
+
+def test_learning_sees_the_variations_of_chosen_clips_and_of_no_others(material: Material) -> None:
+    chosen = np.array([clip.group != "g01" for clip in material.clips])
+    stretches, truth = material.learned(chosen)
+    assert len(stretches) == len(truth) == 3 * chosen.sum()
+    assert truth.tolist() == material.truth[chosen].tolist() * 3
+    own = [
+        *(material.segments[index] for index in np.flatnonzero(chosen)),
+        *(each[index] for each in material.varied for index in np.flatnonzero(chosen)),
+    ]
+    assert all(one is other for one, other in zip(stretches, own, strict=True))
+    plain, mirrored = material.segments[0][0], material.varied[0][0][0]
+    assert plain.shape == mirrored.shape
+    assert not np.array_equal(plain, mirrored)
+
+
+def test_clips_that_training_is_watched_by_are_as_they_are(material: Material) -> None:
+    chosen = np.array([clip.group == "g01" for clip in material.clips])
+    stretches, truth = material.watched(chosen)
+    assert [id(stretch) for stretch in stretches] == [id(material.segments[index]) for index in np.flatnonzero(chosen)]
+    assert truth.tolist() == material.truth[chosen].tolist()
+
+
+def test_whole_groups_watch_over_the_training(material: Material) -> None:
+    chosen = np.array([clip.group != "g03" for clip in material.clips])
+    held = material.hold_out(chosen, HeadSettings(watched_share=1 / 3), seed=0)
+    groups = {clip.group for clip, is_held in zip(material.clips, held, strict=True) if is_held}
+    assert len(groups) == 1
+    assert not held[~chosen].any()
+    assert {clip.group for clip, is_left in zip(material.clips, chosen & ~held, strict=True) if is_left}.isdisjoint(groups)
+
+
+def test_the_fault_of_notebooks_is_to_watch_by_the_last_rows_which_are_one_label(material: Material) -> None:
+    chosen = np.full(len(material.clips), True)
+    held = material.hold_out(chosen, HeadSettings(watch="last-rows", watched_share=0.5), seed=0)
+    assert {clip.label for clip, is_held in zip(material.clips, held, strict=True) if is_held} == {"jump"}
+    assert {clip.label for clip, is_held in zip(material.clips, held, strict=True) if not is_held} == {"cross"}
+
+
+def test_features_are_those_of_the_backbone_asked_for(material: Material) -> None:
+    assert Plan().backbone == BACKBONE
+    assert material.segments[0][0].shape == (15, 1280)
+    assert not material.files
