@@ -304,7 +304,7 @@ def classify(source: str | Path, recognizer: Recognizer, view: Callable[[Frame, 
                 view(frame, _ranked(recognizer.labels, total, num_predictions))
     if not num_predictions:
         manifest = recognizer.bundle.manifest
-        raise SourceError(f"{opened.name}: too short, {manifest.name} needs {manifest.warm_up / manifest.rate_hz:g} s of video for a prediction")
+        raise SourceError(f"{opened.name}: too short, {manifest.name} needs {recognizer.span_s:g} s of video for a prediction")
     return _ranked(recognizer.labels, total, num_predictions)
 
 

@@ -3,7 +3,7 @@
 import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from streamvc.training.plan import Plan
 
 # What fits a terminal; all columns are in the files.
-SHOWN = ("recipe", "runs by", "clips right", "predictions right", "first right after s", "head KB", "features ms/frame", "head ms/frame", "memory MB")
+SHOWN = ("recipe", "runs by", "clips right", "predictions right", "event after s", "head KB", "features ms/frame", "head ms/frame", "memory MB")
 
 
 @click.command()
@@ -23,6 +23,7 @@ SHOWN = ("recipe", "runs by", "clips right", "predictions right", "first right a
 @click.option("--all", "every", is_flag=True, help="All recipes.")
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), required=True, help="Folder for the bundles, the tables and the report.")
 @click.option("--background", metavar="LABEL", help="The label that stands for no activity.  [default: the data's]")
+@click.option("--group", metavar="PATTERN", help="Regular expression that finds a clip's group in its path; see `streamvc data check`.")
 @click.option("--folds", "num_folds", type=click.IntRange(2), default=5, show_default=True, help="Folds by group.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Of the folds and the trainings.")
 @click.option("--set", "settings", multiple=True, metavar="[RECIPE.]NAME=VALUE", help="A setting of one recipe, or of all, in place of their own.")
@@ -34,6 +35,7 @@ def compare(
     every: bool,
     out: Path,
     background: str | None,
+    group: str | None,
     num_folds: int,
     seed: int,
     settings: tuple[str, ...],
@@ -58,7 +60,7 @@ def compare(
     from streamvc.training.comparison.run import compare as compare_recipes
     from streamvc.training.comparison.run import write_whole
 
-    plans = _plans(recipes, every, settings, background=background, num_folds=num_folds, seed=seed)
+    plans = _plans(recipes, every, settings, background=background, group=group, num_folds=num_folds, seed=seed)
     found = compare_recipes(data, out, plans, cache=cache, shown=sys.stderr.isatty())
     write_whole(out / "comparison.json", json.dumps(to_json(found), indent=1) + "\n")
     write_whole(out / "comparison.md", markdown(found))
@@ -70,22 +72,22 @@ def compare(
     click.echo(f"Written: {out / 'comparison.md'}, {out / 'comparison.json'}, {out / 'comparison.html'}")
 
 
-def _plans(recipes: str | None, every: bool, settings: tuple[str, ...], *, background: str | None, num_folds: int, seed: int) -> list["Plan"]:
+def _plans(recipes: str | None, every: bool, settings: tuple[str, ...], **rest: Any) -> list["Plan"]:
     from streamvc.training.recipes import RECIPES, plan_for
 
+    if every and recipes:
+        raise click.UsageError("say either --recipes or --all")
     names = list(RECIPES) if every else list(dict.fromkeys(name.strip() for name in (recipes or "").split(",") if name.strip()))
     if not names:
         raise click.UsageError("say which recipes to compare: --recipes gru,lstm, or --all")
-    if wrong := [setting for setting in settings if "=" not in setting]:
-        raise click.UsageError(f"--set takes NAME=VALUE, not {wrong[0]}")
-    changes = dict(setting.split("=", 1) for setting in settings)
-    if strange := sorted({setting.partition(".")[0] for setting in changes if "." in setting} - set(names)):
+    changes = options.read_settings(settings)
+    if strange := sorted({recipe for recipe, dot, _ in (name.partition(".") for name in changes) if dot} - set(names)):
         raise click.UsageError(f"--set {strange[0]}.…: that recipe is not among those that are compared")
     plans = []
-    for name in names:
-        own = {setting.removeprefix(f"{name}."): value for setting, value in changes.items() if "." not in setting or setting.startswith(f"{name}.")}
+    for recipe in names:
+        own = {name.removeprefix(f"{recipe}."): value for name, value in changes.items() if "." not in name or name.startswith(f"{recipe}.")}
         backbone, rate_hz = own.pop("backbone", None), float(own.pop("rate_hz", 0)) or None
-        plans.append(plan_for(name, backbone=backbone, rate_hz=rate_hz, settings=own, background=background, num_folds=num_folds, seed=seed))
+        plans.append(plan_for(recipe, backbone=backbone, rate_hz=rate_hz, settings=own, **rest))
     return plans
 
 

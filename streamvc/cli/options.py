@@ -26,6 +26,18 @@ def complete_recipe(_context: click.Context, _parameter: click.Parameter, incomp
     return [name for name in RECIPES if name.startswith(incomplete)]
 
 
+def read_settings(texts: tuple[str, ...]) -> dict[str, str]:
+    """What `--set NAME=VALUE` was given; dashes in names are taken for underscores."""
+    settings = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not equals:
+            raise click.UsageError(f"--set {text}: a setting is set as NAME=VALUE")
+        recipe, dot, setting = name.rpartition(".")
+        settings[recipe + dot + setting.replace("-", "_")] = value
+    return settings
+
+
 model = click.option(
     "-m",
     "--model",

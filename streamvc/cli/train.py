@@ -57,15 +57,17 @@ def train(data: Path, out: Path, overwrite: bool, curves: Path | None, cache: Pa
     from streamvc.training.train import train as train_model
 
     plan = _plan(**chosen)
+    if curves:
+        from streamvc.training.comparison.plots import save_curves
+
+        save_curves((), (), curves)  # if it cannot be written, that is better known now
     with bars(shown=sys.stderr.isatty()) as advance:
         report = train_model(data, out, plan, overwrite=overwrite, cache=cache, advance=advance)
     for skipped in report.extraction.skipped:
         click.echo(f"skipped: {skipped.reason}", err=True)
     if curves:
-        from streamvc.training.comparison.plots import learning_curves, png
-        from streamvc.training.comparison.results import what_came_of
-
-        curves.write_bytes(png(learning_curves(what_came_of(report, key="")), 6, 4, dark=False))
+        history = report.fit.history
+        save_curves([epoch.loss for epoch in history], [epoch.watched_loss for epoch in history], curves)
     click.echo(json.dumps(report.as_json()) if as_json else summary(report, out))
 
 
@@ -73,13 +75,8 @@ def _plan(changes: tuple[str, ...], window: int | None, mode: str | None, augmen
     """The recipe's plan with what was chosen in its place."""
     from streamvc.training.recipes import plan_for
 
-    settings: dict[str, object] = {"window": window, "mode": mode, "augment": augment}
-    settings = {name: value for name, value in settings.items() if value is not None}
-    for change in changes:
-        name, equals, value = change.partition("=")
-        if not equals:
-            raise click.UsageError(f"--set {change}: a setting is set as NAME=VALUE")
-        settings[name.replace("-", "_")] = value
+    own = {"window": window, "mode": mode, "augment": augment}
+    settings = {**{name: value for name, value in own.items() if value is not None}, **options.read_settings(changes)}
     given = {name: value for name, value in chosen.items() if value is not None}
     return plan_for(**given, settings=settings, command=shlex.join(["streamvc", *sys.argv[1:]]))
 
@@ -95,6 +92,7 @@ def summary(report: "Report", out: Path) -> str:
             f"{out}: {', '.join(report.dataset.labels)}",
             f"clip_top1    {report.clip_top1}   mean and spread over {folds} {split}",
             f"window_top1  {report.window_top1}",
+            *([f"taken_top1   {report.taken}   frames taken as in the training, by {report.plan.head.take}"] if report.taken else []),
             *([f"as events    {events}; frame mAP {stream.frame_map:.3f}"] if report.dataset.untrimmed else []),
             f"trained in {report.train_s:.0f} s on {len(report.extraction.clips)} clips of {report.dataset.num_groups} groups; "
             f"the exported head differs from Keras by {report.difference:.1g} at most",

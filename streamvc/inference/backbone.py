@@ -18,6 +18,7 @@ from streamvc.types import Array, Feature
 
 MANIFEST = "backbone.json"
 PICTURES = re.compile(r"(colour|flow|colour\+flow):([1-9]\d{1,3})(?::(whole|center))?")
+CUT = re.compile(r":(whole|center)$")
 SNIPPETS: dict[int, PictureKind] = {3: "colour", 2: "flow"}  # what a network of several frames sees, by its channels
 
 
@@ -35,6 +36,10 @@ class Extractor(Protocol):
     @property
     def feature_map(self) -> tuple[int, int, int] | None:
         """The shape (H, W, C) of the features, where they are pictures or maps."""
+
+    @property
+    def num_frames(self) -> int:
+        """How many frames in a row a feature is made of."""
 
     @property
     def identity(self) -> str:
@@ -114,6 +119,11 @@ class Backbone:
         return self.manifest.feature_map
 
     @property
+    def num_frames(self) -> int:
+        """How many frames in a row a feature is made of."""
+        return self.manifest.num_frames
+
+    @property
     def identity(self) -> str:
         """What says whether two of them give the same features."""
         return f"{self.manifest.sha256} {self.manifest.input.model_dump_json()}"
@@ -159,12 +169,12 @@ class _Snippet:
 
     def push(self, image: NDArray[np.uint8], num_ticks: int) -> tuple[NDArray[np.uint8], int]:
         """Take a frame that stands for so many ticks; returns (T, S, S, C) and how many snippets it completes, 0 to mean that this is none yet."""
-        picture = self._pictures.step(image).values.reshape(self._pictures.shape)
+        picture = self._pictures.step(image, num_ticks).values.reshape(self._pictures.shape)
         self._frames[self._num_frames : self._num_frames + num_ticks] = picture
         num_complete, self._num_frames = divmod(self._num_frames + num_ticks, len(self._frames))
         if not num_complete:
             return self._frames, 0
-        complete = self._frames.copy()
+        complete = self._frames.copy() if num_complete == 1 else np.broadcast_to(picture, self._frames.shape)  # of several, the last
         self._frames[: self._num_frames] = picture
         return complete, num_complete
 
@@ -177,8 +187,8 @@ def open_extractor(name: str) -> Extractor:
     """An extractor by name.
 
     Args:
-        name: A backbone's (`efficientnet-lite0-f16`), or what is in pictures and how large they are (`colour:64`, `flow:112`, `colour+flow:64`).
-            `:center` behind it cuts the largest square out of the middle of each frame, `:whole` does not.
+        name: A backbone's name (`efficientnet-lite0-f16`) or folder, or what is in pictures and how large they are (`colour:64`, `flow:112`,
+            `colour+flow:64`). `:center` behind it cuts the largest square out of the middle of each frame, `:whole` does not.
 
     Raises:
         BundleError: There is none, or it is damaged.
@@ -186,10 +196,16 @@ def open_extractor(name: str) -> Extractor:
     if found := PICTURES.fullmatch(name):
         kind, size_px, crop = found.groups()
         return Pictures(kind, int(size_px), crop or "whole")  # type: ignore[arg-type]  # the pattern has checked them
-    name, _, crop = name.partition(":")
-    if crop not in ("", "whole", "center"):
-        raise BundleError(f"{name}:{crop}: a frame can be cut as :whole or :center")
-    return Backbone.open(find_backbone(name), crop=crop or None)  # type: ignore[arg-type]  # checked above
+    name, _, crop = name.rpartition(":") if CUT.search(name) else (name, "", "")
+    if ":" in Path(name).name:
+        raise BundleError(f"{name}: a frame can be cut as :whole or :center")
+    folder = Path(name) if (Path(name) / MANIFEST).is_file() else find_backbone(name)
+    return Backbone.open(folder, crop=crop or None)  # type: ignore[arg-type]  # checked above
+
+
+def sees_pictures(name: str) -> bool:
+    """Whether an extractor of this name gives the pictures themselves."""
+    return bool(PICTURES.fullmatch(name))
 
 
 def find_backbone(name: str, *, sha256: str | None = None, beside: Path | None = None) -> Path:

@@ -171,6 +171,11 @@ class BundleSettings(Manifest):
             raise ValueError(f"warm_up ({self.warm_up}) must not be above window ({self.window})")
         return self
 
+    @property
+    def first(self) -> int:
+        """Features up to the first prediction: the warm-up, and on to where one is due."""
+        return -(-self.warm_up // self.stride) * self.stride
+
 
 class BundleManifest(BundleSettings):
     """`model.json`. `files` has the sha256 of every other file of the bundle."""

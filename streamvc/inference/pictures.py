@@ -20,7 +20,8 @@ class Pictures:
     """Brings frames to one size and keeps them as they are; it belongs to one thread at a time.
 
     A picture has (S, S, C) uint8: red, green and blue, then the flow to the right and downwards since the picture before, of which 0 stands for
-    -20 pixels of the small picture, 255 for +20. The first picture of a stream, and the first after a gap, has no motion.
+    -20 pixels of the small picture in one tick, 255 for +20. Where frames are missing it is spread evenly over their ticks. The first picture of a
+    stream, and the first after a gap, has no motion.
     """
 
     def __init__(self, kind: PictureKind, size_px: int, crop: Crop = "whole") -> None:
@@ -43,6 +44,11 @@ class Pictures:
         return self.shape
 
     @property
+    def num_frames(self) -> int:
+        """1: each frame is a feature."""
+        return 1
+
+    @property
     def identity(self) -> str:
         """What says whether two of them give the same pictures."""
         return f"pictures {self.kind} {self.input.model_dump_json()}"
@@ -58,7 +64,7 @@ class Pictures:
         if self._flow is None:
             return Feature(colours.reshape(-1), num_ticks)
         picture = np.empty(self.shape, np.uint8)
-        picture[..., -2:] = self._motion(self._flow, cv2.cvtColor(colours, cv2.COLOR_RGB2GRAY))
+        picture[..., -2:] = self._motion(self._flow, cv2.cvtColor(colours, cv2.COLOR_RGB2GRAY), num_ticks)
         if self.kind != "flow":
             picture[..., :3] = colours
         return Feature(picture.reshape(-1), num_ticks)
@@ -67,11 +73,11 @@ class Pictures:
         """Forget the picture before."""
         self._before = None
 
-    def _motion(self, method: Any, grey: NDArray[np.uint8]) -> NDArray[np.float32]:
+    def _motion(self, method: Any, grey: NDArray[np.uint8], num_ticks: int) -> NDArray[np.float32]:
         before, self._before = self._before, grey
         if before is None:
             return np.full((*grey.shape, 2), np.rint(STILL), np.float32)
-        flow = method.calc(before, grey, None)
+        flow = method.calc(before, grey, None) / num_ticks
         motion: NDArray[np.float32] = np.rint(np.clip(flow / FLOW_LIMIT_PX, -1, 1) * STILL + STILL)
         return motion
 

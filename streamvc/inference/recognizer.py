@@ -53,6 +53,11 @@ class Recognizer:
         head_runtime = None if runtime == "tensorflow" else runtime
         return cls(bundle, bundle.open_extractor(runtime, threads), bundle.open_head(head_runtime))
 
+    @property
+    def span_s(self) -> float:
+        """Seconds of video up to the first prediction."""
+        return self.bundle.manifest.first * self._extractor.num_frames / self.bundle.manifest.rate_hz
+
     def step(self, frame: Frame) -> Prediction | None:
         """Take the next frame of the stream; returns the scores where a prediction is due, None else and while warming up.
 

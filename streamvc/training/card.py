@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from importlib.metadata import version
 
+from streamvc.inference.backbone import sees_pictures
 from streamvc.training.dataset import Grouping
 from streamvc.training.evaluate import Evaluation
 from streamvc.training.folds import Split
@@ -65,6 +66,9 @@ def _figures(report: Report) -> str:
         ("clips right (mean of the scores over the clip)", report.clip_top1, *(f"{fold.clip_top1:.3f}" for fold in report.folds)),
         ("predictions right (each by itself)", report.window_top1, *(f"{fold.window_top1:.3f}" for fold in report.folds)),
     ]
+    if report.taken:
+        taken = f"clips right, frames taken as in the training (`{plan.head.take}`)"
+        rows.append((taken, report.taken, *(f"{fold:.3f}" for fold in report.taken_top1)))
     numbers = [f"fold {number}" for number in range(1, len(report.folds) + 1)]
     return "\n\n".join(["## Figures", split, _table(["", "mean", *numbers], rows), _per_label(report.pooled)])
 
@@ -88,7 +92,7 @@ def _head(report: Report) -> str:
     plan, head, fit = report.plan, report.plan.head, report.fit
     recipe = RECIPES[plan.recipe]
     reach = f"the last {head.window} features" if head.mode == "window" else "all features since the last gap"
-    source = f"the pictures themselves (`{plan.backbone}`)" if ":" in plan.backbone else f"frozen features of `{plan.backbone}`"
+    source = f"the pictures themselves (`{plan.backbone}`)" if sees_pictures(plan.backbone) else f"frozen features of `{plan.backbone}`"
     changed = [f"`{name}` {value}" for name, value in asdict(head).items() if value != getattr(recipe.head, name)]
     return (
         f"## Head\n\nThe recipe `{recipe.name}`: {recipe.summary[0].lower()}{recipe.summary[1:]}. It sees {source} at {plan.rate_hz:g} Hz, over "
@@ -100,7 +104,7 @@ def _head(report: Report) -> str:
 
 def _limits(report: Report) -> str:
     limits = [
-        "It learned to see from these clips alone: few of them teach little." if ":" in report.plan.backbone else SEES,
+        "It learned to see from these clips alone: few of them teach little." if sees_pictures(report.plan.backbone) else SEES,
         "People, rooms and cameras unlike those of the data were not measured.",
     ]
     if report.plan.background is None:

@@ -145,12 +145,12 @@ def evaluate(
     clips = _known(data, dataset, manifest)
 
     def look(wanted: Sequence[Clip]) -> Extraction:
-        return extract(wanted, _extractor(manifest), manifest.rate_hz, cache=cache, num_workers=num_workers, advance=advance)
+        return extract(wanted, _extractor(recognizer.bundle), manifest.rate_hz, cache=cache, num_workers=num_workers, advance=advance)
 
-    extraction = look(clips).lasting(manifest.warm_up)
+    extraction = look(clips).lasting(manifest.first)
     replays = []
     for clip, track in zip(extraction.clips, extraction.tracks, strict=True):
-        replays.append(judge(recognizer.bundle, clip.label, list(predict(recognizer, track)), clip.start_s))
+        replays.append(judge(recognizer.bundle, clip.label, predict_file(recognizer, track), clip.start_s))
         advance("predictions", len(replays), len(extraction.clips))
     streams = []
     if dataset.untrimmed:
@@ -169,9 +169,10 @@ def whole_files(clips: Sequence[Clip]) -> list[Clip]:
     return [Clip(path, label="", group="") for path in dict.fromkeys(clip.path for clip in clips)]
 
 
-def _extractor(manifest: BundleManifest) -> str:
-    """The name that `open_extractor` knows it by."""
-    name = manifest.backbone.name if manifest.backbone else f"{manifest.pictures}:{manifest.input.size_px}"
+def _extractor(bundle: Bundle) -> str:
+    """The name that `open_extractor` knows the bundle's own one by."""
+    manifest = bundle.manifest
+    name = bundle.find_backbone() if manifest.backbone else f"{manifest.pictures}:{manifest.input.size_px}"
     return f"{name}:{manifest.input.crop}"
 
 
@@ -187,7 +188,7 @@ def _known(data: Path, dataset: Dataset, manifest: BundleManifest) -> list[Clip]
 
 
 def predict_file(recognizer: Recognizer, track: Track) -> list[list[Prediction]]:
-    """The predictions along a whole file, stretch by stretch: a gap is a gap, as live."""
+    """The predictions along a clip or a whole file, stretch by stretch: a gap is a gap, as live."""
     return [list(predict(recognizer, stretch)) for stretch in _stretches(track)]
 
 
@@ -227,19 +228,20 @@ def predict(recognizer: Recognizer, track: Track) -> Iterator[Prediction]:
             yield prediction
 
 
-def judge(bundle: Bundle, label: str, predictions: Sequence[Prediction], start_s: float = 0.0) -> Replay:
+def judge(bundle: Bundle, label: str, stretches: Sequence[Sequence[Prediction]], start_s: float = 0.0) -> Replay:
     """Hold the predictions for a clip against its label, and let them go through the bundle's smoothing and thresholds.
 
     Args:
         bundle: What made them.
         label: The right one.
-        predictions: At least one, without a gap between them.
+        stretches: Of `predict_file`; at least one prediction in all.
         start_s: Where the clip begins, on the clock of the predictions.
     """
     manifest = bundle.manifest
-    truth, end_s = manifest.labels.index(label), predictions[-1].timestamp + 1 / manifest.rate_hz
+    last = max(prediction.timestamp for predictions in stretches for prediction in predictions)
+    truth, end_s = manifest.labels.index(label), last + 1 / manifest.rate_hz
     segments = [] if label == manifest.background else [Segment(truth, start_s, end_s)]
-    return Replay(truth, _detect(bundle, [predictions], segments, end_s - start_s))
+    return Replay(truth, _detect(bundle, stretches, segments, end_s - start_s))
 
 
 def _detect(bundle: Bundle, stretches: Sequence[Sequence[Prediction]], segments: Sequence[Segment], duration_s: float) -> Stream:

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from streamvc.errors import DataError
 from streamvc.metrics import softmax
 from streamvc.training.checkpoint import Checkpoint
 from streamvc.training.history import Epoch, Fit
@@ -65,6 +66,8 @@ class Trainer:
         self._beginning = _values(self._variables)
         self.shape = tuple(self._model.inputs[0].shape[1:])
         self._window = settings.learned_window or settings.window
+        if self.shape[0] not in (None, self._window):
+            raise DataError(f"learned_window ({self._window}): this recipe learns from windows as long as those it sees, of {self.shape[0]}")
         # One trace of each graph for batches of any size.
         x, lengths = tf.TensorSpec((None, *self.shape), tf.float32), tf.TensorSpec((None,), tf.int64)
         self._learn = tf.function(self._descend, input_signature=[x, lengths, lengths], autograph=False)
@@ -85,10 +88,12 @@ class Trainer:
         self._class_weights.assign(balanced if settings.class_weights else np.ones_like(balanced))
         shown = self._watched_windows(watched)
         history, best = self._resume(checkpoint)
-        while len(history) < settings.max_epochs and not self._is_over(history):
+        while self._goes_on(history):
             number = len(history)
             loss = self._epoch(learned, number, np.random.default_rng((seed, number)))
             history.append(Epoch(loss, *self._look(watched, shown)))
+            if not np.isfinite(history[-1].loss + history[-1].watched_loss):
+                raise DataError(f"the loss is no number any more after epoch {number + 1}; choose a smaller learning_rate")
             if _best(history) == number:
                 best = _values(self._model.variables)
             if checkpoint:
@@ -145,21 +150,25 @@ class Trainer:
         means = [np.bincount(windows.clips, each)[counts > 0] / counts[counts > 0] for each in (losses, scores.argmax(axis=1) == truth)]
         return float(means[0].mean()), float(means[1].mean())
 
-    def _is_over(self, history: Sequence[Epoch]) -> bool:
-        return bool(history) and len(history) - 1 - _best(history) >= self._settings.patience
+    def _goes_on(self, history: Sequence[Epoch]) -> bool:
+        settings = self._settings
+        return not history or (len(history) < settings.max_epochs and len(history) - 1 - _best(history) < settings.patience)
 
     def _resume(self, checkpoint: Checkpoint | None) -> tuple[list[Epoch], list[Array]]:
         kept = checkpoint.load() if checkpoint else None
         if kept is None:
             _assign(self._variables, self._beginning)
             return [], _values(self._model.variables)
-        _assign(self._variables, [kept[f"variable_{number}"] for number in range(len(self._variables))])
+        if "variable_0" in kept:  # one that is over has no more need of them
+            _assign(self._variables, [kept[f"variable_{number}"] for number in range(len(self._variables))])
         return [Epoch(*map(float, row)) for row in kept["history"]], [kept[f"best_{number}"] for number in range(len(self._model.variables))]
 
     def _kept(self, history: Sequence[Epoch], best: Sequence[Array]) -> dict[str, Array]:
         rows = np.array([(epoch.loss, epoch.watched_loss, epoch.watched_top1) for epoch in history])
-        variables = {f"variable_{number}": value for number, value in enumerate(_values(self._variables))}
-        return {"history": rows, **variables, **{f"best_{number}": value for number, value in enumerate(best)}}
+        kept = {"history": rows, **{f"best_{number}": value for number, value in enumerate(best)}}
+        if self._goes_on(history):
+            kept |= {f"variable_{number}": value for number, value in enumerate(_values(self._variables))}
+        return kept
 
     def _descend(self, x: Any, lengths: Any, truth: Any) -> Any:
         smoothing = self._settings.label_smoothing

@@ -66,6 +66,8 @@ class Material:
         clips = list(compress(self.clips, chosen))
         held = np.zeros(len(chosen), bool)
         if settings.watch == "groups":
+            if len({clip.group for clip in clips}) < 2:
+                raise DataError("clips of three groups are needed at least: one to learn from, one to watch that by, one to test on")
             held[chosen] = hold_out(clips, settings.watched_share, seed)
         else:
             order = sorted(np.flatnonzero(chosen), key=lambda index: (self.clips[index].label, str(self.clips[index].path)))
@@ -85,11 +87,13 @@ def gather(dataset: Dataset, plan: Plan, *, cache: Path, num_workers: int | None
     def look(clips: Sequence[Clip], variation: Variation) -> Extraction:
         return extract(clips, plan.backbone, plan.rate_hz, variation=variation, cache=cache, num_workers=num_workers, advance=advance)
 
-    extraction = look(dataset.clips, AS_IT_IS).lasting(plan.head.warm_up)
+    extraction = look(dataset.clips, AS_IT_IS).lasting(plan.head.first)
     if gone := sorted(set(dataset.labels) - {clip.label for clip in extraction.clips}):
         raise DataError(f"not one clip of {', '.join(gone)} can be used; the first: {extraction.skipped[0].reason}")
     whole = look(whole_files(extraction.clips), AS_IT_IS) if dataset.untrimmed else None
     varied = [look(extraction.clips, variation) for variation in variations(plan.head.augment, plan.head.num_variations, plan.seed)]
+    if lost := [each.skipped[0].reason for each in varied if each.clips != extraction.clips]:
+        raise DataError(f"a clip that could be read once could not be read again: {lost[0]}")
     return Material(
         extraction,
         tuple(track.segments() for track in extraction.tracks),
@@ -106,5 +110,5 @@ def open_named(name: str) -> Extractor:
     except BundleError as error:
         from streamvc.training.backbones import missing_hint
 
-        hint = missing_hint(name.partition(":")[0])
-        raise BundleError(f"{error}; {hint}" if hint else str(error)) from error
+        hint = missing_hint(name.partition(":")[0]) or "`streamvc backbones` lists those that are there or can be made"
+        raise BundleError(f"{error}; {hint}") from error

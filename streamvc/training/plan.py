@@ -1,9 +1,11 @@
 """What is asked of a training. Loads no TensorFlow."""
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Annotated, Literal
 
-from streamvc.inference.manifest import Thresholds
+from pydantic import Field
+
+from streamvc.inference.manifest import Count, Positive, Share, Thresholds
 from streamvc.training.augment import Augmentation
 from streamvc.training.folds import Split
 
@@ -53,39 +55,44 @@ class HeadSettings:
         patience: Stop after so many epochs without a lower loss on the clips that training is watched by.
     """
 
-    window: int = 16
-    warm_up: int = 5
-    stride: int = 1
+    window: Count = 16
+    warm_up: Count = 5
+    stride: Count = 1
     mode: Literal["window", "stateful"] = "window"
     take: Take = "time"
     inputs: InputKind = "basis"
-    num_seen: int = 64
-    num_moving: int = 64
-    units: tuple[int, ...] = (48,)
-    dense: tuple[int, ...] = ()
-    kernel: int = 3
+    num_seen: Count = 64
+    num_moving: Annotated[int, Field(ge=0)] = 64
+    units: Annotated[tuple[Count, ...], Field(min_length=1)] = (48,)
+    dense: tuple[Count, ...] = ()
+    kernel: Count = 3
     causal: bool = True
-    part: int = 4
+    part: Count = 4
     vote: Literal["mean", "mode"] = "mean"
-    width: float = 1.0
+    width: Positive = 1.0
     weights: str | None = None
-    feature_dropout: float = 0.5
-    dropout: float = 0.5
-    label_smoothing: float = 0.05
-    learning_rate: float = 3e-3
-    weight_decay: float = 0.3
-    batch: int = 64
-    windows_per_clip: int = 4
-    watched_per_clip: int | None = None
-    partial: float = 0.2
-    learned_window: int | None = None
+    feature_dropout: Annotated[float, Field(ge=0, lt=1)] = 0.5
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.5
+    label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.05
+    learning_rate: Positive = 3e-3
+    weight_decay: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.3
+    batch: Count = 64
+    windows_per_clip: Count = 4
+    watched_per_clip: Count | None = None
+    partial: Share = 0.2
+    learned_window: Count | None = None
     class_weights: bool = True
     augment: tuple[Augmentation, ...] = ()
-    num_variations: int = 2
+    num_variations: Count = 2
     watch: Literal["groups", "last-rows"] = "groups"
-    watched_share: float = 1 / 6
-    max_epochs: int = 40
-    patience: int = 8
+    watched_share: Annotated[float, Field(ge=0.01, le=0.9)] = 1 / 6
+    max_epochs: Count = 40
+    patience: Count = 8
+
+    @property
+    def first(self) -> int:
+        """Features up to the first prediction: the warm-up, and on to where one is due."""
+        return -(-self.warm_up // self.stride) * self.stride
 
 
 @dataclass(frozen=True, slots=True)

@@ -87,10 +87,11 @@ _RECIPES = (
     Recipe("gru", "A GRU over a frozen CNN's features and the size of their changes; the default", "step", "recurrent:gru"),
     Recipe(
         "gru-classic",
-        "The classic preset: InceptionV3's 2048 features of 20 frames, GRU(16), GRU(8), dropout 0.4, dense 8",
+        "The classic preset: InceptionV3's 2048 features of a clip's first 20 frames, GRU(16), GRU(8), dropout 0.4, dense 8",
         "step",
         "recurrent:gru",
-        backbone="inceptionv3",
+        backbone="inceptionv3:center",
+        rate_hz=25.0,
         head=replace(PLAIN, window=20, units=(16, 8), dense=(8,), dropout=0.4, inputs="raw", take="first", batch=32, max_epochs=60, patience=60),
     ),
     Recipe("lstm", "An LSTM over a frozen CNN's features", "step", "recurrent:lstm", head=HeadSettings(units=(48,))),

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from streamvc.training.dataset import Dataset
+from streamvc.training.dataset import Clip, Dataset
 from streamvc.training.evaluate import Evaluation
 from streamvc.training.features import Extraction
 from streamvc.training.history import Fit
@@ -35,13 +35,14 @@ class Report:
         extraction: The clips that were used, and those that were not.
         folds: How good each fold's recogniser was, on groups it had not seen.
         pooled: The folds together: each clip once, by the one recogniser that had not seen it.
+        tested: These clips, in the order of `pooled.replays`.
         taken_top1: Share of each fold's clips that are right when frames are taken as the training took them, where that is not by time.
         temperature: What logits are divided by, from the folds' predictions.
         fit: How the final training went.
         fold_fits: How those of the folds went.
         num_parameters: Of the head, or of the whole network where there is no backbone.
         difference: Largest difference between a score of the exported head and of Keras.
-        train_s: Seconds for all but the features.
+        train_s: Seconds for all but the features; of one that was killed and went on, those since then.
     """
 
     name: str
@@ -50,6 +51,7 @@ class Report:
     extraction: Extraction
     folds: tuple[Evaluation, ...]
     pooled: Evaluation
+    tested: tuple[Clip, ...]
     taken_top1: tuple[float, ...]
     temperature: float
     fit: Fit
@@ -68,6 +70,11 @@ class Report:
         """Share of predictions that are right, over folds."""
         return self._over_folds(lambda fold: fold.window_top1)
 
+    @property
+    def taken(self) -> Spread | None:
+        """Share of clips that are right when frames are taken as the training took them, over folds; None where that is by time."""
+        return _spread(self.taken_top1) if self.taken_top1 else None
+
     def as_json(self) -> dict[str, Any]:
         """The figures in a form that JSON can hold."""
         return {
@@ -77,7 +84,7 @@ class Report:
             "folds": [{"clip_top1": fold.clip_top1, "window_top1": fold.window_top1, "num_clips": fold.num_clips} for fold in self.folds],
             "pooled": self.pooled.as_json(),
             "temperature": self.temperature,
-            "taken_top1": asdict(_spread(self.taken_top1)) if self.taken_top1 else None,
+            "taken_top1": asdict(self.taken) if self.taken else None,
             "num_epochs": len(self.fit.history),
             "best_epoch": self.fit.best_epoch + 1,
             "history": [asdict(epoch) for epoch in self.fit.history],

@@ -5,20 +5,21 @@ import json
 import os
 import tempfile
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import chain
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import TypeAdapter, ValidationError
 
 from streamvc._version import __version__
 from streamvc.errors import DataError
 from streamvc.inference.backbone import Backbone
 from streamvc.inference.bundle import MANIFEST, Bundle, write_bundle
-from streamvc.inference.manifest import BackboneReference, BundleSettings
+from streamvc.inference.manifest import BackboneReference, BundleSettings, Name
 from streamvc.inference.pictures import Pictures
 from streamvc.inference.recognizer import Recognizer
 from streamvc.metrics import fit_temperature, softmax, top_k
@@ -26,7 +27,7 @@ from streamvc.stream_metrics import Stream
 from streamvc.training.card import card
 from streamvc.training.checkpoint import Workbench
 from streamvc.training.dataset import Dataset, load_dataset
-from streamvc.training.evaluate import Replay, judge, judge_file, length_s, measure, predict, predict_file
+from streamvc.training.evaluate import Replay, judge, judge_file, length_s, measure, predict_file
 from streamvc.training.export import check_export
 from streamvc.training.features import cache_folder
 from streamvc.training.fit import Side, Trainer
@@ -42,8 +43,6 @@ from streamvc.training.report import Report
 from streamvc.training.tensorflow import prepare
 from streamvc.training.windows import Floats, Ints, lay_out, take_windows
 from streamvc.types import Array, Prediction
-
-T = TypeVar("T")
 
 NUM_CHECKED = 32  # clips on which the exported head is held against Keras
 
@@ -78,6 +77,7 @@ def train(
         InferenceError: The exported head does not agree with Keras.
     """
     plan = plan or Plan()
+    _refuse_name(out.name)
     _refuse_taken(out, overwrite)
     dataset = load_dataset(data, plan.group)
     plan = replace(plan, background=plan.background or dataset.background)
@@ -93,6 +93,13 @@ def train(
     return report
 
 
+def _refuse_name(name: str) -> None:
+    try:
+        TypeAdapter(Name).validate_python(name)
+    except ValidationError as error:
+        raise DataError(f"{name!r} cannot be a bundle's name; take letters, digits, dots, dashes and underscores") from error
+
+
 def _refuse_taken(out: Path, overwrite: bool) -> None:
     if not out.exists():
         return
@@ -106,7 +113,9 @@ def _key(plan: Plan, material: Material) -> str:
     """A name for all that the weights depend on."""
     planned = {name: value for name, value in asdict(plan).items() if name not in ("about", "command", "version", "thresholds", "smoothing_s")}
     clips = [(digest, asdict(replace(clip, path=Path()))) for digest, clip in zip(material.extraction.digests, material.clips, strict=True)]
-    text = json.dumps([__version__, planned, open_named(plan.backbone).identity, clips], sort_keys=True, default=str)
+    weights = Path(f"{plan.head.weights}.index")  # it holds a checksum of each of a checkpoint's tensors
+    begun = hashlib.sha256(weights.read_bytes()).hexdigest() if weights.is_file() else None
+    text = json.dumps([__version__, planned, open_named(plan.backbone).identity, clips, begun], sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()
 
 
@@ -125,15 +134,19 @@ class _Training:
         self._recipe = find_recipe(plan.recipe)
         prepare(plan.seed, threads=(os.cpu_count() or 1) if self._recipe.sees_pictures else 1)
         self._trainer = Trainer(self._recipe.build(self._spec()), plan.head, len(dataset.labels))
+        if plan.head.mode == "stateful" and self._trainer.network.form != "step":
+            raise DataError(f"{plan.recipe} sees whole windows, it cannot carry a state; leave out --mode stateful")
 
     def run(self) -> tuple[Report, BundleSettings, HeadFiles]:
         """Train; returns what came of it, and the bundle's settings and head."""
         begun = time.monotonic()
         plan, labels, material = self._plan, self._dataset.labels, self._material
-        fold_of = make_folds(material.clips, plan.split, plan.num_folds, plan.seed)
+        # All clips are dealt, also those that cannot be used: recipes that need longer clips have the same folds as the others.
+        dealt = dict(zip(self._dataset.clips, make_folds(self._dataset.clips, plan.split, plan.num_folds, plan.seed), strict=True))
+        fold_of = np.array([dealt[clip] for clip in material.clips])
         num_folds = int(fold_of.max()) + 1
         folds = [self._fold(fold_of == number, number, num_folds) for number in range(num_folds)]
-        temperature = fit_temperature(*_logits({index: clip for fold in folds for index, clip in fold.clips.items()}, material.truth))
+        temperature = self._temperature(folds)
         self._advance("heads", num_folds, num_folds + 1)
         fit, inputs = self._fit(np.full(len(fold_of), True), "final")
         head = self._trainer.network.export(inputs)
@@ -141,14 +154,21 @@ class _Training:
         draft = self._draft(settings, head)
         difference = check_export(self._trainer, inputs, draft, self._some_stretches())
         self._advance("heads", num_folds + 1, num_folds + 1)
-        judged = [self._judge(draft, fold) for fold in folds]
+        # A fold's figures know nothing of its own clips: not even the temperature.
+        judged = [self._judge(draft, fold, self._temperature([other for other in folds if other is not fold])) for fold in folds]
         report = Report(
             name=self._name,
             plan=plan,
             dataset=self._dataset,
             extraction=material.extraction,
             folds=tuple(measure(replays, labels, streams=streams) for replays, streams in judged),
-            pooled=measure(_joined(replays for replays, _ in judged), labels, material.extraction.skipped, _joined(streams for _, streams in judged)),
+            pooled=measure(
+                list(chain.from_iterable(replays for replays, _ in judged)),
+                labels,
+                material.extraction.skipped,
+                list(chain.from_iterable(streams for _, streams in judged)),
+            ),
+            tested=tuple(material.clips[index] for fold in folds for index in fold.clips),
             taken_top1=tuple(fold.taken_top1 for fold in folds if fold.taken_top1 is not None),
             temperature=temperature,
             fit=fit,
@@ -169,25 +189,29 @@ class _Training:
         bundle = self._draft(self._settings(head, temperature=1.0), head)
         recognizer = Recognizer(bundle, self._extractor, bundle.open_head())
         indices = np.flatnonzero(tested).tolist()
-        paths = {material.clips[index].path for index in indices} & set(material.files)
+        learned_from = {clip.path for clip, is_tested in zip(material.clips, tested, strict=True) if not is_tested}
+        paths = {material.clips[index].path for index in indices} & set(material.files) - learned_from
         return _Fold(
-            clips={index: list(predict(recognizer, material.tracks[index])) for index in indices},
+            clips={index: predict_file(recognizer, material.tracks[index]) for index in indices},
             files={path: predict_file(recognizer, material.files[path]) for path in sorted(paths)},
             fit=fit,
             taken_top1=taken_top1,
         )
 
-    def _judge(self, bundle: Bundle, fold: "_Fold") -> tuple[list[Replay], list[Stream]]:
+    def _temperature(self, folds: Sequence["_Fold"]) -> float:
+        """What logits are best divided by, going by what was said of unseen clips; 1 where there are none to go by."""
+        return (
+            fit_temperature(*_logits({index: clip for fold in folds for index, clip in fold.clips.items()}, self._material.truth)) if folds else 1.0
+        )
+
+    def _judge(self, bundle: Bundle, fold: "_Fold", temperature: float) -> tuple[list[Replay], list[Stream]]:
         """What a subscriber would have heard of the tested clips, and of the files that they are parts of."""
-        temperature, clips = bundle.manifest.temperature, self._material.clips
-        replays = [
-            judge(bundle, clips[index].label, _cooled(predictions, temperature), clips[index].start_s) for index, predictions in fold.clips.items()
-        ]
+        clips = self._material.clips
+        replays = [judge(bundle, clips[index].label, _cooled(said, temperature), clips[index].start_s) for index, said in fold.clips.items()]
         streams = []
-        for path, stretches in fold.files.items():
-            segments = [clip for clip in clips if clip.path == path and clip.label != bundle.manifest.background]
-            cooled = [_cooled(predictions, temperature) for predictions in stretches]
-            streams.append(judge_file(bundle, segments, cooled, length_s(self._material.files[path])))
+        for path, said in fold.files.items():
+            segments = [clip for clip in self._dataset.clips if clip.path == path and clip.label != bundle.manifest.background]
+            streams.append(judge_file(bundle, segments, _cooled(said, temperature), length_s(self._material.files[path])))
         return replays, streams
 
     def _fit(self, chosen: Flags, name: str) -> tuple[Fit, Inputs]:
@@ -253,13 +277,13 @@ class _Fold:
     """What a recogniser said of clips, and of files, that it had not seen.
 
     Attributes:
-        clips: The predictions of each clip, by its index.
-        files: Of untrimmed video, those of each file, stretch by stretch.
+        clips: The predictions of each clip, by its index, stretch by stretch.
+        files: Of untrimmed video, those of each file.
         fit: How it was trained.
         taken_top1: Share of the clips that Keras has right, taken as it learned from them; None where that is by time, as live.
     """
 
-    clips: dict[int, list[Prediction]]
+    clips: dict[int, list[list[Prediction]]]
     files: dict[Path, list[list[Prediction]]]
     fit: Fit
     taken_top1: float | None
@@ -269,20 +293,16 @@ def _write(path: Path, settings: BundleSettings, head: HeadFiles, card: str) -> 
     return write_bundle(path, settings, {**head.files, "CARD.md": card.encode()})
 
 
-def _logits(clips: Mapping[int, Sequence[Prediction]], truth: Ints) -> tuple[NDArray[np.float64], Ints]:
+def _logits(clips: Mapping[int, Sequence[Sequence[Prediction]]], truth: Ints) -> tuple[NDArray[np.float64], Ints]:
     """Logits of all predictions, (M, L), up to a constant for each, and the right label of each, (M,)."""
-    scores = np.stack([prediction.scores for predictions in clips.values() for prediction in predictions])
-    return _log(scores), np.repeat(truth[list(clips)], [len(predictions) for predictions in clips.values()])
+    scores = np.stack([prediction.scores for stretches in clips.values() for predictions in stretches for prediction in predictions])
+    return _log(scores), np.repeat(truth[list(clips)], [sum(map(len, stretches)) for stretches in clips.values()])
 
 
-def _cooled(predictions: Sequence[Prediction], temperature: float) -> list[Prediction]:
+def _cooled(stretches: Sequence[Sequence[Prediction]], temperature: float) -> list[list[Prediction]]:
     """The predictions that the same logits give at a temperature."""
-    return [replace(each, scores=softmax(_log(each.scores) / temperature).astype(np.float32)) for each in predictions]
+    return [[replace(each, scores=softmax(_log(each.scores) / temperature).astype(np.float32)) for each in stretch] for stretch in stretches]
 
 
 def _log(scores: Floats) -> NDArray[np.float64]:
     return np.log(np.maximum(scores.astype(np.float64), np.finfo(np.float32).tiny))
-
-
-def _joined(parts: Iterable[list[T]]) -> list[T]:
-    return list(chain.from_iterable(parts))

@@ -84,3 +84,13 @@ def test_a_backbone_can_be_given_the_centre_of_frames() -> None:
 def test_an_unknown_cut_is_refused() -> None:
     with pytest.raises(BundleError, match=":whole or :center"):
         open_extractor("efficientnet-lite0-f16:left")
+
+
+def test_motion_is_spread_over_the_ticks_of_missing_frames() -> None:
+    each, every_other = Pictures("flow", SIZE), Pictures("flow", SIZE)
+    for shift_px in (0, 2, 4):
+        slow = step(each, textured(shift_px))
+    step(every_other, textured(0))
+    quick = every_other.step(textured(4), num_ticks=2).values.reshape(every_other.shape)
+    inside = slice(8, -8)
+    assert np.median(quick[inside, inside, 0]) == pytest.approx(np.median(slow[inside, inside, 0]), abs=2)

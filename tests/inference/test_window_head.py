@@ -33,8 +33,8 @@ class Witness:
 
 
 def window_settings(**changes: Any) -> BundleSettings:
-    sizes = {"feature_size": D, "projection_size": D, "state_size": 0, "window": W, "warm_up": 1}
-    return settings(form="window", labels=("A", "B"), background=None, thresholds={}, **(sizes | changes))
+    sizes = {"form": "window", "feature_size": D, "projection_size": D, "state_size": 0, "window": W, "warm_up": 1}
+    return settings(labels=("A", "B"), background=None, thresholds={}, **(sizes | changes))
 
 
 def clip_settings() -> BundleSettings:

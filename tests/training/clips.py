@@ -1,5 +1,7 @@
 """Small rendered clips: a square that crosses the picture, or jumps up and down in it."""
 
+from collections.abc import Collection
+from fractions import Fraction
 from pathlib import Path
 
 import av
@@ -11,14 +13,15 @@ WIDTH, HEIGHT, SIDE = 160, 120, 44
 ACTIONS = ("cross", "jump")
 
 
-def render(path: Path, action: str, actor: int, seconds: float = 3.0) -> None:
-    """Write a clip of an action; the actor gives the colours, the size and the speed."""
+def render(path: Path, action: str, actor: int, seconds: float = 3.0, missing: Collection[int] = ()) -> None:
+    """Write a clip of an action; the actor gives the colours, the size and the speed. The frames with the numbers `missing` are left out."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with av.open(str(path), "w") as container:
         stream = container.add_stream("mpeg4", rate=FPS)
         stream.width, stream.height, stream.pix_fmt, stream.bit_rate = WIDTH, HEIGHT, "yuv420p", 400_000
-        for number in range(round(seconds * FPS)):
+        for number in sorted(set(range(round(seconds * FPS))) - set(missing)):
             frame = av.VideoFrame.from_ndarray(_picture(action, actor, number / FPS), format="rgb24")
+            frame.pts, frame.time_base = number, Fraction(1, FPS)
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
 

@@ -29,14 +29,15 @@ def bundle() -> Bundle:
     return Bundle(Path(), BundleManifest(**settings(smoothing_s=0.0).model_dump(by_alias=True), files=files), "0" * 64)
 
 
-def predictions(*scores: tuple[float, float, float]) -> list[Prediction]:
-    return [Prediction(index, index * 0.5, np.array(row, np.float32)) for index, row in enumerate(scores)]
+def predictions(*scores: tuple[float, float, float]) -> list[list[Prediction]]:
+    """One stretch of video without a gap."""
+    return [[Prediction(index, index * 0.5, np.array(row, np.float32)) for index, row in enumerate(scores)]]
 
 
 WALKING, JUMPING, UNSURE, NOTHING = (0.9, 0.05, 0.05), (0.02, 0.96, 0.02), (0.5, 0.3, 0.2), (0.1, 0.1, 0.8)
 
 
-def begun(bundle: Bundle, said: list[Prediction]) -> set[str]:
+def begun(bundle: Bundle, said: list[list[Prediction]]) -> set[str]:
     return {LABELS[label] for label in judge(bundle, "Walk", said).started}
 
 

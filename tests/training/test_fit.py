@@ -8,6 +8,7 @@ import pytest
 
 pytest.importorskip("tensorflow", reason="needs the train extra")
 
+from streamvc.errors import DataError
 from streamvc.training.checkpoint import Checkpoint
 from streamvc.training.fit import Side, Trainer, class_weights
 from streamvc.training.history import Fit
@@ -129,6 +130,17 @@ def test_a_damaged_checkpoint_is_a_new_beginning(tmp_path: Path) -> None:
     expected = whole.train(Checkpoint(tmp_path / "kept.npz"))
     (tmp_path / "kept.npz").write_bytes((tmp_path / "kept.npz").read_bytes()[:1000])
     assert Lesson(settings).train(Checkpoint(tmp_path / "kept.npz")) == expected
+
+
+def test_a_loss_that_is_no_number_is_an_error() -> None:
+    lesson = Lesson(replace(SETTINGS, learning_rate=1e30, max_epochs=3))
+    with pytest.raises(DataError, match="smaller learning_rate"):
+        lesson.train()
+
+
+def test_a_recipe_with_windows_of_one_length_learns_from_no_others() -> None:
+    with pytest.raises(DataError, match="learned_window"):
+        Lesson(replace(SETTINGS, learned_window=3))
 
 
 def test_class_weights_make_labels_count_alike() -> None:

@@ -10,7 +10,11 @@ from streamvc.errors import DataError
 from streamvc.inference.backbone import find_backbone
 from streamvc.inference.recognizer import Recognizer
 from streamvc.pipeline import Tuning, watch
+from streamvc.training.dataset import Clip, load_dataset
+from streamvc.training.evaluate import evaluate, predict
+from streamvc.training.features import extract
 from streamvc.training.recipes import RECIPES, plan_for
+from tests.training.clips import render
 
 pytestmark = pytest.mark.train
 
@@ -50,13 +54,30 @@ def extractor(recipe: str, models: Path) -> str:
     return PICTURES.get(recipe) or ("small-map" if recipe in MAPS else "small-i3d" if recipe in SNIPPETS else "efficientnet-lite0-f16")
 
 
+@pytest.fixture(scope="session")
+def broken(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A clip with missing frames, singly and several in a row, and with a gap."""
+    path = tmp_path_factory.mktemp("broken") / "broken.mp4"
+    missing = {3, 4, 9, 10, 11, 12, 13, 14, 20, 21, 22}
+    render(path, "cross", actor=2, seconds=8.0, missing=missing | set(range(35, 55)))
+    return path
+
+
+def assert_live_is_offline(recognizer: Recognizer, video: Path, backbone: str, cache: Path) -> None:
+    track = extract([Clip(video, "", "")], backbone, 5.0, cache=cache).tracks[0]
+    offline = list(predict(recognizer, track))
+    recognizer.reset()
+    with open_source(video, policy="every") as source:
+        live = [prediction for frame in source if (prediction := recognizer.step(frame))]
+    assert [each.timestamp for each in live] == [each.timestamp for each in offline]
+    assert len(live) >= 2
+    assert np.array_equal([each.scores for each in live], [each.scores for each in offline])
+
+
 @pytest.mark.parametrize("name", RECIPES)
 def test_it_trains_exports_and_streams_as_it_was_measured(
-    name: str, rendered: Path, models: Path, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    name: str, rendered: Path, broken: Path, models: Path, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from streamvc.training.dataset import load_dataset
-    from streamvc.training.evaluate import evaluate, predict
-    from streamvc.training.features import extract
     from streamvc.training.train import train
 
     monkeypatch.setenv("STREAMVC_MODELS", str(models))
@@ -70,14 +91,9 @@ def test_it_trains_exports_and_streams_as_it_was_measured(
 
     recognizer = Recognizer.load(report_path)
     assert recognizer.bundle.manifest.form == RECIPES[name].streams
+    assert_live_is_offline(recognizer, broken, backbone, cache)
     clip = load_dataset(rendered).clips[0]
-    track = extract([clip], backbone, 5.0, cache=cache).tracks[0]
-    offline = list(predict(recognizer, track))
-    recognizer.reset()
-    with open_source(clip.path, policy="every") as source:
-        live = [prediction for frame in source if (prediction := recognizer.step(frame))]
-    assert [each.timestamp for each in live] == [each.timestamp for each in offline]
-    assert np.array_equal([each.scores for each in live], [each.scores for each in offline])
+    assert_live_is_offline(recognizer, clip.path, backbone, cache)
     events = list(watch(clip.path, report_path, tuning=Tuning(enter=0.4, leave=0.3, min_s=0.0)))
     phases = [event.phase for event in events if event.phase != "update"]
     assert phases.count("start") == phases.count("end") >= 1
@@ -88,8 +104,9 @@ def test_a_plan_refuses_what_is_no_recipe_no_setting_or_no_value() -> None:
         plan_for("staked-lstm")
     with pytest.raises(DataError, match="did you mean units"):
         plan_for("lstm", settings={"unit": "3"})
-    with pytest.raises(DataError, match="setting window"):
-        plan_for("lstm", settings={"window": "many"})
+    for name, value in {"window": "many", "stride": 0, "units": "", "dropout": 2, "learning_rate": "nan", "watched_share": 0}.items():
+        with pytest.raises(DataError, match=f"setting {name}"):
+            plan_for("lstm", settings={name: value})
 
 
 def test_a_plan_reads_settings_as_text() -> None:

@@ -91,12 +91,36 @@ def test_a_taken_folder_is_refused(report: Report, out: Path, rendered: Path, ca
     [
         (replace(PLAN, background="nothing"), "background label nothing is not one of cross, jump"),
         (replace(PLAN, num_folds=5), "4 groups cannot make 5 folds; ask for 2 to 4"),
+        (replace(PLAN, recipe="mlp", head=replace(PLAN.head, mode="stateful")), "cannot carry a state"),
+        (replace(PLAN, recipe="c3d"), "learns from pictures or maps"),
+        (replace(PLAN, recipe="two-stream", backbone="colour:16"), "choose a --backbone such as colour"),
     ],
 )
 def test_a_plan_that_does_not_fit_the_data_is_refused(rendered: Path, cache: Path, tmp_path: Path, plan: Plan, complaint: str) -> None:
     with pytest.raises(DataError, match=complaint):
         train(rendered, tmp_path / "new", plan, cache=cache)
     assert not (tmp_path / "new").exists()
+
+
+def test_a_name_that_no_bundle_can_have_is_refused_before_anything_is_done(rendered: Path, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="'my model' cannot be a bundle's name"):
+        train(rendered, tmp_path / "my model", PLAN)
+
+
+def test_clips_that_a_recipe_cannot_use_do_not_change_the_folds(rendered: Path, cache: Path, tmp_path: Path) -> None:
+    data = Path(shutil.copytree(rendered, tmp_path / "data"))
+    render(data / "cross" / "v_cross_g01_c02.mp4", "cross", actor=5, seconds=1.2)
+    settings = {"units": (4,), "max_epochs": 1, "window": 10}
+    reports = [
+        train(data, tmp_path / name, plan_for("mlp", num_folds=2, settings={**settings, **own}), cache=cache)
+        for name, own in {"all": {"warm_up": 2}, "few": {"warm_up": 4, "stride": 5}}.items()
+    ]
+    assert [report.pooled.num_clips for report in reports] == [9, 9]
+    few = train(data, tmp_path / "fewer", plan_for("mlp", num_folds=2, settings={**settings, "warm_up": 6, "stride": 5}), cache=cache)
+    assert few.pooled.num_clips == 8  # the first prediction comes after 10 features, the short clip has 6
+    assert "too short" in few.extraction.skipped[0].reason
+    groups = [[{clip.group for clip in report.tested[: report.folds[0].num_clips]} for report in (*reports, few)]]
+    assert all(each == groups[0][0] for each in groups[0])
 
 
 def test_an_unknown_backbone_is_refused(rendered: Path, cache: Path, tmp_path: Path) -> None:

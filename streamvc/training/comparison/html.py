@@ -71,7 +71,7 @@ def _pictures(trained: Trained) -> str:
     side = 2.5 + 0.32 * len(trained.labels)
     pictures = [
         _picture(plots.confusion(trained), side, side, "confusion of whole clips, all folds"),
-        _picture(plots.learning_curves(trained), 4.8, 3.2, "learning curves"),
+        _picture(plots.learning_curves(trained.losses, trained.watched_losses), 4.8, 3.2, "learning curves"),
     ]
     step = max(1, -(-len(trained.timelines) // NUM_TIMELINES))
     if chosen := trained.timelines[::step]:

@@ -3,16 +3,22 @@
 import io
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 
-import matplotlib as mpl
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.colors import LinearSegmentedColormap, to_rgba
-from matplotlib.figure import Figure
-from matplotlib.patches import Rectangle
-from matplotlib.ticker import FuncFormatter, MaxNLocator
 
+from streamvc.errors import DataError
 from streamvc.training.comparison.results import Row, Timeline, Trained
+
+try:
+    import matplotlib as mpl
+    from matplotlib.axes import Axes
+    from matplotlib.colors import LinearSegmentedColormap, to_rgba
+    from matplotlib.figure import Figure
+    from matplotlib.patches import Rectangle
+    from matplotlib.ticker import FuncFormatter, MaxNLocator
+except ImportError as error:
+    raise DataError("plots need matplotlib; install it with: pip install 'streamvc[train]'") from error
 
 Draw = Callable[[Figure], None]
 
@@ -86,16 +92,17 @@ def confusion(trained: Trained) -> Draw:
     return draw
 
 
-def learning_curves(trained: Trained) -> Draw:
+def learning_curves(losses: Sequence[float], watched_losses: Sequence[float]) -> Draw:
     """Loss over epochs, of the windows learned from and of the watched clips; the epoch that was kept is marked."""
 
     def draw(figure: Figure) -> None:
         axes = figure.subplots()
-        epochs = np.arange(1, len(trained.losses) + 1)
-        axes.plot(epochs, trained.losses, label="learned from", color=BLUE)
-        axes.plot(epochs, trained.watched_losses, label="watched", color=ORANGE)
-        kept = int(np.argmin(trained.watched_losses))
-        axes.plot(epochs[kept], trained.watched_losses[kept], "o", color=ORANGE, label="kept")
+        epochs = np.arange(1, len(losses) + 1)
+        axes.plot(epochs, losses, label="learned from", color=BLUE)
+        axes.plot(epochs, watched_losses, label="watched", color=ORANGE)
+        if len(epochs):
+            kept = int(np.argmin(watched_losses))
+            axes.plot(epochs[kept], watched_losses[kept], "o", color=ORANGE, label="kept")
         axes.grid(alpha=0.4)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.set_xlabel("epoch of the last training")
@@ -103,6 +110,18 @@ def learning_curves(trained: Trained) -> Draw:
         axes.legend()
 
     return draw
+
+
+def save_curves(losses: Sequence[float], watched_losses: Sequence[float], path: Path) -> None:
+    """Draw learning curves into a PNG file.
+
+    Raises:
+        DataError: It cannot be written.
+    """
+    try:
+        path.write_bytes(png(learning_curves(losses, watched_losses), 6, 4, dark=False))
+    except OSError as error:
+        raise DataError(f"{path}: cannot be written: {error.strerror}") from error
 
 
 def timelines(labels: Sequence[str], chosen: Sequence[Timeline]) -> Draw:

@@ -36,7 +36,9 @@ class Trained(BaseModel):
         labels: What it tells apart.
         clip_top1: Share of the clips that are right, over folds.
         window_top1: Share of single predictions that are right, over folds.
+        num_clips: How many clips could be used.
         first_right_s: Median time from the start of an activity to the first right prediction, in seconds; None where most have none.
+        delay_s: Median time from the start of an activity to its event, in seconds; None where no event was right.
         confusion: (L, L) clips of all folds, a row per right label.
         losses: Of each epoch of the last training, that on all groups.
         watched_losses: The same, on the clips that it was watched by.
@@ -51,7 +53,9 @@ class Trained(BaseModel):
     labels: tuple[str, ...]
     clip_top1: Spread
     window_top1: Spread
+    num_clips: int
     first_right_s: float | None
+    delay_s: float | None
     confusion: tuple[tuple[int, ...], ...]
     losses: tuple[float, ...]
     watched_losses: tuple[float, ...]
@@ -100,7 +104,9 @@ COLUMNS = (
     "runs by",
     "clips right",
     "predictions right",
+    "clips",
     "first right after s",
+    "event after s",
     "features",
     "Hz",
     "head parameters",
@@ -118,13 +124,15 @@ ABSENT = "-"
 def what_came_of(report: Report, key: str) -> Trained:
     """The figures of a training that a comparison shows."""
     labels, stream = report.dataset.labels, report.pooled.stream.as_json()
-    first = {clip.label: number for number, clip in reversed(list(enumerate(report.extraction.clips)))}
+    first = {clip.label: number for number, clip in reversed(list(enumerate(report.tested)))}
     return Trained(
         key=key,
         labels=labels,
         clip_top1=report.clip_top1,
         window_top1=report.window_top1,
+        num_clips=report.pooled.num_clips,
         first_right_s=stream["first_right_s"],
+        delay_s=stream["delay_s"],
         confusion=tuple(map(tuple, report.pooled.confusion.tolist())),
         losses=tuple(epoch.loss for epoch in report.fit.history),
         watched_losses=tuple(epoch.watched_loss for epoch in report.fit.history),
@@ -135,7 +143,7 @@ def what_came_of(report: Report, key: str) -> Trained:
 
 
 def _timeline(report: Report, number: int) -> Timeline:
-    clip, stream = report.extraction.clips[number], report.pooled.replays[number].stream
+    clip, stream = report.tested[number], report.pooled.replays[number].stream
     return Timeline(
         clip=clip.path.name,
         label=clip.label,
@@ -147,7 +155,11 @@ def _timeline(report: Report, number: int) -> Timeline:
 def cells(row: Row) -> list[str]:
     """The row as text, a cell per column; where there is nothing to say, `ABSENT`."""
     trained, cost = row.trained, row.cost
-    accuracy = [str(trained.clip_top1), str(trained.window_top1), _number(trained.first_right_s, 2)] if trained else [ABSENT] * 3
+    accuracy = (
+        [str(trained.clip_top1), str(trained.window_top1), f"{trained.num_clips}", *(_number(s, 2) for s in (trained.first_right_s, trained.delay_s))]
+        if trained
+        else [ABSENT] * 5
+    )
     learned = [f"{trained.num_parameters:,}", f"{trained.train_s:.0f}"] if trained else [ABSENT] * 2
     head_kb, *run = (
         [
@@ -196,7 +208,8 @@ def _row_json(row: Row) -> dict[str, Any]:
     found = {"recipe": row.recipe, "streams": row.streams, "extractor": row.extractor, "rate_hz": row.rate_hz, "error": row.error}
     if trained:
         found |= trained.model_dump(
-            mode="json", include={"clip_top1", "window_top1", "first_right_s", "num_parameters", "confusion", "labels", "train_s"}
+            mode="json",
+            include={"clip_top1", "window_top1", "num_clips", "first_right_s", "delay_s", "num_parameters", "confusion", "labels", "train_s"},
         )
     if cost:
         found |= {

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from streamvc._version import __version__
 from streamvc.capture.source import open_source
 from streamvc.errors import BundleError, DataError, SourceError, StreamvcError
-from streamvc.inference.bundle import load_bundle
+from streamvc.inference.bundle import Bundle, load_bundle
 from streamvc.training.augment import AS_IT_IS, variations
 from streamvc.training.comparison.apart import do_apart
 from streamvc.training.comparison.cost import Cost, Image, measure_costs
@@ -56,7 +56,7 @@ def compare(
     Raises:
         DataError: The data cannot be used, or nothing can be written to `out`.
     """
-    dataset = load_dataset(data)
+    dataset = load_dataset(data, plans[0].group)
     digest = _digest(dataset, data)
     keys = {plan.recipe: _key(plan, digest) for plan in plans}
     missing = [plan for plan in plans if _stored(out, plan.recipe, keys[plan.recipe]) is None]
@@ -153,8 +153,15 @@ def _costs(out: Path, rows: Sequence[Row], images: Sequence[Image]) -> Mapping[s
     bundles = {row.recipe: load_bundle(out / row.recipe) for row in rows if row.trained}
     try:
         return dict(measure_costs(bundles, images))
+    except StreamvcError:  # one of them cannot run: the others are measured alone, since their times are no longer side by side
+        return {name: _cost(name, bundle, images) for name, bundle in bundles.items()}
+
+
+def _cost(name: str, bundle: Bundle, images: Sequence[Image]) -> Cost | str:
+    try:
+        return measure_costs({name: bundle}, images)[name]
     except StreamvcError as error:
-        return dict.fromkeys(bundles, str(error))
+        return str(error)
 
 
 def _images(clips: Sequence[Clip]) -> list[Image]:

@@ -4,6 +4,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from streamvc.errors import DataError
+from streamvc.inference.pictures import NUM_CHANNELS
 from streamvc.training.inputs import Inputs
 from streamvc.training.networks.c3d import c3d as build_c3d
 from streamvc.training.networks.convlstm import convlstm as build_convlstm
@@ -34,6 +36,8 @@ def i3d(spec: Spec) -> Network:
 
 def two_stream(spec: Spec) -> Network:
     """Colours and flow, fused late; see `streamvc.training.networks.two_stream`."""
+    if spec.picture_shape()[2] != NUM_CHANNELS["colour+flow"]:
+        raise DataError("two-stream learns from pictures and their motion; choose a --backbone such as colour+flow:112")
     return _over_clips(spec, lambda shape: build_two_stream(shape, spec.num_labels, spec.settings.width, spec.settings.dropout))
 
 

@@ -91,10 +91,10 @@ def windows_of(spec: Spec) -> tuple[Any, Any]:
 
 
 def readout(state: Any, spec: Spec) -> Any:
-    """Dense layers with ReLU, a dropout before each, and the logits."""
+    """Dense layers with ReLU and a dropout before each, and the logits, which have one of their own where there are no other layers."""
     for units in spec.settings.dense:
         state = keras.layers.Dense(units, activation="relu")(keras.layers.Dropout(spec.settings.dropout)(state))
-    return keras.layers.Dense(spec.num_labels)(keras.layers.Dropout(spec.settings.dropout)(state))
+    return keras.layers.Dense(spec.num_labels)(state if spec.settings.dense else keras.layers.Dropout(spec.settings.dropout)(state))
 
 
 def hide_inputs(windows: Any, spec: Spec) -> Any:
