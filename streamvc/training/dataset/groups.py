@@ -31,10 +31,6 @@ def group_clips(listing: Listing, pattern: str | None) -> tuple[tuple[Clip, ...]
     return clips, max({grouping for _, grouping in found}, key=STRENGTH.index)
 
 
-def _clip(entry: Entry, group: str) -> Clip:
-    return Clip(entry.path, entry.label, group, entry.start_s, entry.end_s, entry.split)
-
-
 def _compile(pattern: str) -> re.Pattern[str]:
     try:
         return re.compile(pattern)
