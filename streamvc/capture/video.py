@@ -6,12 +6,15 @@ lost, which is an error. FFmpeg's own log stays off: it prints URLs with their p
 
 import logging
 import time
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from fractions import Fraction
 from urllib.parse import urlsplit
 
 import av
 from av.container import InputContainer
+from av.packet import Packet
 from av.stream import Discard, Disposition
 from av.video.stream import VideoStream
 
@@ -24,6 +27,7 @@ AVFMT_NOTIMESTAMPS = 0x0080  # FFmpeg makes up the times of such formats (MJPEG,
 UNINDEXED = ("mpeg", "mpegts")  # formats that do not know which pictures can be decoded by themselves
 LONGEST_GOP_S = 10.0  # seconds from one such picture to the next, at most, in what is broadcast
 SHORT_S = 1.0  # seconds by which a recording may end before its announced length without a warning
+FRUGAL_CODECS = ("h264",)  # they mark the pictures that no other is made from, and their decoders leave these out on request
 
 Timeouts = tuple[float, float]  # seconds: to open, to read
 
@@ -74,6 +78,7 @@ class Recording:
         self._name = name
         self._video = _find_video(container, name)
         self._decoder = _decoder(container, self._video, name)
+        self._ticks: dict[float, int] = {}  # of each picture by its stream time, once that is known
         self.codec = self._video.codec_context.name
         self.fps = self._decoder.fps
         self.length_s = _length_s(container, self._video, self.fps)
@@ -89,12 +94,62 @@ class Recording:
             self._jump(since_s)
         return (picture for picture in self._read() if picture is None or picture.timestamp >= (since_s or 0.0))
 
-    def _read(self) -> Iterator[Picture | None]:
+    def timestamps(self) -> list[float]:
+        """The stream time of each picture in seconds, in order, without decoding any. Empty where that cannot be known, or would save nothing.
+
+        Raises:
+            SourceError: It cannot be read further.
+        """
+        if self.codec not in FRUGAL_CODECS or self._container.format.name in (*UNINDEXED, "avi") or not _has_times(self._container):
+            return []
+        packets = [None if packet.is_discard or packet.is_corrupt else packet.pts for packet in self._packets() if packet.size]
+        ticks = sorted({tick for tick in packets if tick is not None})
+        if not ticks or len(ticks) < len(packets):
+            return []
+        tick_s = self._video.time_base or Fraction(1)
+        times = [tick * tick_s.numerator / tick_s.denominator for tick in ticks]
+        self._ticks = {time_s - times[0]: tick for time_s, tick in zip(times, ticks, strict=True)}
+        is_short = (self.length_s or 0.0) - (times[-1] - times[0]) > SHORT_S
+        return [] if is_short else list(self._ticks)
+
+    def pick(self, timestamps: Sequence[float]) -> Iterator[Picture]:
+        """Some of the pictures that there are by `timestamps()`, in order. Of the others, those that none is made from are not decoded.
+
+        Raises:
+            SourceError: A picture is damaged or not there, or the file cannot be read further.
+        """
+        needed = {self._ticks[timestamp] for timestamp in timestamps} | {next(iter(self._ticks.values()))}  # time counts from the first
+        awaited = deque(timestamps)
+        self._jump(0.0)
+        for packet in self._packets():
+            if not awaited:
+                return
+            pictures = self._decoder.step(packet) if packet.pts is None or packet.pts in needed else self._pass_over(packet)
+            for picture in pictures:
+                if picture is None:
+                    raise SourceError(f"{self._name}: it is damaged at {self._decoder.timestamp:.1f} s")
+                if awaited and picture.timestamp == awaited[0]:
+                    awaited.popleft()
+                    yield picture
+        if awaited:
+            raise SourceError(f"{self._name}: there is no picture at {awaited[0]:.1f} s")
+
+    def _pass_over(self, packet: "Packet[VideoStream]") -> list[Picture | None]:
+        """Decode a packet only as far as other pictures are made from it."""
+        self._video.codec_context.skip_frame = "NONREF"
+        pictures = self._decoder.step(packet)
+        self._video.codec_context.skip_frame = "DEFAULT"
+        return pictures
+
+    def _packets(self) -> "Iterator[Packet[VideoStream]]":
         try:
-            for packet in self._container.demux(self._video):
-                yield from self._decoder.step(packet)
+            yield from self._container.demux(self._video)
         except av.FFmpegError as error:
             raise SourceError(f"{self._name}: it breaks off at {self._decoder.timestamp:.1f} s, {_why(error)}") from _without_url(error)
+
+    def _read(self) -> Iterator[Picture | None]:
+        for packet in self._packets():
+            yield from self._decoder.step(packet)
 
     def _jump(self, to_s: float) -> None:
         """Go to the last picture before a moment that can be decoded by itself; stay where the file knows no times."""

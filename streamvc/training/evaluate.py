@@ -24,8 +24,9 @@ from streamvc.metrics import LabelFigures
 from streamvc.smoothing import Smoother
 from streamvc.stream_metrics import Segment, Stream, StreamEvent, StreamFigures, measure_streams
 from streamvc.training.dataset import Clip, Dataset, load_dataset
-from streamvc.training.features import Extraction, Skipped, Track, extract
+from streamvc.training.features import Extraction, Skipped, extract
 from streamvc.training.progress import Advance, silent
+from streamvc.training.tracks import Track
 from streamvc.types import Feature, Prediction
 
 

@@ -13,10 +13,11 @@ from streamvc.inference.backbone import Extractor, open_extractor
 from streamvc.training.augment import AS_IT_IS, Variation, variations
 from streamvc.training.dataset import Clip, Dataset
 from streamvc.training.evaluate import whole_files
-from streamvc.training.features import Extraction, Track, extract
+from streamvc.training.features import Extraction, extract
 from streamvc.training.folds import hold_out
 from streamvc.training.plan import HeadSettings, Plan
 from streamvc.training.progress import Advance
+from streamvc.training.tracks import Track
 from streamvc.training.windows import Ints
 from streamvc.types import Array
 

@@ -13,7 +13,9 @@ from streamvc.errors import DataError
 from streamvc.inference.backbone import Backbone
 from streamvc.sampling import Sampler
 from streamvc.training.dataset import Clip
-from streamvc.training.features import Extraction, Track, cache_folder, extract
+from streamvc.training.features import Extraction, cache_folder, extract
+from streamvc.training.tracks import Track
+from tests.capture.videos import textured, write_video
 from tests.training.clips import render
 from tests.training.conftest import BACKBONE
 
@@ -39,14 +41,45 @@ def track(extraction: Extraction) -> Track:
     return extraction.tracks[0]
 
 
-def test_features_are_those_that_the_live_stages_make(clip: Clip, track: Track) -> None:
+def live(path: Path) -> Track:
+    """What the live stages make of a file, one after the other."""
     sampler, backbone = Sampler(RATE_HZ), Backbone.load(BACKBONE)
-    with open_source(clip.path) as source:
-        live = [(backbone.features(frame.image), frame.index, sample.timestamp) for frame in source if (sample := sampler.step(frame))]
-    np.testing.assert_array_equal(track.features, np.stack([features for features, _, _ in live]))
-    np.testing.assert_array_equal(track.indices, [index for _, index, _ in live])
-    np.testing.assert_array_equal(track.timestamps, [timestamp for _, _, timestamp in live])
+    with open_source(path) as source:
+        made = [(backbone.features(frame.image), sample) for frame in source if (sample := sampler.step(frame))]
+    return Track(
+        np.stack([features for features, _ in made]),
+        np.array([sample.frame.index for _, sample in made]),
+        np.array([sample.timestamp for _, sample in made]),
+        np.array([sample.num_ticks for _, sample in made]),
+        np.array([sample.gap_s for _, sample in made]),
+    )
+
+
+def test_features_are_those_that_the_live_stages_make(clip: Clip, track: Track) -> None:
+    assert_same(track, live(clip.path))
     assert len(track.features) == 15  # 3 s at 5 Hz
+
+
+def layered(path: Path) -> Path:
+    """Three seconds with a gap, coded as cameras do: a part of the pictures is needed for others, a part is not."""
+    ticks = [*range(38), *range(70, 100)]
+    options = {"bf": "3", "x264-params": "b-adapt=0:b-pyramid=normal"}
+    return write_video(path, [textured(tick // 3) for tick in ticks], ticks=ticks, options=options)
+
+
+def damaged(path: Path) -> Path:
+    data = bytearray(layered(path).read_bytes())
+    data[len(data) // 2 : len(data) // 2 + 300] = bytes(300)
+    path.write_bytes(data)
+    return path
+
+
+@pytest.mark.parametrize("write", [layered, damaged])
+def test_pictures_that_are_not_due_change_nothing_by_not_being_decoded(write: Callable[[Path], Path], tmp_path: Path) -> None:
+    path = write(tmp_path / "clip.mp4")
+    found = extract([Clip(path, "x", "x")], BACKBONE, RATE_HZ, cache=tmp_path)
+    assert_same(found.tracks[0], live(path))
+    assert found.tracks[0].gaps_s.any()
 
 
 def test_a_second_time_they_come_from_the_cache(rendered_clips: tuple[Clip, ...], extraction: Extraction, cache: Path) -> None:

@@ -20,11 +20,12 @@ from streamvc.training.comparison.apart import do_apart
 from streamvc.training.comparison.cost import Cost, Image, measure_costs
 from streamvc.training.comparison.results import Comparison, Row, Trained, what_came_of
 from streamvc.training.dataset import Clip, Dataset, load_dataset
-from streamvc.training.features import Look, fill_cache
+from streamvc.training.features import fill_cache
 from streamvc.training.material import open_named
 from streamvc.training.plan import Plan
 from streamvc.training.progress import Advance, bars, silent
 from streamvc.training.recipes import find_recipe
+from streamvc.training.tracks import Look
 
 NUM_IMAGES = 32  # that costs are measured with
 
