@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from streamvc.errors import BundleError, DataError
 from streamvc.inference.backbone import Extractor, open_extractor
 from streamvc.training.augment import AS_IT_IS, Variation, variations
+from streamvc.training.backbones import missing_hint
 from streamvc.training.dataset import Clip, Dataset
 from streamvc.training.evaluate import whole_files
 from streamvc.training.features import Extraction, extract
@@ -109,7 +110,5 @@ def open_named(name: str) -> Extractor:
     try:
         return open_extractor(name)
     except BundleError as error:
-        from streamvc.training.backbones import missing_hint
-
         hint = missing_hint(name.partition(":")[0]) or "`streamvc backbones` lists those that are there or can be made"
         raise BundleError(f"{error}; {hint}") from error
