@@ -144,7 +144,9 @@ class _Training:
         # All clips are dealt, also those that cannot be used: recipes that need longer clips have the same folds as the others.
         dealt = dict(zip(self._dataset.clips, make_folds(self._dataset.clips, plan.split, plan.num_folds, plan.seed), strict=True))
         fold_of = np.array([dealt[clip] for clip in material.clips])
-        num_folds = int(fold_of.max()) + 1
+        num_folds = max(dealt.values()) + 1
+        if empty := sorted(set(range(num_folds)) - set(fold_of.tolist())):
+            raise DataError(f"not one clip of fold {empty[0] + 1} can be used; the first: {material.extraction.skipped[0].reason}")
         folds = [self._fold(fold_of == number, number, num_folds) for number in range(num_folds)]
         temperature = self._temperature(folds)
         self._advance("heads", num_folds, num_folds + 1)

@@ -13,6 +13,7 @@ pytest.importorskip("tensorflow", reason="needs the train extra")
 
 from streamvc.errors import BundleError, DataError
 from streamvc.inference.bundle import check_bundle
+from streamvc.training.dataset import load_dataset
 from streamvc.training.evaluate import evaluate
 from streamvc.training.features import Extraction
 from streamvc.training.plan import HeadSettings, Plan
@@ -210,3 +211,14 @@ def test_untrimmed_video_is_measured_on_whole_files_that_were_not_seen(cache: Pa
     assert duration_s == pytest.approx(8 * 4.0, abs=0.5)  # each file once, from its start to its end
     assert sum(len(stream.segments) for stream in report.pooled.streams) == 8
     assert "Each file is a group by itself" in (tmp_path / "models" / "online" / "CARD.md").read_text()
+
+
+def test_a_fold_without_a_clip_that_can_be_used_is_refused(rendered: Path, cache: Path, tmp_path: Path) -> None:
+    rows = [f"{clip.path},{clip.label},{clip.group},train" for clip in load_dataset(rendered).clips]
+    for action in ACTIONS:
+        render(tmp_path / f"{action}.mp4", action, actor=7, seconds=0.4)
+        rows.append(f"{action}.mp4,{action},short,test")
+    (tmp_path / "clips.csv").write_text("\n".join(["path,label,group,split", *rows]))
+    with pytest.raises(DataError, match=r"not one clip of fold 1 can be used; the first: .*too short"):
+        train(tmp_path / "clips.csv", tmp_path / "models" / "new", replace(PLAN, split="given"), cache=cache)
+    assert not (tmp_path / "models").exists()
