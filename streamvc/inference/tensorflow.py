@@ -5,7 +5,7 @@ It knows the operations of this project's float files and refuses all others.
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -37,9 +37,10 @@ ACTIVATIONS: dict[int, Operation] = {
 DTYPES = {schema.TensorType.FLOAT32: np.float32, schema.TensorType.FLOAT16: np.float16, schema.TensorType.INT32: np.int32}
 
 
-def _conv(options: Any, x: Any, weight: Array, bias: Array) -> Any:
+def _conv(options: Any, x: Any, weight: Array, bias: Array | None = None) -> Any:
     strides = [options.strideH, options.strideW]
-    return tf.nn.conv2d(x, weight.transpose(1, 2, 3, 0), strides, PADDING[options.padding]) + bias
+    y = tf.nn.conv2d(x, weight.transpose(1, 2, 3, 0), strides, PADDING[options.padding])
+    return y if bias is None else y + bias
 
 
 def _depthwise_conv(options: Any, x: Any, weight: Array, bias: Array) -> Any:
@@ -51,6 +52,15 @@ def _depthwise_conv(options: Any, x: Any, weight: Array, bias: Array) -> Any:
 def _fully_connected(_: Any, x: Any, weight: Array, bias: Array | None = None) -> Any:
     y = tf.reshape(x, [-1, weight.shape[1]]) @ weight.T
     return y if bias is None else y + bias
+
+
+def _max_pool(options: Any, x: Any) -> Any:
+    return tf.nn.max_pool2d(x, [options.filterHeight, options.filterWidth], [options.strideH, options.strideW], PADDING[options.padding])
+
+
+def _resize_bilinear(options: Any, x: Any, size: Array) -> Any:
+    # tf.image.resize knows half pixels only
+    return tf.raw_ops.ResizeBilinear(images=x, size=size, align_corners=options.alignCorners, half_pixel_centers=options.halfPixelCenters)
 
 
 def _strided_slice(options: Any, x: Any, begin: Array, end: Array, strides: Array) -> Any:
@@ -73,12 +83,16 @@ OPERATIONS: dict[str, Operation] = {
     "CONCATENATION": lambda options, *x: tf.concat(x, options.axis),
     "CONV_2D": _conv,
     "DEPTHWISE_CONV_2D": _depthwise_conv,
+    "DEPTH_TO_SPACE": lambda options, x: tf.nn.depth_to_space(x, options.blockSize),
     "DEQUANTIZE": lambda _, x: x.astype(np.float32),
     "FULLY_CONNECTED": _fully_connected,
     "LOGISTIC": lambda _, x: tf.sigmoid(x),
+    "MAX_POOL_2D": _max_pool,
     "MEAN": lambda options, x, axes: tf.reduce_mean(x, axes, keepdims=options.keepDims),
     "MUL": lambda _, x, y: x * y,
+    "PAD": lambda _, x, paddings: tf.pad(x, paddings),
     "RESHAPE": lambda _, x, shape: tf.reshape(x, shape),
+    "RESIZE_BILINEAR": _resize_bilinear,
     "SLICE": lambda _, x, begin, size: tf.slice(x, begin, size),
     "SPLIT": lambda options, axis, x: tf.split(x, options.numSplits, int(axis)),
     "STRIDED_SLICE": _strided_slice,
@@ -88,18 +102,88 @@ OPERATIONS: dict[str, Operation] = {
 NAMES = {code: name for name, code in vars(schema.BuiltinOperator).items() if name in OPERATIONS}
 
 
-class TensorFlowModel:
-    """A `streamvc.inference.runtime.Model` on TensorFlow; on its GPU where it has one."""
+class Graph:
+    """The graph of a `.tflite` file with one input, as a function of TensorFlow tensors."""
 
-    def __init__(self, model: Any, path: Path) -> None:
-        (graph,) = model.subgraphs
-        self._model = model
-        self._graph = graph
+    def __init__(self, content: bytes, path: Path) -> None:
+        """Read a file's content; its path is for messages. A damaged one fails in any way: struct.error, IndexError, TypeError, ..."""
+        self._model = schema.ModelT.InitFromPackedBuf(content, 0)
+        (self._graph,) = self._model.subgraphs
+        (self.source,) = self._graph.inputs
         self._path = path
-        (self._source,), (self._sink,) = graph.inputs, graph.outputs
-        self.input, self.output = self._spec(self._source), self._spec(self._sink)
+
+    @property
+    def sinks(self) -> dict[str, int]:
+        """Its outputs, by name."""
+        return {self._graph.tensors[index].name.decode(): int(index) for index in self._graph.outputs}
+
+    def made_by(self, kind: str) -> list[int]:
+        """The tensors that operators of a kind put out."""
+        code = getattr(schema.BuiltinOperator, kind)
+        return [int(index) for operator in self._graph.operators if self._code(operator) == code for index in operator.outputs]
+
+    def call(self, x: Any, sinks: Collection[int], known: Mapping[int, Array] | None = None) -> list[Any]:
+        """What some of its tensors are for an input; no more than they need is computed, and nothing that is known."""
+        values: dict[int, Any] = {self.source: x, **(known or {})}
+        for operator in self._needed(sinks, set(values)):
+            inputs = [values[index] if index in values else self._constant(index) for index in operator.inputs if index >= 0]
+            result = self._operation(operator)(operator.builtinOptions, *inputs)
+            activation = ACTIVATIONS[getattr(operator.builtinOptions, "fusedActivationFunction", 0)]
+            results = result if len(operator.outputs) > 1 else [result]
+            values.update(zip(operator.outputs, map(activation, results), strict=True))
+        return [values[index] for index in sinks]
+
+    def spec(self, index: int) -> TensorSpec:
+        """What a tensor holds."""
+        return TensorSpec(tuple(int(size) for size in self._graph.tensors[index].shape), self._dtype(index))
+
+    def _needed(self, sinks: Iterable[int], known: set[int]) -> list[Any]:
+        """The operators that these tensors are made by, in their order."""
+        needed, operators = set(sinks), []
+        for operator in reversed(self._graph.operators):
+            if needed.intersection(operator.outputs) - known:
+                needed.update(operator.inputs)
+                operators.append(operator)
+        return operators[::-1]
+
+    def _operation(self, operator: Any) -> Operation:
+        code = self._code(operator)
+        if code not in NAMES:
+            raise InferenceError(f"{self._path}: the TensorFlow runtime does not know its operator {code}; use litert")
+        return OPERATIONS[NAMES[code]]
+
+    def _code(self, operator: Any) -> int:
+        kind = self._model.operatorCodes[operator.opcodeIndex]
+        return int(max(kind.builtinCode, kind.deprecatedBuiltinCode))  # small codes of old files stand in the deprecated field alone
+
+    def _constant(self, index: int) -> Array:
+        tensor = self._graph.tensors[index]
+        data = np.asarray(self._model.buffers[tensor.buffer].data, np.uint8)
+        array: Array = data.view(self._dtype(index)).reshape(() if tensor.shape is None else tensor.shape)
+        return array
+
+    def _dtype(self, index: int) -> np.dtype[Any]:
+        kind = self._graph.tensors[index].type
+        if kind not in DTYPES:
+            raise InferenceError(f"{self._path}: the TensorFlow runtime runs float models alone, and this one is quantised; use litert")
+        return np.dtype(DTYPES[kind])
+
+
+class TensorFlowModel:
+    """A `streamvc.inference.runtime.Model` on TensorFlow; on its GPU where it has one.
+
+    Attributes:
+        call: The graph on a TensorFlow tensor.
+    """
+
+    def __init__(self, graph: Graph, path: Path) -> None:
+        (sink,) = graph.sinks.values()
+        self._path = path
+        self.input, self.output = graph.spec(graph.source), graph.spec(sink)
         self._buffer = np.zeros(self.input.shape, self.input.dtype)
-        self._function = tf.function(self.call, input_signature=[tf.TensorSpec(self.input.shape, self.input.dtype)], autograph=False)
+        self.call = lambda x: graph.call(x, [sink])[0]
+        signature = [tf.TensorSpec(self.input.shape, self.input.dtype)]
+        self._function = tf.function(self.call, input_signature=signature, autograph=False)
         self._function.get_concrete_function()
 
     def run(self, fill: Callable[[Array], None]) -> NDArray[np.float32]:
@@ -109,41 +193,6 @@ class TensorFlowModel:
         except tf.errors.OpError as error:
             raise InferenceError(f"{self._path}: TensorFlow failed: {error.message.splitlines()[0]}") from error
 
-    def call(self, x: Any) -> Any:
-        """The graph on a TensorFlow tensor."""
-        values = {index: array for index in range(len(self._graph.tensors)) if (array := self._constant(index)) is not None}
-        values[self._source] = x
-        for operator in self._graph.operators:
-            result = self._operation(operator)(operator.builtinOptions, *(values[index] for index in operator.inputs if index >= 0))
-            activation = ACTIVATIONS[getattr(operator.builtinOptions, "fusedActivationFunction", 0)]
-            results = result if len(operator.outputs) > 1 else [result]
-            values.update(zip(operator.outputs, map(activation, results), strict=True))
-        return values[self._sink]
-
-    def _operation(self, operator: Any) -> Operation:
-        kind = self._model.operatorCodes[operator.opcodeIndex]
-        code = max(kind.builtinCode, kind.deprecatedBuiltinCode)  # small codes of old files stand in the deprecated field alone
-        if code not in NAMES:
-            raise InferenceError(f"{self._path}: the TensorFlow runtime does not know its operator {code}; use litert")
-        return OPERATIONS[NAMES[code]]
-
-    def _constant(self, index: int) -> Array | None:
-        tensor = self._graph.tensors[index]
-        data = self._model.buffers[tensor.buffer].data
-        if data is None or len(data) == 0:
-            return None
-        array: Array = np.asarray(data, np.uint8).view(self._dtype(index)).reshape(() if tensor.shape is None else tensor.shape)
-        return array
-
-    def _spec(self, index: int) -> TensorSpec:
-        return TensorSpec(tuple(int(size) for size in self._graph.tensors[index].shape), self._dtype(index))
-
-    def _dtype(self, index: int) -> np.dtype[Any]:
-        kind = self._graph.tensors[index].type
-        if kind not in DTYPES:
-            raise InferenceError(f"{self._path}: the TensorFlow runtime runs float models alone, and this one is quantised; use litert")
-        return np.dtype(DTYPES[kind])
-
 
 def open_model(path: Path, threads: int) -> TensorFlowModel:
     """Load a `.tflite` file; see `streamvc.inference.runtime.open_model`. The number of threads is the process's, and the first one given holds."""
@@ -152,9 +201,8 @@ def open_model(path: Path, threads: int) -> TensorFlowModel:
     # GPUs would round to 10 bits of mantissa by default, and scores would differ from the other runtimes'.
     tf.config.experimental.enable_tensor_float_32_execution(False)
     try:
-        model = schema.ModelT.InitFromPackedBuf(path.read_bytes(), 0)
-        return TensorFlowModel(model, path)
+        return TensorFlowModel(Graph(path.read_bytes(), path), path)
     except InferenceError:
         raise
-    except Exception as error:  # a damaged flatbuffer fails in any way: struct.error, IndexError, TypeError, ...
+    except Exception as error:  # as a damaged file makes it
         raise InferenceError(f"{path}: not a model that this runtime can run") from error

@@ -63,14 +63,23 @@ def make_backbone(name: str, choices: Choices | None = None, *, out: Path = OUT,
     choices = choices or Choices()
     blueprint = find_blueprint(name)
     shape = picture_shape(blueprint, choices)
-    folder = out / (choices.name or name)
-    if folder.exists() and not (overwrite and (folder / MANIFEST).is_file()):
-        raise BundleError(f"{folder}: is there already; bundles trained on it need it as it is: choose another --name, or --overwrite it")
+    folder = claim(out / (choices.name or name), MANIFEST, overwrite)
     weights = find_weights(blueprint, choices.weights)
     network = build_network(blueprint, shape, weights, choices.seed)
     model = tflite(flat(network), float16=choices.float16)
     conversion = "its weights were rounded to float16" if choices.float16 else "its weights are float32 as before"
     return write_backbone(folder, blueprint, network, weights, model, conversion)
+
+
+def claim(folder: Path, manifest: str, overwrite: bool) -> Path:
+    """A folder that may be written: one that is not there yet, or, with `overwrite`, one that holds such a manifest.
+
+    Raises:
+        BundleError: It may not.
+    """
+    if folder.exists() and not (overwrite and (folder / manifest).is_file()):
+        raise BundleError(f"{folder}: is there already; bundles trained on it need it as it is: choose another --name, or --overwrite it")
+    return folder
 
 
 def picture_shape(blueprint: Blueprint, choices: Choices) -> tuple[int, ...]:
@@ -118,8 +127,28 @@ def write_backbone(folder: Path, blueprint: Blueprint, network: Any, weights: We
     """
     manifest = _manifest(folder, blueprint, network, weights, hashlib.sha256(model).hexdigest())
     text = NOTICE.format(name=manifest.name, blueprint=blueprint, source=manifest.source, licence=manifest.licence, conversion=conversion)
-    _write(folder, {"backbone.tflite": model, "NOTICE": text.encode(), MANIFEST: manifest_json(manifest)})
+    write_folder(folder, {"backbone.tflite": model, "NOTICE": text.encode(), MANIFEST: manifest_json(manifest)})
     return manifest
+
+
+def write_folder(folder: Path, files: Mapping[str, bytes]) -> None:
+    """Write a folder of files in one move, in place of the one that is there.
+
+    Raises:
+        BundleError: It cannot be written.
+    """
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent) as scratch:
+            new, old = Path(scratch, "new"), Path(scratch, "old")
+            new.mkdir()
+            for name, content in files.items():
+                (new / name).write_bytes(content)
+            if folder.exists():
+                folder.rename(old)
+            new.rename(folder)
+    except OSError as error:
+        raise BundleError(f"{folder}: cannot be written: {error.strerror}") from error
 
 
 def flat(network: Any) -> Any:
@@ -160,18 +189,3 @@ def _manifest(folder: Path, blueprint: Blueprint, network: Any, weights: Weights
         )
     except ValidationError as error:
         raise refusal(folder / MANIFEST, error) from error
-
-
-def _write(folder: Path, files: Mapping[str, bytes]) -> None:
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent) as scratch:
-            new, old = Path(scratch, "new"), Path(scratch, "old")
-            new.mkdir()
-            for name, content in files.items():
-                (new / name).write_bytes(content)
-            if folder.exists():
-                folder.rename(old)
-            new.rename(folder)
-    except OSError as error:
-        raise BundleError(f"{folder}: cannot be written: {error.strerror}") from error

