@@ -125,6 +125,17 @@ def test_a_wrong_option_is_a_usage_error(demo_clip: Path) -> None:
     assert "leave" in crossed.stderr
 
 
+def test_a_model_is_packed_and_installed_elsewhere(tmp_path: Path) -> None:
+    packed = run("models", "pack", "figure", "--out", tmp_path / "figure.zip")
+    assert packed.exit_code == 0, packed.output
+    assert "MB" in packed.stdout
+    installed = run("models", "install", tmp_path / "figure.zip", "--to", tmp_path / "models")
+    assert installed.stdout == f"{tmp_path / 'models' / 'figure'}: ok\n"
+    assert run("models", "check", tmp_path / "models" / "figure").exit_code == 0
+    assert_one_clear_line(run("models", "install", tmp_path / "figure.zip", "--to", tmp_path / "models"), "--overwrite")
+    assert_one_clear_line(run("models", "install", tmp_path / "gone.zip", "--to", tmp_path / "models"), "gone.zip")
+
+
 def test_models_are_listed_shown_and_checked() -> None:
     names = {row["name"] for row in json.loads(run("models", "list", "--json").stdout)}
     assert {"exercise", "cctv-fight", "figure"} <= names

@@ -9,7 +9,7 @@ from pathlib import Path
 from statistics import median
 
 from streamvc.bench.rate import bare_passes, frame_rate, open_bare
-from streamvc.inference.bundle import load_bundle
+from streamvc.inference.bundle import Bundle, load_bundle
 from streamvc.inference.runtime import Model
 from streamvc.training.dataset import Clip
 from streamvc.training.features import extract
@@ -41,19 +41,19 @@ def measure_extraction(clip: Path, model: str, rounds: int) -> tuple[ExtractionR
     """
     bundle = load_bundle(model)
     bare = [open_bare(bundle, None, threads=1) for _ in range(NUM_WORKERS)]
-    backbone, fps, rate_hz = bundle.find_backbone().name, frame_rate(clip), bundle.manifest.rate_hz
+    fps, rate_hz = frame_rate(clip), bundle.manifest.rate_hz
     with tempfile.TemporaryDirectory() as folder:
         clips = _copies(clip, Path(folder), NUM_WORKERS * max(round(fps / rate_hz), 1))
-        every = _compare(clips[:NUM_WORKERS], backbone, fps, bare, rounds)
-        own = _compare(clips, backbone, rate_hz, bare, rounds)
+        every = _compare(clips[:NUM_WORKERS], bundle, fps, bare, rounds)
+        own = _compare(clips, bundle, rate_hz, bare, rounds)
     return every, own
 
 
-def _compare(clips: Sequence[Clip], backbone: str, rate_hz: float, bare: Sequence[Model], rounds: int) -> ExtractionRate:
+def _compare(clips: Sequence[Clip], bundle: Bundle, rate_hz: float, bare: Sequence[Sequence[Model]], rounds: int) -> ExtractionRate:
     ratios, cpu_ratios = [], []
     before = _measure(lambda: _pass(bare))
     for _ in range(rounds):
-        spent = _measure(lambda: _extract(clips, backbone, rate_hz))
+        spent = _measure(lambda: _extract(clips, bundle, rate_hz))
         after = _measure(lambda: _pass(bare))
         ratios.append((before.wall_s + after.wall_s) / 2 / spent.wall_s)
         cpu_ratios.append((before.cpu_s + after.cpu_s) / 2 / spent.cpu_s)
@@ -68,16 +68,16 @@ def _measure(work: Callable[[], int]) -> _Spent:
     return _Spent((time.perf_counter() - wall_s) / num_features, (time.process_time() - cpu_s) / num_features)
 
 
-def _extract(clips: Sequence[Clip], backbone: str, rate_hz: float) -> int:
+def _extract(clips: Sequence[Clip], bundle: Bundle, rate_hz: float) -> int:
     with tempfile.TemporaryDirectory() as cache:
-        extraction = extract(clips, backbone, rate_hz, cache=Path(cache), num_workers=NUM_WORKERS)
+        extraction = extract(clips, str(bundle.path), rate_hz, cache=Path(cache), num_workers=NUM_WORKERS)
         return sum(len(track.features) for track in extraction.tracks)
 
 
-def _pass(models: Sequence[Model]) -> int:
-    """Passes of each model in a thread of its own; returns how many in all."""
-    with ThreadPoolExecutor(len(models)) as pool:
-        return sum(len(durations) for durations in pool.map(bare_passes, models))
+def _pass(bare: Sequence[Sequence[Model]]) -> int:
+    """Passes of each set of networks in a thread of its own; returns how many in all."""
+    with ThreadPoolExecutor(len(bare)) as pool:
+        return sum(len(durations) for durations in pool.map(bare_passes, bare))
 
 
 def _copies(clip: Path, folder: Path, num: int) -> list[Clip]:

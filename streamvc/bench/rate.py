@@ -1,11 +1,13 @@
 """The whole pipeline's rate against the bare backbone's."""
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import median
 
 from streamvc.capture.source import open_source
+from streamvc.errors import StreamvcError
 from streamvc.inference.bundle import Bundle, load_bundle
 from streamvc.inference.recognizer import Recognizer
 from streamvc.inference.runtime import Model, open_model
@@ -54,20 +56,28 @@ def every_frame(bundle: Bundle, fps: float, runtime: str | None, threads: int) -
     return Recognizer(hurried, bundle.open_extractor(runtime, threads), bundle.open_head(runtime))
 
 
-def open_bare(bundle: Bundle, runtime: str | None, threads: int) -> Model:
-    """The backbone's network alone, with an input in place."""
-    model = open_model(bundle.find_backbone() / "backbone.tflite", runtime, threads)
-    model.run(lambda tensor: tensor.fill(0))
-    return model
+def open_bare(bundle: Bundle, runtime: str | None, threads: int) -> list[Model]:
+    """The networks that a frame passes, alone, with inputs in place.
+
+    Raises:
+        StreamvcError: There are none, as the bundle sees the pictures themselves, or they cannot be run.
+    """
+    models = [open_model(path, runtime, threads) for path in bundle.networks()]
+    if not models:
+        raise StreamvcError(f"{bundle.path}: has no backbone to compare with; name another model")
+    for model in models:
+        model.run(lambda tensor: tensor.fill(0))
+    return models
 
 
-def bare_passes(model: Model, num_passes: int = BARE_PASSES, pause_s: float = 0.0) -> list[float]:
-    """Seconds of each of many passes."""
+def bare_passes(models: Sequence[Model], num_passes: int = BARE_PASSES, pause_s: float = 0.0) -> list[float]:
+    """Seconds of each of many passes through all of them."""
     durations = []
     for _ in range(num_passes):
         time.sleep(pause_s)
         started = time.perf_counter()
-        model.run(lambda _tensor: None)
+        for model in models:
+            model.run(lambda _tensor: None)
         durations.append(time.perf_counter() - started)
     return durations
 

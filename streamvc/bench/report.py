@@ -11,6 +11,7 @@ from streamvc.bench.memory import measure_memory
 from streamvc.bench.notebook import measure_notebook
 from streamvc.bench.rate import measure_rate
 from streamvc.bench.start import measure_help, measure_start
+from streamvc.inference.bundle import load_bundle
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +28,7 @@ class Settings:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """The figures; ratios first. None where something was not installed.
+    """The figures; ratios first. None where something was not installed, or the model has several backbones.
 
     Attributes:
         pipeline_ratio: Frames/s of the whole pipeline on a file with every frame analysed, over those of the bare backbone.
@@ -89,7 +90,7 @@ def run(settings: Settings, on_stage: Callable[[str], None] = lambda _name: None
     on_stage(f"memory over {settings.num_frames} frames")
     memory = measure_memory(settings.clip, settings.model, settings.runtime, settings.threads, settings.num_frames)
     notebook_ms = None
-    if find_spec("keras"):
+    if find_spec("keras") and load_bundle(settings.model).manifest.backbone:
         on_stage("the notebooks' way")
         notebook_ms = measure_notebook(settings.model)
     return Report(

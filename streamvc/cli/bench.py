@@ -49,7 +49,9 @@ def bench(clip: Path | None, model: str, num_frames: int, rounds: int, runtime: 
 
 def table(report: "Report") -> str:
     """One line a figure, with what it means."""
-    notebook = "not measured: needs the `train` extra" if report.notebook_ratio is None else f"{report.notebook_ratio:.0f}"
+    notebook = (
+        "not measured: needs the `train` extra, and a model with one backbone" if report.notebook_ratio is None else f"{report.notebook_ratio:.0f}"
+    )
     rows = [
         (
             "pipeline_ratio",

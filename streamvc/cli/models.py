@@ -2,6 +2,7 @@
 
 import json
 import sys
+from pathlib import Path
 
 import click
 
@@ -10,7 +11,7 @@ from streamvc.cli import options
 
 @click.group()
 def models() -> None:
-    """List, show and check model bundles.
+    """List, show, check and carry model bundles.
 
     A bundle is a folder with model.json, the head's .tflite files and a card. It is found by path, or by name in ./models, in $STREAMVC_MODELS and
     among those that come with streamvc.
@@ -43,7 +44,7 @@ def show(name: str, as_json: bool) -> None:
     if as_json:
         click.echo((bundle.path / "model.json").read_text())
         return
-    click.echo(f"{bundle.path}\nmanifest sha256 {bundle.sha256}\n")
+    click.echo(f"{bundle.path}\nmanifest sha256 {bundle.sha256}\nsees {bundle.manifest.extractor} at {bundle.manifest.rate_hz:g} Hz\n")
     click.echo((bundle.path / "CARD.md").read_text())
 
 
@@ -70,3 +71,38 @@ def check(names: tuple[str, ...]) -> None:
             bad = True
     if bad:
         sys.exit(1)
+
+
+@models.command()
+@click.argument("name", shell_complete=options.complete_model)
+@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="The file to write.  [default: NAME.zip]")
+def pack(name: str, out: Path | None) -> None:
+    """Write the bundle NAME and all its backbones into one file, to carry to another machine.
+
+    \b
+    Examples:
+      streamvc models pack exercise
+      streamvc models pack ./models/mine --out mine.zip
+    """
+    from streamvc.inference.packing import pack
+
+    out = out or Path(f"{Path(name).name}.zip")
+    bundle = pack(name, out)
+    click.echo(f"{out}: {bundle.manifest.name}, {out.stat().st_size / 1e6:.1f} MB")
+
+
+@models.command()
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@click.option("--to", "folder", type=click.Path(path_type=Path, file_okay=False), default="models", show_default=True, help="Folder of models.")
+@click.option("--overwrite", is_flag=True, help="Replace the bundle that is there.")
+def install(file: Path, folder: Path, overwrite: bool) -> None:
+    """Take in a bundle that `streamvc models pack` made, after checking all of it.
+
+    \b
+    Examples:
+      streamvc models install exercise.zip
+      streamvc models install mine.zip --to ~/models --overwrite
+    """
+    from streamvc.inference.packing import install
+
+    click.echo(f"{install(file, folder, overwrite=overwrite).path}: ok")

@@ -1,6 +1,5 @@
 """The network that turns frames into features."""
 
-import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol, Self
@@ -17,21 +16,23 @@ from streamvc.inference.runtime import Model, open_model
 from streamvc.types import Array, Feature
 
 MANIFEST = "backbone.json"
-PICTURES = re.compile(r"(colour|flow|colour\+flow):([1-9]\d{1,3})(?::(whole|center))?")
-CUT = re.compile(r":(whole|center)$")
 SNIPPETS: dict[int, PictureKind] = {3: "colour", 2: "flow"}  # what a network of several frames sees, by its channels
 
 
 class Extractor(Protocol):
-    """Turns frames into features: a backbone, or the pictures themselves. It belongs to one stream and one thread at a time."""
+    """Turns frames into features: a backbone, several parts, or the pictures themselves. It belongs to one stream and one thread at a time."""
 
     @property
-    def input(self) -> ImageInput:
-        """How images are brought into its form."""
+    def input(self) -> ImageInput | None:
+        """How images are brought into its form; None where it has parts, each of which has its own way."""
 
     @property
     def feature_size(self) -> int:
         """D."""
+
+    @property
+    def part_sizes(self) -> tuple[int, ...]:
+        """How many numbers of a feature each of its parts makes, in their order; (D,) where there is one."""
 
     @property
     def feature_map(self) -> tuple[int, int, int] | None:
@@ -114,6 +115,11 @@ class Backbone:
         return self.manifest.feature_size
 
     @property
+    def part_sizes(self) -> tuple[int, ...]:
+        """(D,)."""
+        return (self.feature_size,)
+
+    @property
     def feature_map(self) -> tuple[int, int, int] | None:
         """The shape (H, W, C) of its features, where they are maps."""
         return self.manifest.feature_map
@@ -149,6 +155,10 @@ class Backbone:
         """
         return self._run(lambda tensor: self._preprocessor.write(image, tensor[0]))
 
+    def difference(self, image: NDArray[np.uint8], before: NDArray[np.uint8] | None) -> Array:
+        """The features of how an image differs from one before, None where there is none: see `Preprocessor.write_difference`. As `features`."""
+        return self._run(lambda tensor: self._preprocessor.write_difference(image, before, tensor[0]))
+
     def reset(self) -> None:
         """Forget the frames before."""
         if self._snippet:
@@ -183,31 +193,6 @@ class _Snippet:
         self._num_frames = 0
 
 
-def open_extractor(name: str) -> Extractor:
-    """An extractor by name.
-
-    Args:
-        name: A backbone's name (`efficientnet-lite0-f16`) or folder, or what is in pictures and how large they are (`colour:64`, `flow:112`,
-            `colour+flow:64`). `:center` behind it cuts the largest square out of the middle of each frame, `:whole` does not.
-
-    Raises:
-        BundleError: There is none, or it is damaged.
-    """
-    if found := PICTURES.fullmatch(name):
-        kind, size_px, crop = found.groups()
-        return Pictures(kind, int(size_px), crop or "whole")  # type: ignore[arg-type]  # the pattern has checked them
-    name, _, crop = name.rpartition(":") if CUT.search(name) else (name, "", "")
-    if ":" in Path(name).name:
-        raise BundleError(f"{name}: a frame can be cut as :whole or :center")
-    folder = Path(name) if (Path(name) / MANIFEST).is_file() else find_backbone(name)
-    return Backbone.open(folder, crop=crop or None)  # type: ignore[arg-type]  # checked above
-
-
-def sees_pictures(name: str) -> bool:
-    """Whether an extractor of this name gives the pictures themselves."""
-    return bool(PICTURES.fullmatch(name))
-
-
 def find_backbone(name: str, *, sha256: str | None = None, beside: Path | None = None) -> Path:
     """The folder of a backbone.
 
@@ -219,9 +204,14 @@ def find_backbone(name: str, *, sha256: str | None = None, beside: Path | None =
     Raises:
         BundleError: There is none.
     """
-    found = list(find(f"backbones/{name}", MANIFEST, beside))
+    return choose(name, MANIFEST, beside, lambda folder: sha256 in (None, read_manifest(folder / MANIFEST, BackboneManifest).sha256))
+
+
+def choose(name: str, manifest: str, beside: Path | None, is_right: Callable[[Path], bool]) -> Path:
+    """As `find_backbone`, for backbones of any kind: `manifest` is the name of its file, `is_right` tells the one that is looked for from others."""
+    found = list(find(f"backbones/{name}", manifest, beside))
     for folder in found:
-        if sha256 in (None, read_manifest(folder / MANIFEST, BackboneManifest).sha256):
+        if is_right(folder):
             return folder
     if found:
         raise BundleError(f"{found[0]}: not the backbone {name!r} that the bundle was trained on, its sha256 differs")

@@ -14,8 +14,19 @@ from streamvc.events import Decision
 from streamvc.inference.backbone import Backbone, Extractor, find_backbone
 from streamvc.inference.folders import check_sha256, find, model_folders, sha256
 from streamvc.inference.head import Head, open_head
-from streamvc.inference.manifest import BackboneManifest, BundleManifest, BundleSettings, manifest_json, read_manifest, refusal
+from streamvc.inference.joined import Joined, Source, find_pose
+from streamvc.inference.manifest import (
+    BackboneManifest,
+    BackboneReference,
+    BundleManifest,
+    BundleSettings,
+    ImageInput,
+    manifest_json,
+    read_manifest,
+    refusal,
+)
 from streamvc.inference.pictures import Pictures
+from streamvc.inference.pose.features import FEATURE_SIZE
 from streamvc.inference.runtime import Model, open_model
 
 MANIFEST = "model.json"
@@ -36,13 +47,15 @@ class Bundle:
         return Decision(threshold.enter, threshold.leave, threshold.min_s, threshold.cooldown_s, self.manifest.smoothing_s)
 
     def open_extractor(self, runtime: str | None = None, threads: int = 1) -> Extractor:
-        """Load the backbone it was trained on, or what takes its place where the head is given the pictures themselves.
+        """Load what makes its features: the backbone it was trained on, or all its parts; or what gives the pictures, where it sees these themselves.
 
         Raises:
             BundleError: It is missing, damaged or another one.
             InferenceError: The runtime cannot run it.
         """
         manifest = self.manifest
+        if manifest.input is None:
+            return Joined(_sources(self.path, manifest), _pose(self.path, manifest), runtime, threads)
         if manifest.pictures:
             return Pictures(manifest.pictures, manifest.input.size_px, manifest.input.crop)
         return Backbone.open(self.find_backbone(), crop=manifest.input.crop, runtime=runtime, threads=threads)
@@ -51,9 +64,30 @@ class Bundle:
         """The folder of the backbone it was trained on.
 
         Raises:
-            BundleError: It is missing, or the head is given the pictures themselves.
+            BundleError: It is missing, or the features are not those of one backbone.
         """
-        return _find_backbone(self.path, self.manifest)
+        if self.manifest.backbone is None:
+            raise BundleError(f"{self.path}: is not made for one backbone, but for {self.manifest.extractor}")
+        return _find_backbone(self.path, self.manifest.backbone)
+
+    def networks(self) -> tuple[Path, ...]:
+        """The files of the networks that a frame passes, once for each time; without that which finds the person, who is tracked thereafter.
+
+        Raises:
+            BundleError: One of them is missing.
+        """
+        pose = _pose(self.path, self.manifest)
+        references = [self.manifest.backbone, *(part.backbone for part in self.manifest.parts)]
+        passed = [_find_backbone(self.path, reference) / "backbone.tflite" for reference in references if reference]
+        return (*([pose / "landmark.tflite"] if pose else []), *passed)
+
+    def find_backbones(self) -> tuple[Path, ...]:
+        """The folders of all backbones that its features are made by, each once.
+
+        Raises:
+            BundleError: One of them is missing.
+        """
+        return tuple(dict.fromkeys(network.parent for network in self.networks()))
 
     def open_head(self, runtime: str | None = None, threads: int = 1) -> Head:
         """Load its head.
@@ -82,12 +116,7 @@ def load_bundle(name_or_path: str | Path) -> Bundle:
     manifest = read_manifest(path / MANIFEST, BundleManifest)
     for name, expected in manifest.files.items():
         check_sha256(path / name, expected)
-    if manifest.backbone:
-        backbone = read_manifest(_find_backbone(path, manifest) / "backbone.json", BackboneManifest)
-        same_but_cut = backbone.input.model_copy(update={"crop": manifest.input.crop})
-        for field, value in (("input", same_but_cut), ("feature_size", backbone.feature_size), ("feature_map", backbone.feature_map)):
-            if getattr(manifest, field) != value:
-                raise BundleError(f"{path / MANIFEST}: {field} is not that of backbone {backbone.name}")
+    _check_backbones(path, manifest)
     return Bundle(path, manifest, sha256(path / MANIFEST))
 
 
@@ -137,11 +166,39 @@ def write_bundle(path: Path, settings: BundleSettings, files: Mapping[str, bytes
     return load_bundle(path)
 
 
-def _find_backbone(path: Path, manifest: BundleManifest) -> Path:
-    reference = manifest.backbone
-    if reference is None:
-        raise BundleError(f"{path}: has no backbone, its head is given the pictures themselves")
+def _check_backbones(path: Path, manifest: BundleManifest) -> None:
+    """Refuse a bundle whose fields are not those of its backbones."""
+    if manifest.backbone and manifest.input:
+        backbone = _check_backbone(path, "", manifest.backbone, manifest.input, manifest.feature_size)
+        if manifest.feature_map != backbone.feature_map:
+            raise BundleError(f"{path / MANIFEST}: feature_map is not that of backbone {backbone.name}")
+    for number, part in enumerate(manifest.parts):
+        if part.backbone and part.input:
+            _check_backbone(path, f"parts.{number}.", part.backbone, part.input, part.feature_size)
+        elif part.feature_size != FEATURE_SIZE:
+            raise BundleError(f"{path / MANIFEST}: parts.{number}.feature_size is not that of a pose, {FEATURE_SIZE}")
+    _pose(path, manifest)
+
+
+def _check_backbone(path: Path, prefix: str, reference: BackboneReference, spec: ImageInput, feature_size: int) -> BackboneManifest:
+    backbone = read_manifest(_find_backbone(path, reference) / "backbone.json", BackboneManifest)
+    if backbone.input.model_copy(update={"crop": spec.crop}) != spec:
+        raise BundleError(f"{path / MANIFEST}: {prefix}input is not that of backbone {backbone.name}")
+    if backbone.feature_size != feature_size:
+        raise BundleError(f"{path / MANIFEST}: {prefix}feature_size is not that of backbone {backbone.name}")
+    return backbone
+
+
+def _find_backbone(path: Path, reference: BackboneReference) -> Path:
     return find_backbone(reference.name, sha256=reference.sha256, beside=path.parent)
+
+
+def _pose(path: Path, manifest: BundleManifest) -> Path | None:
+    return find_pose(manifest.pose, beside=path.parent) if manifest.pose else None
+
+
+def _sources(path: Path, manifest: BundleManifest) -> list[Source]:
+    return [Source(part, _find_backbone(path, part.backbone) if part.backbone else None) for part in manifest.parts]
 
 
 def _find(name_or_path: str | Path) -> Path:

@@ -17,8 +17,11 @@ Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 Form = Literal["step", "window", "clip"]
-Crop = Literal["whole", "center"]
+Crop = Literal["whole", "center", "person", "movement"]
 PictureKind = Literal["colour", "flow", "colour+flow"]
+PartKind = Literal["pose", "picture", "difference"]
+
+FOLLOWING: tuple[Crop, ...] = ("person", "movement")  # those that depend on the frames before
 
 # The files of a bundle by the form of its head; a window's head may have a `project.tflite` too.
 BUNDLE_FILES: dict[Form, tuple[str, ...]] = {
@@ -42,7 +45,8 @@ class ImageInput(Manifest):
 
     Attributes:
         size_px: Side of the square input.
-        crop: `whole` stretches the picture to the square; `center` cuts the largest square out of its middle.
+        crop: `whole` stretches the picture to the square; `center` cuts the largest square out of its middle; `person` and
+            `movement` follow who is in it, and what moves most.
         resize: Interpolation.
         colour: Order of the channels.
         mean: Taken from each value (0 to 255) ...
@@ -84,6 +88,53 @@ class BackboneReference(Manifest):
     sha256: Sha256
 
 
+class PoseReference(Manifest):
+    """The networks that find the person for a bundle, with the hashes of their files."""
+
+    name: Name
+    detect_sha256: Sha256
+    landmark_sha256: Sha256
+
+
+class Part(Manifest):
+    """What makes a part of a feature.
+
+    Attributes:
+        kind: `pose`: the numbers of a pose; `picture`: a backbone looks at the frame; `difference`: at how it differs from the one before.
+        backbone: Of a picture or a difference.
+        input: How that is brought into the backbone's form.
+        feature_size: How many numbers of the feature it makes.
+    """
+
+    kind: PartKind
+    backbone: BackboneReference | None
+    input: ImageInput | None
+    feature_size: Count
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if (self.kind == "pose", self.kind == "pose") != (self.backbone is None, self.input is None):
+            raise ValueError("a part of the kind pose has no backbone and no input, any other has both")
+        return self
+
+    @property
+    def needs_pose(self) -> bool:
+        """Whether somebody has to be found for it."""
+        return self.crop in (None, "person")
+
+    @property
+    def crop(self) -> Crop | None:
+        """Where in a frame it looks; None of a pose."""
+        return self.input.crop if self.input else None
+
+    @property
+    def name(self) -> str:
+        """What it is called; see `streamvc.inference.extractors.open_extractor`."""
+        if self.backbone is None or self.input is None:
+            return "pose"
+        return f"{self.backbone.name}:{self.input.crop}" + (":difference" if self.kind == "difference" else "")
+
+
 class Threshold(Manifest):
     """When an activity begins and ends; see `streamvc.events.Decision`."""
 
@@ -114,9 +165,11 @@ class BundleSettings(Manifest):
         labels: What the scores are of, in their order.
         background: The label that means "nothing", if there is one.
         form: How the head runs: `step`, once per sample; `window`, over the features of the last W samples; `clip`, over their pictures or maps.
-        backbone: What makes the features; None for a head that is given the pictures themselves.
-        pictures: What is in these pictures: colours, the optical flow since the picture before, or both.
-        input: The backbone's, again, so that the manifest can be judged by itself.
+        backbone: What makes the features; None where `pictures` or `parts` say it.
+        pictures: For a head that is given pictures themselves: colours, the optical flow since the picture before, or both.
+        parts: What makes the parts of features that are joined, in their order.
+        pose: The networks that find the person, where a part needs that.
+        input: The backbone's, again, so that the manifest can be judged by itself; None where each part has its own.
         feature_size: D, numbers of a feature.
         feature_map: Their shape (H, W, C), where they are a picture or a map.
         rate_hz: Frames per second that the head was trained at.
@@ -139,7 +192,9 @@ class BundleSettings(Manifest):
     form: Form = "step"
     backbone: BackboneReference | None
     pictures: PictureKind | None = None
-    input: ImageInput
+    parts: tuple[Part, ...] = ()
+    pose: PoseReference | None = None
+    input: ImageInput | None
     feature_size: Count
     feature_map: tuple[Count, Count, Count] | None = None
     rate_hz: Positive
@@ -161,8 +216,7 @@ class BundleSettings(Manifest):
             raise ValueError(f"background {self.background!r} is not one of the labels")
         if unknown := sorted(set(self.thresholds.labels) - set(self.labels)):
             raise ValueError(f"thresholds.labels names {unknown[0]!r}, which is not one of the labels")
-        if (self.backbone is None) == (self.pictures is None):
-            raise ValueError("a bundle has either a backbone or pictures")
+        self._check_extractor()
         if self.form == "clip" and self.feature_map is None:
             raise ValueError("a head of the form clip needs a feature_map")
         if self.form != "step" and (self.mode != "window" or self.state_size):
@@ -170,6 +224,25 @@ class BundleSettings(Manifest):
         if self.warm_up > self.window:
             raise ValueError(f"warm_up ({self.warm_up}) must not be above window ({self.window})")
         return self
+
+    def _check_extractor(self) -> None:
+        if [self.backbone is None, self.pictures is None, not self.parts].count(False) != 1:
+            raise ValueError("a bundle has either a backbone or pictures or parts")
+        if (self.input is None) != bool(self.parts):
+            raise ValueError("a bundle has an input, unless its parts have theirs")
+        if self.input and self.input.crop in FOLLOWING:
+            raise ValueError(f"input.crop is {self.input.crop}: only a part can look there")
+        if (self.pose is None) == any(part.needs_pose for part in self.parts):
+            raise ValueError("a bundle has pose where a part needs it, and only there")
+        if self.parts and (self.feature_map or sum(part.feature_size for part in self.parts) != self.feature_size):
+            raise ValueError(f"feature_size ({self.feature_size}) is not that of the parts together, or they have a feature_map")
+
+    @property
+    def extractor(self) -> str:
+        """What its extractor is called."""
+        if self.input is None:
+            return "+".join(part.name for part in self.parts)
+        return f"{self.backbone.name if self.backbone else f'{self.pictures}:{self.input.size_px}'}:{self.input.crop}"
 
     @property
     def first(self) -> int:

@@ -39,6 +39,11 @@ class Pictures:
         return int(np.prod(self.shape))
 
     @property
+    def part_sizes(self) -> tuple[int, ...]:
+        """(D,)."""
+        return (self.feature_size,)
+
+    @property
     def feature_map(self) -> tuple[int, int, int]:
         """(S, S, C)."""
         return self.shape

@@ -10,6 +10,7 @@ from streamvc.inference.runtime import TensorSpec
 from streamvc.types import Array
 
 INTERPOLATION = {"linear": cv2.INTER_LINEAR, "area": cv2.INTER_AREA}
+STILL = 127  # of a difference, where nothing changed
 
 
 class Preprocessor:
@@ -19,24 +20,50 @@ class Preprocessor:
         self._spec = spec
         size = (spec.size_px, spec.size_px)
         self._resized = np.empty((*size, 3), np.uint8)
+        self._before = np.empty_like(self._resized)
         self._coloured = np.empty_like(self._resized) if spec.colour == "rgb" else self._resized
         # A pixel has 256 values, so that normalisation, and for an int8 backbone quantisation too, is a table.
         self._table = tensor.encode((np.arange(256) - spec.mean) / spec.scale)[None]
 
     def write(self, image: NDArray[np.uint8], picture: Array) -> None:
-        """Write an image, (H, W, 3) uint8 BGR, into a picture, (size_px, size_px, 3) of the tensor's type.
+        """Write an image, (H, W, 3) uint8 BGR, into a picture, (size_px, size_px, 3) of the tensor's type. What is followed is cut out before.
 
         Raises:
             InferenceError: That is not an image.
         """
-        if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or image.size == 0:
-            raise InferenceError(f"an image must be (H, W, 3) uint8, not {image.shape} {image.dtype}")
+        self._resize(image, self._resized)
+        self._write(picture)
+
+    def write_difference(self, image: NDArray[np.uint8], before: NDArray[np.uint8] | None, picture: Array) -> None:
+        """As `write`, but `127 + (image - before) / 2`: 127 where nothing changed, and everywhere if there is none before. Raises as `write`."""
+        self._resize(image, self._resized)
+        if before is None:
+            self._resized.fill(STILL)
+        else:
+            self._resize(before, self._before)
+            cv2.addWeighted(self._resized, 0.5, self._before, -0.5, STILL, dst=self._resized)
+        self._write(picture)
+
+    def _resize(self, image: NDArray[np.uint8], resized: NDArray[np.uint8]) -> None:
+        check_image(image)
         if self._spec.crop == "center":
             image = _center(image)
-        cv2.resize(image, self._resized.shape[:2], dst=self._resized, interpolation=INTERPOLATION[self._spec.resize])
+        cv2.resize(image, resized.shape[:2], dst=resized, interpolation=INTERPOLATION[self._spec.resize])
+
+    def _write(self, picture: Array) -> None:
         if self._coloured is not self._resized:
             cv2.cvtColor(self._resized, cv2.COLOR_BGR2RGB, dst=self._coloured)
         cv2.LUT(self._coloured, self._table, dst=picture)
+
+
+def check_image(image: NDArray[np.uint8]) -> None:
+    """Refuse what is no image, (H, W, 3) uint8.
+
+    Raises:
+        InferenceError: It is none.
+    """
+    if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or image.size == 0:
+        raise InferenceError(f"an image must be (H, W, 3) uint8, not {image.shape} {image.dtype}")
 
 
 def _center(image: NDArray[np.uint8]) -> NDArray[np.uint8]:

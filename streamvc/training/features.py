@@ -20,7 +20,8 @@ from typing import Self
 import numpy as np
 
 from streamvc.errors import DataError, InferenceError, SourceError
-from streamvc.inference.backbone import Extractor, open_extractor
+from streamvc.inference.backbone import Extractor
+from streamvc.inference.extractors import open_extractor
 from streamvc.training.augment import AS_IT_IS, Variation
 from streamvc.training.dataset import Clip
 from streamvc.training.progress import Advance, silent

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from streamvc.errors import BundleError, InferenceError
-from streamvc.inference.backbone import open_extractor
+from streamvc.inference.extractors import open_extractor
 from streamvc.inference.manifest import PictureKind
 from streamvc.inference.pictures import FLOW_LIMIT_PX, Pictures
 from tests.inference.settings import picture
@@ -82,7 +82,7 @@ def test_a_backbone_can_be_given_the_centre_of_frames() -> None:
 
 
 def test_an_unknown_cut_is_refused() -> None:
-    with pytest.raises(BundleError, match=":whole or :center"):
+    with pytest.raises(BundleError, match=":whole, :center, :person or :movement"):
         open_extractor("efficientnet-lite0-f16:left")
 
 

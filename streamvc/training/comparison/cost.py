@@ -195,10 +195,8 @@ def _head_bytes(bundle: Bundle) -> int:
 
 
 def _backbone_size(bundle: Bundle) -> BackboneSize | None:
-    if bundle.manifest.backbone is None:
-        return None
-    model = (bundle.find_backbone() / "backbone.tflite").read_bytes()
-    return BackboneSize(num_parameters(model), len(model))
+    models = [path.read_bytes() for folder in bundle.find_backbones() for path in sorted(folder.glob("*.tflite"))]
+    return BackboneSize(sum(map(num_parameters, models)), sum(map(len, models))) if models else None
 
 
 def _print_memory(name: str) -> None:

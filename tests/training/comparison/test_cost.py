@@ -7,8 +7,9 @@ pytest.importorskip("ai_edge_litert", reason="counts parameters with it")
 
 from streamvc.errors import InferenceError
 from streamvc.inference.backbone import find_backbone
-from streamvc.inference.bundle import load_bundle
+from streamvc.inference.bundle import load_bundle, write_bundle
 from streamvc.training.comparison.cost import measure_costs, measure_memory_mb, num_parameters
+from tests.inference.figure import exercise_files, joined_settings
 
 # As published, without the classifier, and without the scales of the batch normalisation, which are folded into the weights: one a channel.
 LITE0_PARAMETERS = 4_652_008 - (1280 + 1) * 1000 - 21_008
@@ -28,6 +29,16 @@ def test_bundles_with_one_backbone_share_its_pass_and_its_time() -> None:
     assert exercise.head_bytes == sum((bundles["exercise"].path / name).stat().st_size for name in ("project.tflite", "step.tflite"))
     assert exercise.backbone == figure.backbone
     assert exercise.memory_mb > exercise.head_bytes / 2**20
+
+
+def test_a_bundle_of_several_parts_costs_all_of_their_networks(tmp_path: Path) -> None:
+    bundle = write_bundle(tmp_path / "person", joined_settings("efficientnet-lite0-f16:person"), exercise_files())
+    cost = measure_costs({"person": bundle}, [np.zeros((120, 160, 3), np.uint8)])["person"]
+    files = [file for folder in bundle.find_backbones() for file in folder.glob("*.tflite")]
+    assert len(files) == 3
+    assert cost.backbone
+    assert cost.backbone.num_bytes == sum(file.stat().st_size for file in files)
+    assert cost.backbone.num_parameters == sum(num_parameters(file.read_bytes()) for file in files)
 
 
 def test_a_bundle_that_cannot_run_is_told_of(tmp_path: Path) -> None:

@@ -1,0 +1,90 @@
+"""The names of extractors."""
+
+import re
+from pathlib import Path
+
+from streamvc.errors import BundleError
+from streamvc.inference import bundle
+from streamvc.inference.backbone import MANIFEST, Backbone, Extractor, find_backbone
+from streamvc.inference.joined import Joined, Source, find_pose, pose_part
+from streamvc.inference.manifest import FOLLOWING, BackboneManifest, BackboneReference, Part, read_manifest
+from streamvc.inference.pictures import Pictures
+
+PICTURES = re.compile(r"(colour|flow|colour\+flow):([1-9]\d{1,3})(?::(whole|center))?")
+PART = re.compile(r"(?P<backbone>.+?)(?::(?P<crop>whole|center|person|movement))?(?P<difference>:difference)?")
+POSE = "pose"
+
+
+def open_extractor(name: str) -> Extractor:
+    """An extractor by name.
+
+    Args:
+        name: One of these:
+
+            - A backbone's name (`efficientnet-lite0-f16`) or folder. Behind it stands where in a frame it looks (`:whole`, unless its manifest says
+              otherwise; `:center` for the largest square in the middle; `:person` and `:movement` for a square that follows the
+              person, or what moves most), and `:difference` for what changed there since the frame before.
+            - `pose`: numbers of the person's pose.
+            - Several of these, joined by `+`: `pose+efficientnet-lite0-f16:person`.
+            - What is in pictures and how large they are: `colour:64`, `flow:112`, `colour+flow:64`.
+            - The folder of a bundle: the one that the bundle was trained on.
+
+    Raises:
+        BundleError: There is none, or it is damaged.
+    """
+    if found := PICTURES.fullmatch(name):
+        kind, size_px, crop = found.groups()
+        return Pictures(kind, int(size_px), crop or "whole")  # type: ignore[arg-type]  # the pattern has checked them
+    if (Path(name) / bundle.MANIFEST).is_file():
+        return bundle.load_bundle(Path(name)).open_extractor()
+    sources = [_source(part) for part in parts_of(name)]
+    first = sources[0]
+    if len(sources) == 1 and first.folder and first.part.input and first.part.kind == "picture" and first.part.input.crop not in FOLLOWING:
+        return Backbone.open(first.folder, crop=first.part.input.crop)
+    if twice := [source.part.name for number, source in enumerate(sources) if source in sources[:number]]:
+        raise BundleError(f"{name}: {twice[0]} is there twice")
+    return Joined(sources, find_pose() if any(source.part.needs_pose for source in sources) else None)
+
+
+def parts_of(name: str) -> list[str]:
+    """The names that are joined in one. A folder that has a `+` in its path stands by itself."""
+    return [name] if (Path(_pattern(name)["backbone"]) / MANIFEST).is_file() else name.split("+")
+
+
+def sees_pictures(name: str) -> bool:
+    """Whether an extractor of this name gives the pictures themselves."""
+    return bool(PICTURES.fullmatch(name))
+
+
+def _source(name: str) -> Source:
+    """A part by name, as it is found."""
+    if name == POSE:
+        return Source(pose_part(), None)
+    if sees_pictures(name):
+        raise BundleError(f"{name}: pictures cannot be joined with features")
+    found = _pattern(name)
+    folder = _folder(found["backbone"])
+    manifest = read_manifest(folder / MANIFEST, BackboneManifest)
+    part = Part(
+        kind="difference" if found["difference"] else "picture",
+        backbone=BackboneReference(name=manifest.name, sha256=manifest.sha256),
+        input=manifest.input.model_copy(update={"crop": found["crop"] or manifest.input.crop}),
+        feature_size=manifest.feature_size,
+    )
+    return Source(part, folder)
+
+
+def _folder(backbone: str) -> Path:
+    path = Path(backbone)
+    if (path / MANIFEST).is_file():
+        return path
+    if ":" in path.name:
+        raise BundleError(f"{backbone}: a frame can be cut as :whole, :center, :person or :movement, and :difference stands behind that")
+    return find_backbone(backbone)
+
+
+def _pattern(name: str) -> re.Match[str]:
+    found = PART.fullmatch(name)
+    if not found:
+        raise BundleError(f"{name!r} is no name of an extractor; between two + stands a part, such as pose or efficientnet-lite0-f16:person")
+    return found

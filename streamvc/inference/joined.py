@@ -1,0 +1,203 @@
+"""Several parts, each of which makes a part of a feature: the person's pose, and what backbones see of frames and of their changes."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streamvc.errors import BundleError
+from streamvc.inference import views
+from streamvc.inference.backbone import MANIFEST, Backbone, choose
+from streamvc.inference.folders import check_sha256
+from streamvc.inference.manifest import BackboneManifest, Crop, ImageInput, Part, PoseReference, read_manifest
+from streamvc.inference.pose.body import Body
+from streamvc.inference.pose.features import FEATURE_SIZE, IDENTITY, PoseFeatures
+from streamvc.inference.pose.tracker import MANIFEST as POSE_MANIFEST
+from streamvc.inference.pose.tracker import PoseManifest, PoseTracker
+from streamvc.inference.preprocessing import check_image
+from streamvc.inference.runtime import Model, open_model
+from streamvc.inference.views import MovementView, PersonView, Square
+from streamvc.types import Array, Feature
+
+POSE = "blazepose"
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A part, and the folder of its backbone, if it has one."""
+
+    part: Part
+    folder: Path | None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Sight:
+    """What is known of a frame.
+
+    Attributes:
+        image: (H, W, 3) uint8, BGR.
+        before: The frame before, of the same shape; None where there is none.
+        body: The person; None where there is nobody, or nobody looked.
+        person: Where the person is; None where there is nobody.
+        movement: Where most of the movement is; None where nobody looked.
+        num_ticks: How many ticks it is behind the frame before.
+    """
+
+    image: NDArray[np.uint8]
+    before: NDArray[np.uint8] | None
+    body: Body | None
+    person: Square | None
+    movement: Square | None
+    num_ticks: int
+
+
+class Joined:
+    """An `Extractor` of several parts, whose features it puts side by side, as float32. The person is looked for once in each frame.
+
+    A difference is that to the last frame there was, also where frames are missing between the two: then it is as large as what happened since. It
+    is taken of the same place in both frames, so that it shows what moves and not how the view follows.
+
+    Attributes:
+        parts: The parts, in their order.
+        pose: The networks that find the person; None where no part needs that.
+    """
+
+    def __init__(self, sources: Sequence[Source], pose: Path | None, runtime: str | None = None, threads: int = 1) -> None:
+        """Load all parts; those of one network share it. See `streamvc.inference.bundle.Bundle.open_extractor`.
+
+        Raises:
+            BundleError: A part is damaged or cannot be joined.
+            InferenceError: The runtime cannot run it.
+        """
+        self.parts = tuple(source.part for source in sources)
+        self.pose = _pose_reference(pose) if pose else None
+        self._tracker = PoseTracker.open(pose, runtime=runtime, threads=threads) if pose else None
+        self._pose_features = PoseFeatures()
+        self._person = PersonView()
+        self._movement = MovementView() if any(part.crop == "movement" for part in self.parts) else None
+        models: dict[str, Model] = {}
+        self._looks = [self._open(source, models, runtime, threads) for source in sources]
+        self._keeps_before = any(part.kind == "difference" for part in self.parts)
+        self._before: NDArray[np.uint8] | None = None
+        self._shape: tuple[int, ...] | None = None
+
+    @property
+    def input(self) -> ImageInput | None:
+        """None: each part has its own."""
+        return None
+
+    @property
+    def feature_size(self) -> int:
+        """D."""
+        return sum(self.part_sizes)
+
+    @property
+    def part_sizes(self) -> tuple[int, ...]:
+        """How many numbers of a feature each part makes."""
+        return tuple(part.feature_size for part in self.parts)
+
+    @property
+    def feature_map(self) -> None:
+        """None: what is joined are numbers."""
+        return
+
+    @property
+    def num_frames(self) -> int:
+        """1: each frame makes a feature."""
+        return 1
+
+    @property
+    def identity(self) -> str:
+        """What says whether two of them give the same features."""
+        found = [self._tracker.identity] if self._tracker else []
+        followed = {part.crop: views.IDENTITIES[part.crop] for part in self.parts if part.crop in views.IDENTITIES}
+        return " + ".join([*(_identity(part) for part in self.parts), *found, *followed.values()])
+
+    def step(self, image: NDArray[np.uint8], num_ticks: int = 1) -> Feature:
+        """Take the next frame that is due; see `Extractor.step`."""
+        check_image(image)
+        if image.shape != self._shape:  # another camera, or another setting of it
+            self.reset()
+            self._shape = image.shape
+        body = self._tracker.step(image, num_ticks) if self._tracker else None
+        movement = self._movement.step(image, num_ticks) if self._movement else None
+        sight = Sight(image, self._before, body, self._person.step(body, num_ticks), movement, num_ticks)
+        values = np.concatenate([look(sight) for look in self._looks], dtype=np.float32)
+        if self._keeps_before:
+            self._keep(image)
+        return Feature(values, num_ticks)
+
+    def reset(self) -> None:
+        """Forget the person, the movement and the frame before."""
+        if self._tracker:
+            self._tracker.reset()
+        self._pose_features.reset()
+        self._person.reset()
+        if self._movement:
+            self._movement.reset()
+        self._before = None
+
+    def _keep(self, image: NDArray[np.uint8]) -> None:
+        if self._before is None:
+            self._before = np.empty_like(image)
+        np.copyto(self._before, image)
+
+    def _open(self, source: Source, models: dict[str, Model], runtime: str | None, threads: int) -> Callable[[Sight], Array]:
+        part = source.part
+        if source.folder is None:
+            return lambda sight: self._pose_features.step(sight.body, sight.num_ticks)
+        manifest = read_manifest(source.folder / MANIFEST, BackboneManifest)
+        if manifest.feature_map or manifest.num_frames > 1:
+            raise BundleError(f"{part.name}: maps, and features of several frames, cannot be joined, follow a person or be differences")
+        if manifest.sha256 not in models:
+            path = source.folder / "backbone.tflite"
+            check_sha256(path, manifest.sha256)
+            models[manifest.sha256] = open_model(path, runtime, threads)
+        backbone = Backbone(manifest.model_copy(update={"input": part.input}), models[manifest.sha256])
+        sees = CUTS.get(part.crop, _whole)
+        if part.kind == "picture":
+            return lambda sight: backbone.features(sees(sight, sight.image))
+        return lambda sight: backbone.difference(sees(sight, sight.image), None if sight.before is None else sees(sight, sight.before))
+
+
+def find_pose(reference: PoseReference | None = None, beside: Path | None = None) -> Path:
+    """The folder of the networks that find a person: of those that a bundle names, or of those that ship with streamvc.
+
+    Raises:
+        BundleError: They are missing, or others.
+    """
+    name = reference.name if reference else POSE
+    return choose(name, POSE_MANIFEST, beside, lambda folder: reference in (None, _pose_reference(folder)))
+
+
+def pose_part() -> Part:
+    """The part that is a pose."""
+    return Part(kind="pose", backbone=None, input=None, feature_size=FEATURE_SIZE)
+
+
+def _pose_reference(folder: Path) -> PoseReference:
+    manifest = read_manifest(folder / POSE_MANIFEST, PoseManifest)
+    return PoseReference(name=manifest.name, detect_sha256=manifest.detect_sha256, landmark_sha256=manifest.landmark_sha256)
+
+
+def _identity(part: Part) -> str:
+    if part.backbone is None or part.input is None:
+        return f"pose {IDENTITY}"
+    return f"{part.kind} {part.backbone.sha256} {part.input.model_dump_json()}"
+
+
+def _whole(_: Sight, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    return image
+
+
+def _person(sight: Sight, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    return sight.person.cut(image) if sight.person else image
+
+
+def _movement(sight: Sight, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    return sight.movement.cut(image) if sight.movement else image
+
+
+CUTS: dict[Crop | None, Callable[[Sight, NDArray[np.uint8]], NDArray[np.uint8]]] = {"person": _person, "movement": _movement}
