@@ -30,7 +30,9 @@ class LabelFigures:
 
 
 def top_k(scores: NDArray[np.floating], truth: IntArray, k: int = 1) -> float:
-    """Share of the (N, L) scores with the right label among their `k` best; of equal scores the first label is best."""
+    """Share of the (N, L) scores with the right label among their `k` best; of equal scores the first label is best. NaN where N is 0."""
+    if not len(truth):
+        return float("nan")
     best = np.argsort(-scores, axis=1, kind="stable")[:, :k]
     return float((best == truth[:, None]).any(axis=1).mean())
 

@@ -108,8 +108,8 @@ class StreamFigures:
         by_overlap = {
             f"event_{name}_{10 * overlap:02.0f}": value for overlap, figures in self.events.items() for name, value in asdict(figures).items()
         }
-        alone = {name: _or_none(getattr(self, name)) for name in ("frame_map", "delay_s", "first_right_s", "flips_per_min", "false_events_per_hour")}
-        return {**alone, **by_overlap, "accuracy_by_tenth": [_or_none(share) for share in self.accuracy_by_tenth]}
+        alone = {name: finite(getattr(self, name)) for name in ("frame_map", "delay_s", "first_right_s", "flips_per_min", "false_events_per_hour")}
+        return {**alone, **by_overlap, "accuracy_by_tenth": [finite(share) for share in self.accuracy_by_tenth]}
 
 
 def measure_streams(streams: Sequence[Stream]) -> StreamFigures:
@@ -272,5 +272,6 @@ def _median(values: Sequence[float]) -> float:
     return float(np.median(values)) if values else float("nan")
 
 
-def _or_none(value: float) -> float | None:
+def finite(value: float) -> float | None:
+    """The figure in a form that JSON can hold: None for one that nothing can be said of."""
     return value if math.isfinite(value) else None

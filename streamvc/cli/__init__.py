@@ -16,6 +16,7 @@ from streamvc.cli.data import data
 from streamvc.cli.demo import demo
 from streamvc.cli.evaluate import evaluate
 from streamvc.cli.models import models
+from streamvc.cli.open_set import open_set
 from streamvc.cli.recipes import recipes
 from streamvc.cli.subscribe import subscribe
 from streamvc.cli.train import train
@@ -59,5 +60,5 @@ def main(verbose: int) -> None:
     logging.basicConfig(level=level, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
 
 
-for command in (watch, classify, subscribe, data, recipes, train, evaluate, compare, models, backbones, bench, demo, completion):
+for command in (watch, classify, subscribe, data, recipes, train, evaluate, open_set, compare, models, backbones, bench, demo, completion):
     main.add_command(command)

@@ -17,22 +17,32 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("model", shell_complete=options.complete_model)
 @click.argument("data", type=click.Path(path_type=Path))
+@click.option("--nothing", is_flag=True, help="DATA, any folder or file of videos, has none of MODEL's activities: count what is heard.")
 @options.cache
 @options.as_json
-def evaluate(model: str, data: Path, cache: Path | None, as_json: bool) -> None:
+def evaluate(model: str, data: Path, nothing: bool, cache: Path | None, as_json: bool) -> None:
     """Measure how right MODEL is on the labelled videos of DATA.
 
     DATA is a folder per label, a CSV with the columns path, label and perhaps group, or a folder with a clips.csv; or, for untrimmed video, a folder
     with a segments.csv (video, start_s, end_s, label). The figures are honest only for people and places that the model was not trained on.
 
+    Where DATA has none of the labels of MODEL, and with --nothing, each event is a false one, and they are counted.
+
     \b
     Examples:
       streamvc evaluate exercise my-clips
       streamvc evaluate ./models/mine test.csv --json
+      streamvc evaluate exercise office.mp4 --nothing
     """
     from streamvc.training.evaluate import evaluate as evaluate_model
+    from streamvc.training.evaluate import hear_unknown, is_unknown
     from streamvc.training.progress import bars
 
+    if nothing or is_unknown(model, data):
+        with bars(shown=sys.stderr.isatty()) as advance:
+            quiet = hear_unknown(model, data, cache=cache, advance=advance)
+        click.echo(json.dumps(quiet.as_json()) if as_json else f"none of its activities is there: {options.false_events(quiet)}")
+        return
     with bars(shown=sys.stderr.isatty()) as advance:
         found = evaluate_model(model, data, cache=cache, advance=advance)
     for skipped in found.skipped:
@@ -49,6 +59,7 @@ def table(found: "Evaluation") -> str:
         f"clip_top1    {found.clip_top1:.3f}   {found.num_clips} clips",
         f"clip_top5    {found.clip_top5:.3f}",
         f"window_top1  {found.window_top1:.3f}   {found.num_predictions} predictions",
+        f"activities   {_number(found.active_clip_top1)} of their clips right, {_number(found.active_window_top1)} of their predictions",
         f"as events    {found.outcomes.right:.3f} right, {found.outcomes.wrong:.3f} wrong, {found.outcomes.silent:.3f} silent (shares of clips)",
         "",
         f"frame_map              {_number(stream.frame_map)}   mean average precision of the single predictions",
@@ -60,6 +71,7 @@ def table(found: "Evaluation") -> str:
         f"first_right_s          {_number(stream.first_right_s, 2)}   from its start to the first right prediction, median",
         f"flips_per_min          {_number(stream.flips_per_min, 1)}   changes of the best label",
         f"false_events_per_hour  {_number(stream.false_events_per_hour, 1)}",
+        *([f"nothing                {options.false_events(found.quiet)}"] if found.quiet else []),
         f"accuracy_by_tenth      {' '.join(_number(share, 2) for share in stream.accuracy_by_tenth)}   of an activity seen",
         "",
         f"{'label':{width}}  precision  recall     F1",

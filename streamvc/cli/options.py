@@ -2,9 +2,12 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
+
+if TYPE_CHECKING:
+    from streamvc.training.evaluate import Quiet
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -36,6 +39,12 @@ def read_settings(texts: tuple[str, ...]) -> dict[str, str]:
         recipe, dot, setting = name.rpartition(".")
         settings[recipe + dot + setting.replace("-", "_")] = value
     return settings
+
+
+def false_events(quiet: "Quiet") -> str:
+    """What was heard where nothing goes on, for people."""
+    labels = ", ".join(f"{label} {num}" for label, num in quiet.events.items())
+    return f"{quiet.false_events_per_hour:.2f} false events an hour, in {quiet.hours:.2f} h of it" + (f": {labels}" if labels else "")
 
 
 model = click.option(

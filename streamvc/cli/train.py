@@ -21,7 +21,14 @@ SPLITS = ("groups", "given", "given-leaky", "random-leaky")
 @click.command()
 @click.argument("data", type=click.Path(path_type=Path))
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder of the new bundle; its last part is the bundle's name.")
-@click.option("--background", metavar="LABEL", help="The label that stands for no activity.")
+@click.option("--background", metavar="LABEL", help="The label that stands for no activity.  [default: the data's own, or nothing]")
+@click.option("--nothing", multiple=True, type=click.Path(path_type=Path), metavar="PATH", help="Videos of none of it: a data set, a folder, a file.")
+@click.option("--tune/--no-tune", default=None, help="Choose smoothing and thresholds on the folds.  [default: where the data shows nothing too]")
+@click.option(
+    "--false-per-hour",
+    type=click.FloatRange(0),
+    help="False events that the thresholds may let pass.  [default: 1 in --nothing; untrimmed: as is best for F1]",
+)
 @click.option("--about", default="", metavar="TEXT", help="Where the data is from and under which licence, for the card.")
 @click.option("--recipe", default="gru", show_default=True, metavar="NAME", shell_complete=options.complete_recipe, help="See `streamvc recipes`.")
 @click.option(
@@ -50,7 +57,7 @@ def train(data: Path, out: Path, overwrite: bool, curves: Path | None, cache: Pa
     \b
     Examples:
       streamvc train my-clips --out models/mine
-      streamvc train clips.csv --out models/mine --background nothing --overwrite
+      streamvc train my-clips --out models/mine --nothing my-office --nothing street.mp4 --false-per-hour 0.5
       streamvc train my-clips --out models/mine --recipe stacked-lstm --set units=64,32 --augment flip,speed
     """
     from streamvc.training.progress import bars
@@ -71,14 +78,23 @@ def train(data: Path, out: Path, overwrite: bool, curves: Path | None, cache: Pa
     click.echo(json.dumps(report.as_json()) if as_json else summary(report, out))
 
 
-def _plan(changes: tuple[str, ...], window: int | None, mode: str | None, augment: str | None, **chosen: Any) -> "Plan":
+def _plan(changes: tuple[str, ...], window: int | None, mode: str | None, augment: str | None, nothing: tuple[Path, ...], **chosen: Any) -> "Plan":
     """The recipe's plan with what was chosen in its place."""
     from streamvc.training.recipes import plan_for
 
     own = {"window": window, "mode": mode, "augment": augment}
     settings = {**{name: value for name, value in own.items() if value is not None}, **options.read_settings(changes)}
     given = {name: value for name, value in chosen.items() if value is not None}
-    return plan_for(**given, settings=settings, command=shlex.join(["streamvc", *sys.argv[1:]]))
+    return plan_for(**given, settings=settings, nothing=nothing, command=shlex.join(["streamvc", *sys.argv[1:]]))
+
+
+def _active_lines(report: "Report") -> list[str]:
+    """How good it is on activities, and how often it hears one where there is none."""
+    quiet = report.pooled.quiet
+    return [
+        f"activities   clip_top1 {report.active_clip_top1}, window_top1 {report.active_window_top1}   without the clips of {report.plan.background}",
+        *([f"nothing      {options.false_events(quiet)}"] if quiet else []),
+    ]
 
 
 def summary(report: "Report", out: Path) -> str:
@@ -92,6 +108,7 @@ def summary(report: "Report", out: Path) -> str:
             f"{out}: {', '.join(report.dataset.labels)}",
             f"clip_top1    {report.clip_top1}   mean and spread over {folds} {split}",
             f"window_top1  {report.window_top1}",
+            *(_active_lines(report) if report.plan.background else []),
             *([f"taken_top1   {report.taken}   frames taken as in the training, by {report.plan.head.take}"] if report.taken else []),
             *([f"as events    {events}; frame mAP {stream.frame_map:.3f}"] if report.dataset.untrimmed else []),
             f"trained in {report.train_s:.0f} s on {len(report.extraction.clips)} clips of {report.dataset.num_groups} groups; "

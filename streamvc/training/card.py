@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from importlib.metadata import version
 
-from streamvc.inference.backbone import sees_pictures
+from streamvc.inference.extractors import parts_of, sees_pictures
 from streamvc.training.dataset import Grouping
 from streamvc.training.evaluate import Evaluation
 from streamvc.training.folds import Split
@@ -47,6 +47,13 @@ def _what(report: Report) -> str:
     return f"# {report.name}\n\nRecognises {labels}.{nothing}"
 
 
+def _nothing(report: Report) -> str:
+    label, share = report.plan.background, report.plan.head.nothing_share
+    num_clips = sum(clip.label == label for clip in report.extraction.clips)
+    sources = ", ".join(f"`{path.name}`" for path in report.plan.nothing)
+    return f"{num_clips} of the clips are `{label}`, among them the pieces of videos from {sources}; at most {share:.0%} of what is learned from is."
+
+
 def _data(report: Report) -> str:
     clips = report.extraction.clips
     num_groups = len({clip.group for clip in clips})
@@ -56,7 +63,8 @@ def _data(report: Report) -> str:
     skipped = (
         f" {num_skipped} {'was' if num_skipped == 1 else 'were'} left out as unusable (unreadable, too short or there twice)." if num_skipped else ""
     )
-    return "\n\n".join(["## Data", *([report.plan.about] if report.plan.about else []), counts + skipped])
+    about, nothing = [report.plan.about] if report.plan.about else [], [_nothing(report)] if report.plan.nothing else []
+    return "\n\n".join(["## Data", *about, counts + skipped, *nothing])
 
 
 def _figures(report: Report) -> str:
@@ -66,6 +74,12 @@ def _figures(report: Report) -> str:
         ("clips right (mean of the scores over the clip)", report.clip_top1, *(f"{fold.clip_top1:.3f}" for fold in report.folds)),
         ("predictions right (each by itself)", report.window_top1, *(f"{fold.window_top1:.3f}" for fold in report.folds)),
     ]
+    if background := plan.background:
+        what = f"without the clips of `{background}`, which is wrong on all others"
+        rows += [
+            (f"clips right, {what}", report.active_clip_top1, *(f"{fold.active_clip_top1:.3f}" for fold in report.folds)),
+            (f"predictions right, {what}", report.active_window_top1, *(f"{fold.active_window_top1:.3f}" for fold in report.folds)),
+        ]
     if report.taken:
         taken = f"clips right, frames taken as in the training (`{plan.head.take}`)"
         rows.append((taken, report.taken, *(f"{fold:.3f}" for fold in report.taken_top1)))
@@ -79,12 +93,37 @@ def _per_label(pooled: Evaluation) -> str:
 
 
 def _events(report: Report) -> str:
-    threshold, outcomes = report.plan.thresholds.default, report.pooled.outcomes
+    outcomes, stream, quiet = report.pooled.outcomes, report.pooled.stream, report.pooled.quiet
+    figures = [
+        f"With the smoothing and the thresholds {_chosen(report)}, {outcomes.right:.0%} of the clips give the right event and no other, "
+        f"{outcomes.wrong:.0%} a wrong one, {outcomes.silent:.0%} none."
+    ]
+    if report.dataset.untrimmed:
+        f1, per_hour = stream.events[0.3].f1, stream.false_events_per_hour
+        figures.append(f"On the whole videos the events' F1 is {f1:.3f} at overlap 0.3; {per_hour:.1f} an hour are false.")
+    if quiet:
+        figures.append(
+            f"Where nothing goes on there are {quiet.false_events_per_hour:.2f} false events an hour, in {quiet.hours:.2f} h of such video."
+        )
+    figures.append(
+        f"The scores were brought to the temperature {report.temperature:.2f} on the same folds; their expected calibration error is "
+        f"{report.pooled.calibration_error:.3f}."
+    )
+    return "\n\n".join([" ".join(figures), *([_thresholds(report)] if report.plan.thresholds.labels else [])])
+
+
+def _chosen(report: Report) -> str:
+    if report.plan.thresholds.labels:
+        return "chosen on the folds, for each fold on the others"
+    threshold, smoothing_s = report.plan.thresholds.default, report.plan.smoothing_s
+    return f"it ships with (enter {threshold.enter:g}, leave {threshold.leave:g}, at least {threshold.min_s:g} s, smoothing {smoothing_s:g} s)"
+
+
+def _thresholds(report: Report) -> str:
+    rows = [(label, f"{each.enter:g}", f"{each.leave:g}", f"{each.min_s:g}") for label, each in report.plan.thresholds.labels.items()]
     return (
-        f"With the thresholds it ships with (enter {threshold.enter:g}, leave {threshold.leave:g}, at least {threshold.min_s:g} s, smoothing "
-        f"{report.plan.smoothing_s:g} s), {outcomes.right:.0%} of the clips give the right event and no other, {outcomes.wrong:.0%} a wrong one, "
-        f"{outcomes.silent:.0%} none. The scores were brought to the temperature {report.temperature:.2f} on the same folds; their expected "
-        f"calibration error is {report.pooled.calibration_error:.3f}."
+        f"What it ships with was chosen on all folds: smoothing {report.plan.smoothing_s:g} s, and\n\n"
+        f"{_table(['label', 'enter', 'leave', 'at least, s'], rows)}"
     )
 
 
@@ -107,6 +146,8 @@ def _limits(report: Report) -> str:
         "It learned to see from these clips alone: few of them teach little." if sees_pictures(report.plan.backbone) else SEES,
         "People, rooms and cameras unlike those of the data were not measured.",
     ]
+    if any(part == "pose" or ":person" in part for part in parts_of(report.plan.backbone)):
+        limits.append("It follows one person, who is seen best when it begins to look: of several people it judges one.")
     if report.plan.background is None:
         limits.append("It has no label for nothing: of anything else it may say that it is one of its labels, if seldom with a high score.")
     return "## Limits\n\n" + "\n".join(f"- {limit}" for limit in limits)

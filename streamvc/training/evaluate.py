@@ -4,9 +4,9 @@ Clips are measured by themselves: is the label right? Streams are measured as a 
 segments of it in which something goes on. A trimmed clip is a stream of one segment.
 """
 
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, fields, replace
-from itertools import pairwise
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,20 +14,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamvc import metrics
-from streamvc.detection import Detector
 from streamvc.errors import DataError
-from streamvc.events import Detection
-from streamvc.inference.bundle import Bundle
+from streamvc.inference.bundle import Bundle, load_bundle
 from streamvc.inference.manifest import BundleManifest
 from streamvc.inference.recognizer import Recognizer
 from streamvc.metrics import LabelFigures
-from streamvc.smoothing import Smoother
-from streamvc.stream_metrics import Segment, Stream, StreamEvent, StreamFigures, measure_streams
-from streamvc.training.dataset import Clip, Dataset, load_dataset
+from streamvc.stream_metrics import Stream, StreamFigures, finite, measure_streams
+from streamvc.training.dataset import Clip, Dataset, load_dataset, load_videos
 from streamvc.training.features import Extraction, Skipped, extract
+from streamvc.training.hearing import Heard, detect, hear_clip, hear_file, length_s, predict_file, whole_files
 from streamvc.training.progress import Advance, silent
-from streamvc.training.tracks import Track
-from streamvc.types import Feature, Prediction
+from streamvc.types import Prediction
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -54,6 +51,28 @@ class Replay:
 
 
 @dataclass(frozen=True, slots=True)
+class Quiet:
+    """What was heard of streams in which nothing goes on; all of it is false.
+
+    Attributes:
+        hours: How much of them there was.
+        events: How many events there were of each label; those without any are not named.
+    """
+
+    hours: float
+    events: dict[str, int]
+
+    @property
+    def false_events_per_hour(self) -> float:
+        """How often something was heard."""
+        return sum(self.events.values()) / self.hours if self.hours else 0.0
+
+    def as_json(self) -> dict[str, Any]:
+        """The figures in a form that JSON can hold."""
+        return {"hours": self.hours, "false_events_per_hour": self.false_events_per_hour, "events": self.events}
+
+
+@dataclass(frozen=True, slots=True)
 class Outcomes:
     """What a subscriber would have heard, as shares of the clips.
 
@@ -76,11 +95,14 @@ class Evaluation:
         clip_top1: Share of clips of which the mean of the scores over all predictions is highest for the right label.
         clip_top5: Share of clips of which the right label is among the best five by that mean.
         window_top1: Share of single predictions that are right.
+        active_clip_top1: As `clip_top1`, of the clips of activities alone, those of the background label left out. NaN where there are none.
+        active_window_top1: As `window_top1`, of these clips.
         per_label: Of whole clips: precision, recall, F1.
         confusion: (L, L) whole clips, a row per right label, a column per given one.
         outcomes: What became of them as events.
         calibration_error: How far a prediction's best score is from the share of times it is right.
         stream: The figures of the clips as streams; of untrimmed video, those of the whole files.
+        quiet: What was heard of streams in which nothing goes on; None where there are none.
         replays: What was said of each clip.
         streams: What the figures of streams are of.
         num_clips: How many clips there were; those that were skipped do not count.
@@ -91,11 +113,14 @@ class Evaluation:
     clip_top1: float
     clip_top5: float
     window_top1: float
+    active_clip_top1: float
+    active_window_top1: float
     per_label: dict[str, LabelFigures]
     confusion: NDArray[np.int64]
     outcomes: Outcomes
     calibration_error: float
     stream: StreamFigures
+    quiet: Quiet | None
     replays: tuple[Replay, ...]
     streams: tuple[Stream, ...]
     num_clips: int
@@ -108,6 +133,8 @@ class Evaluation:
             "clip_top1": self.clip_top1,
             "clip_top5": self.clip_top5,
             "window_top1": self.window_top1,
+            "active_clip_top1": finite(self.active_clip_top1),
+            "active_window_top1": finite(self.active_window_top1),
             "per_label": {label: asdict(figures) for label, figures in self.per_label.items()},
             "num_clips": self.num_clips,
             "num_predictions": self.num_predictions,
@@ -115,6 +142,7 @@ class Evaluation:
             "outcomes": asdict(self.outcomes),
             "calibration_error": self.calibration_error,
             **self.stream.as_json(),
+            "quiet": self.quiet.as_json() if self.quiet else None,
             "skipped": [{"path": str(skipped.clip.path), "reason": skipped.reason} for skipped in self.skipped],
         }
 
@@ -146,7 +174,7 @@ def evaluate(
     clips = _known(data, dataset, manifest)
 
     def look(wanted: Sequence[Clip]) -> Extraction:
-        return extract(wanted, _extractor(recognizer.bundle), manifest.rate_hz, cache=cache, num_workers=num_workers, advance=advance)
+        return extract(wanted, str(recognizer.bundle.path), manifest.rate_hz, cache=cache, num_workers=num_workers, advance=advance)
 
     extraction = look(clips).lasting(manifest.first)
     replays = []
@@ -158,23 +186,41 @@ def evaluate(
         files = look(whole_files(dataset.clips))
         segments = [clip for clip in clips if clip.label not in (dataset.background, manifest.background)]
         streams = [
-            judge_file(recognizer.bundle, [clip for clip in segments if clip.path == file.path], predict_file(recognizer, track), length_s(track))
+            detect(
+                recognizer.bundle,
+                hear_file(manifest, [clip for clip in segments if clip.path == file.path], predict_file(recognizer, track), length_s(track)),
+            )
             for file, track in zip(files.clips, files.tracks, strict=True)
             if len(track.features)
         ]
-    return measure(replays, recognizer.labels, extraction.skipped, streams)
+    return measure(replays, recognizer.labels, manifest.background, extraction.skipped, streams)
 
 
-def whole_files(clips: Sequence[Clip]) -> list[Clip]:
-    """The files that clips are parts of, each as one clip without a label."""
-    return [Clip(path, label="", group="") for path in dict.fromkeys(clip.path for clip in clips)]
+def hear_unknown(model: str | Path, data: Path, *, cache: Path | None = None, num_workers: int | None = None, advance: Advance = silent) -> Quiet:
+    """What a bundle hears in videos in which none of its activities is seen.
+
+    Args:
+        model: The bundle's name or path.
+        data: The videos: a data set, whatever its labels are, a folder or a file; see `load_videos`.
+        cache: Folder of cached features; `cache_folder()` if not given.
+        num_workers: How many videos are looked at at a time; as many as there are cores if not given.
+        advance: Is told of the progress.
+
+    Raises:
+        BundleError: The bundle cannot be loaded.
+        DataError: There is no video that can be used.
+    """
+    recognizer = Recognizer.load(model)
+    bundle = recognizer.bundle
+    found = extract(load_videos(data), str(bundle.path), bundle.manifest.rate_hz, cache=cache, num_workers=num_workers, advance=advance)
+    tracks = [track for track in found.tracks if len(track.features)]
+    streams = [detect(bundle, Heard(predict_file(recognizer, track), (), length_s(track))) for track in tracks]
+    return count_false(streams, recognizer.labels) or Quiet(0.0, {})
 
 
-def _extractor(bundle: Bundle) -> str:
-    """The name that `open_extractor` knows the bundle's own one by."""
-    manifest = bundle.manifest
-    name = bundle.find_backbone() if manifest.backbone else f"{manifest.pictures}:{manifest.input.size_px}"
-    return f"{name}:{manifest.input.crop}"
+def is_unknown(model: str | Path, data: Path) -> bool:
+    """Whether a data set has none of the labels of a bundle."""
+    return not {*load_bundle(model).manifest.labels} & {*load_dataset(data).labels}
 
 
 def _known(data: Path, dataset: Dataset, manifest: BundleManifest) -> list[Clip]:
@@ -188,104 +234,15 @@ def _known(data: Path, dataset: Dataset, manifest: BundleManifest) -> list[Clip]
     return clips
 
 
-def predict_file(recognizer: Recognizer, track: Track) -> list[list[Prediction]]:
-    """The predictions along a clip or a whole file, stretch by stretch: a gap is a gap, as live."""
-    return [list(predict(recognizer, stretch)) for stretch in _stretches(track)]
-
-
-def judge_file(bundle: Bundle, clips: Sequence[Clip], stretches: Sequence[Sequence[Prediction]], duration_s: float) -> Stream:
-    """Hold the predictions along a whole file against what goes on in it, after the bundle's smoothing and thresholds.
-
-    Args:
-        bundle: What made them.
-        clips: The parts of the file in which something goes on.
-        stretches: Of `predict_file`.
-        duration_s: Length of the file.
-    """
-    segments = [Segment(bundle.manifest.labels.index(clip.label), clip.start_s, duration_s if clip.end_s is None else clip.end_s) for clip in clips]
-    return _detect(bundle, stretches, segments, duration_s)
-
-
-def length_s(track: Track) -> float:
-    """Seconds of stream time that a track covers: to its last tick, and the usual time between two behind it."""
-    times = track.timestamps
-    return float(times[-1] + (np.median(np.diff(times)) if len(times) > 1 else 0.0))
-
-
-def _stretches(track: Track) -> Iterator[Track]:
-    """The parts of a track between gaps."""
-    for begin, end in pairwise([0, *np.flatnonzero(track.gaps_s), len(track.gaps_s)]):
-        yield Track(**{field.name: getattr(track, field.name)[begin:end] for field in fields(track)})
-
-
-def predict(recognizer: Recognizer, track: Track) -> Iterator[Prediction]:
-    """The predictions that the recogniser makes of a clip, from its features."""
-    recognizer.reset()
-    samples = zip(track.features, track.num_ticks, track.indices, track.timestamps, track.gaps_s, strict=True)
-    for feature, num_ticks, index, timestamp, gap_s in samples:
-        if gap_s:
-            recognizer.forget()
-        if prediction := recognizer.observe_feature(Feature(feature, int(num_ticks)), int(index), float(timestamp)):
-            yield prediction
-
-
 def judge(bundle: Bundle, label: str, stretches: Sequence[Sequence[Prediction]], start_s: float = 0.0) -> Replay:
-    """Hold the predictions for a clip against its label, and let them go through the bundle's smoothing and thresholds.
-
-    Args:
-        bundle: What made them.
-        label: The right one.
-        stretches: Of `predict_file`; at least one prediction in all.
-        start_s: Where the clip begins, on the clock of the predictions.
-    """
-    manifest = bundle.manifest
-    last = max(prediction.timestamp for predictions in stretches for prediction in predictions)
-    truth, end_s = manifest.labels.index(label), last + 1 / manifest.rate_hz
-    segments = [] if label == manifest.background else [Segment(truth, start_s, end_s)]
-    return Replay(truth, _detect(bundle, stretches, segments, end_s - start_s))
-
-
-def _detect(bundle: Bundle, stretches: Sequence[Sequence[Prediction]], segments: Sequence[Segment], duration_s: float) -> Stream:
-    """Smoothing and detection as they run live; between two stretches is a gap."""
-    labels, manifest = bundle.manifest.labels, bundle.manifest
-    smoother = Smoother(manifest.smoothing_s)
-    detector = Detector(labels, [bundle.decision(each) for each in labels], background=manifest.background, update_s=0)
-    smoothed: list[Prediction] = []
-    detections: list[Detection] = []
-    for stretch in stretches:
-        for prediction in stretch:
-            smoothed.append(smoother.step(prediction))
-            detections += detector.step(smoothed[-1])
-        smoother.reset()
-        detections += detector.flush("gap")
-    predictions = [prediction for stretch in stretches for prediction in stretch]
-    return Stream(
-        segments=tuple(segments),
-        duration_s=duration_s,
-        timestamps=np.array([prediction.timestamp for prediction in predictions], np.float64),
-        scores=_table(predictions, len(labels)),
-        smoothed=_table(smoothed, len(labels)),
-        events=tuple(_events(detections, labels)),
-    )
-
-
-def _table(predictions: Sequence[Prediction], num_labels: int) -> NDArray[np.float32]:
-    return np.array([prediction.scores for prediction in predictions], np.float32).reshape(-1, num_labels)
-
-
-def _events(detections: Sequence[Detection], labels: Sequence[str]) -> Iterator[StreamEvent]:
-    """What became of each start; start and end alternate per label."""
-    published: dict[str, float] = {}
-    for detection in detections:
-        if detection.phase == "start":
-            published[detection.label] = detection.timestamp
-        else:
-            yield StreamEvent(labels.index(detection.label), detection.t_start, detection.timestamp, published[detection.label])
+    """Hold the predictions for a clip against its label, and let them go through the bundle's smoothing and thresholds; see `hear_clip`."""
+    return Replay(bundle.manifest.labels.index(label), detect(bundle, hear_clip(bundle.manifest, label, stretches, start_s)))
 
 
 def measure(
     replays: Sequence[Replay],
     labels: Sequence[str],
+    background: str | None = None,
     skipped: tuple[Skipped, ...] = (),
     streams: Sequence[Stream] = (),
 ) -> Evaluation:
@@ -296,21 +253,32 @@ def measure(
     window_scores = np.concatenate([replay.scores for replay in replays])
     window_truth = np.repeat(truth, [len(replay.scores) for replay in replays])
     counts = metrics.confusion(truth, clip_scores.argmax(axis=1), len(labels))
+    is_active = [[labels[index] != background for index in each] for each in (truth, window_truth)]
     return Evaluation(
         clip_top1=metrics.top_k(clip_scores, truth),
         clip_top5=metrics.top_k(clip_scores, truth, 5),
         window_top1=metrics.top_k(window_scores, window_truth),
+        active_clip_top1=metrics.top_k(clip_scores[is_active[0]], truth[is_active[0]]),
+        active_window_top1=metrics.top_k(window_scores[is_active[1]], window_truth[is_active[1]]),
         per_label=dict(zip(labels, metrics.label_figures(counts), strict=True)),
         confusion=counts,
         outcomes=_outcomes(replays),
         calibration_error=metrics.calibration_error(window_scores, window_truth),
         stream=measure_streams(streams),
+        quiet=count_false(streams, labels),
         replays=tuple(replays),
         streams=tuple(streams),
         num_clips=len(replays),
         num_predictions=len(window_truth),
         skipped=skipped,
     )
+
+
+def count_false(streams: Sequence[Stream], labels: Sequence[str]) -> Quiet | None:
+    """What was heard of those of the streams in which nothing goes on; None if there are none."""
+    quiet = [stream for stream in streams if not stream.segments]
+    events = Counter(labels[event.label] for stream in quiet for event in stream.events)
+    return Quiet(sum(stream.duration_s for stream in quiet) / 3600, dict(events.most_common())) if quiet else None
 
 
 def _outcomes(replays: Sequence[Replay]) -> Outcomes:

@@ -9,17 +9,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamvc.errors import BundleError, DataError
-from streamvc.inference.backbone import Extractor, open_extractor
+from streamvc.inference.backbone import Extractor
+from streamvc.inference.extractors import open_extractor, parts_of
 from streamvc.training.augment import AS_IT_IS, Variation, variations
 from streamvc.training.backbones import missing_hint
 from streamvc.training.dataset import Clip, Dataset
-from streamvc.training.evaluate import whole_files
 from streamvc.training.features import Extraction, extract
 from streamvc.training.folds import hold_out
+from streamvc.training.hearing import whole_files
 from streamvc.training.plan import HeadSettings, Plan
 from streamvc.training.progress import Advance
 from streamvc.training.tracks import Track
-from streamvc.training.windows import Ints
+from streamvc.training.windows import Ints, evenly
 from streamvc.types import Array
 
 Flags = NDArray[np.bool_]
@@ -34,7 +35,7 @@ class Material:
         segments: Of each clip its stretches between gaps, each (T, D).
         varied: For each variation of the pictures, the stretches of each clip.
         truth: (N,) the label of each clip.
-        files: Of untrimmed video: the whole of each file.
+        files: The whole of each file that is untrimmed, or shows nothing.
     """
 
     extraction: Extraction
@@ -62,6 +63,16 @@ class Material:
     def watched(self, chosen: Flags) -> tuple[list[list[Array]], Ints]:
         """The stretches and labels of chosen clips as they are."""
         return list(compress(self.segments, chosen)), self.truth[chosen]
+
+    def thin_out(self, chosen: Flags, label: int, share: float) -> Flags:
+        """Chosen clips, but of those of a label only as many, evenly from all of them, as make this share."""
+        of_label = np.flatnonzero(chosen & (self.truth == label))
+        num_kept = round(share / (1 - share) * (chosen.sum() - len(of_label)))
+        thinned = chosen.copy()
+        if num_kept < len(of_label):
+            thinned[of_label] = False
+            thinned[of_label[evenly(len(of_label), num_kept)]] = True
+        return thinned
 
     def hold_out(self, chosen: Flags, settings: HeadSettings, seed: int) -> Flags:
         """Of chosen clips, those that training is watched by: whole groups, or the last rows of the table sorted by label."""
@@ -92,7 +103,8 @@ def gather(dataset: Dataset, plan: Plan, *, cache: Path, num_workers: int | None
     extraction = look(dataset.clips, AS_IT_IS).lasting(plan.head.first)
     if gone := sorted(set(dataset.labels) - {clip.label for clip in extraction.clips}):
         raise DataError(f"not one clip of {', '.join(gone)} can be used; the first: {extraction.skipped[0].reason}")
-    whole = look(whole_files(extraction.clips), AS_IT_IS) if dataset.untrimmed else None
+    long = [clip for clip in extraction.clips if dataset.untrimmed or clip.label == plan.background]
+    whole = look(whole_files(long), AS_IT_IS) if long else None
     varied = [look(extraction.clips, variation) for variation in variations(plan.head.augment, plan.head.num_variations, plan.seed)]
     if lost := [each.skipped[0].reason for each in varied if each.clips != extraction.clips]:
         raise DataError(f"a clip that could be read once could not be read again: {lost[0]}")
@@ -110,5 +122,6 @@ def open_named(name: str) -> Extractor:
     try:
         return open_extractor(name)
     except BundleError as error:
-        hint = missing_hint(name.partition(":")[0]) or "`streamvc backbones` lists those that are there or can be made"
+        hints = filter(None, (missing_hint(part.partition(":")[0]) for part in parts_of(name)))
+        hint = next(hints, "`streamvc backbones` lists those that are there or can be made")
         raise BundleError(f"{error}; {hint}") from error

@@ -1,6 +1,7 @@
 """What is asked of a training. Loads no TensorFlow."""
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -47,6 +48,7 @@ class HeadSettings:
         partial: Share of the windows that are cut to a random length.
         learned_window: Learn from windows of so many features instead of W.
         class_weights: Whether all labels count alike, however many clips they have.
+        nothing_share: Of the clips that are learned from, those of the background label are thinned out to this share.
         augment: How clips are varied: `flip`, `crop` and `colour` change the pictures, `speed` the pace.
         num_variations: How many variations of its pictures are made of each clip.
         watch: Which clips training is watched by: whole groups, or the last rows of the table sorted by label (the fault of many notebooks).
@@ -82,6 +84,7 @@ class HeadSettings:
     partial: Share = 0.2
     learned_window: Count | None = None
     class_weights: bool = True
+    nothing_share: Annotated[float, Field(gt=0, lt=1)] = 0.5
     augment: tuple[Augmentation, ...] = ()
     num_variations: Count = 2
     watch: Literal["groups", "last-rows"] = "groups"
@@ -101,12 +104,16 @@ class Plan:
 
     Attributes:
         recipe: Name of the recipe.
-        backbone: Name of the extractor; see `streamvc.inference.backbone.open_extractor`.
+        backbone: Name of the extractor; see `streamvc.inference.extractors.open_extractor`.
         rate_hz: Samples per second; at 5, cameras of 10, 15, 25 and 30 frames/s alike have a frame at every tick.
         head: The head's size and training.
-        background: The label that means "nothing", if there is one; the data's own if not given.
+        background: The label that means "nothing", if there is one; if not given, the data's own, or "nothing" where there is material of it.
+        nothing: Videos of people who do nothing of it, or of nobody: data sets, folders or files; see `load_videos`.
         smoothing_s: Time constant of the smoothing of scores.
         thresholds: When an activity begins and ends.
+        tune: Whether smoothing and thresholds are chosen on the folds, in place of these two; if not given, where the data shows "nothing" too.
+        false_per_hour: How often an event may be about nothing, for that choice. If not given: once, by the videos of nothing beside trimmed clips;
+            in untrimmed video no more than does the events' F1 good.
         group: A regular expression that finds a clip's group in its path; as the data says if None. See `load_dataset`.
         split: How clips are parted for measuring; see `streamvc.training.folds.make_folds`.
         num_folds: How many times a part of the groups is kept apart and measured on.
@@ -121,8 +128,11 @@ class Plan:
     rate_hz: float = 5.0
     head: HeadSettings = field(default_factory=HeadSettings)
     background: str | None = None
+    nothing: tuple[Path, ...] = ()
     smoothing_s: float = 0.6
     thresholds: Thresholds = field(default_factory=Thresholds)
+    tune: bool | None = None
+    false_per_hour: float | None = None
     group: str | None = None
     split: Split = "groups"
     num_folds: int = 5

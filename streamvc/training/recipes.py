@@ -27,7 +27,7 @@ class Recipe:
         summary: What it is, in a line.
         streams: How it runs live: `step`, once per frame; `window`, over the features of the last frames; `clip`, over their pictures or maps.
         network: `module:function` in `streamvc.training.networks` that builds its network.
-        backbone: The extractor that it was made for; see `streamvc.inference.backbone.open_extractor`.
+        backbone: The extractor that it was made for; see `streamvc.inference.extractors.open_extractor`.
         rate_hz: Samples per second.
         head: Its settings.
     """

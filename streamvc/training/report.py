@@ -1,5 +1,6 @@
 """What came of a training."""
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -30,7 +31,7 @@ class Report:
 
     Attributes:
         name: Of the bundle.
-        plan: What was asked for.
+        plan: What was asked for, with the smoothing and the thresholds that were chosen.
         dataset: What it was trained on.
         extraction: The clips that were used, and those that were not.
         folds: How good each fold's recogniser was, on groups it had not seen.
@@ -71,6 +72,16 @@ class Report:
         return self._over_folds(lambda fold: fold.window_top1)
 
     @property
+    def active_clip_top1(self) -> Spread:
+        """Share of the clips of activities that are right, those of the background label left out, over folds."""
+        return self._over_folds(lambda fold: fold.active_clip_top1)
+
+    @property
+    def active_window_top1(self) -> Spread:
+        """Share of these clips' predictions that are right, over folds."""
+        return self._over_folds(lambda fold: fold.active_window_top1)
+
+    @property
     def taken(self) -> Spread | None:
         """Share of clips that are right when frames are taken as the training took them, over folds; None where that is by time."""
         return _spread(self.taken_top1) if self.taken_top1 else None
@@ -81,9 +92,13 @@ class Report:
             "name": self.name,
             "clip_top1": asdict(self.clip_top1),
             "window_top1": asdict(self.window_top1),
+            "active_clip_top1": asdict(self.active_clip_top1),
+            "active_window_top1": asdict(self.active_window_top1),
             "folds": [{"clip_top1": fold.clip_top1, "window_top1": fold.window_top1, "num_clips": fold.num_clips} for fold in self.folds],
             "pooled": self.pooled.as_json(),
             "temperature": self.temperature,
+            "smoothing_s": self.plan.smoothing_s,
+            "thresholds": self.plan.thresholds.model_dump(),
             "taken_top1": asdict(self.taken) if self.taken else None,
             "num_epochs": len(self.fit.history),
             "best_epoch": self.fit.best_epoch + 1,
@@ -98,4 +113,6 @@ class Report:
 
 
 def _spread(figures: Sequence[float]) -> Spread:
-    return Spread(float(np.mean(figures)), float(np.std(figures)))
+    """Over the folds that the figure says something of."""
+    known = [figure for figure in figures if math.isfinite(figure)]
+    return Spread(float(np.mean(known)), float(np.std(known)))

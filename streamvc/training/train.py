@@ -5,45 +5,47 @@ import json
 import os
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
-from itertools import chain
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import TypeAdapter, ValidationError
 
 from streamvc._version import __version__
 from streamvc.errors import DataError
 from streamvc.inference.backbone import Backbone
 from streamvc.inference.bundle import MANIFEST, Bundle, write_bundle
+from streamvc.inference.joined import Joined
 from streamvc.inference.manifest import BackboneReference, BundleSettings, Name
 from streamvc.inference.pictures import Pictures
 from streamvc.inference.recognizer import Recognizer
-from streamvc.metrics import fit_temperature, softmax, top_k
-from streamvc.stream_metrics import Stream
+from streamvc.metrics import top_k
 from streamvc.training.card import card
 from streamvc.training.checkpoint import Workbench
 from streamvc.training.dataset import Dataset, load_dataset
-from streamvc.training.evaluate import Replay, judge, judge_file, length_s, measure, predict_file
 from streamvc.training.export import check_export
 from streamvc.training.features import cache_folder
 from streamvc.training.fit import Side, Trainer
 from streamvc.training.folds import make_folds
+from streamvc.training.hearing import length_s, predict_file
+from streamvc.training.held_out import Fold, HeldOut
 from streamvc.training.history import Fit
 from streamvc.training.inputs import Inputs, Untouched, fit_inputs
 from streamvc.training.material import Flags, Material, gather, open_named
 from streamvc.training.networks.network import HeadFiles, Spec
+from streamvc.training.nothing import settle_background
 from streamvc.training.plan import Plan
 from streamvc.training.progress import Advance, silent
 from streamvc.training.recipes import find_recipe
 from streamvc.training.report import Report
 from streamvc.training.tensorflow import prepare
-from streamvc.training.windows import Floats, Ints, lay_out, take_windows
-from streamvc.types import Array, Prediction
+from streamvc.training.tracks import Track
+from streamvc.training.windows import lay_out, take_windows
+from streamvc.types import Array
 
+WEIGHTLESS = ("about", "command", "version", "nothing", "thresholds", "smoothing_s", "tune", "false_per_hour")  # weights depend on none of a plan's
 NUM_CHECKED = 32  # clips on which the exported head is held against Keras
 
 
@@ -80,14 +82,12 @@ def train(
     _refuse_name(out.name)
     _refuse_taken(out, overwrite)
     dataset = load_dataset(data, plan.group)
-    plan = replace(plan, background=plan.background or dataset.background)
-    if plan.background not in (None, *dataset.labels):
-        raise DataError(f"the background label {plan.background} is not one of {', '.join(dataset.labels)}")
     cache = cache or cache_folder()
+    plan, dataset = settle_background(plan, dataset, cache=cache, num_workers=num_workers, advance=advance)
     material = gather(dataset, plan, cache=cache, num_workers=num_workers, advance=advance)
-    bench = Workbench(cache / "training" / _key(plan, material))
+    bench = workbench(cache, plan, material)
     with tempfile.TemporaryDirectory(prefix="streamvc-") as scratch:
-        report, settings, head = _Training(out.name, plan, dataset, material, bench, Path(scratch), advance).run()
+        report, settings, head = Training(out.name, plan, dataset, material, bench, Path(scratch), advance).run()
     _write(out, settings, head, card(report))
     bench.clear()
     return report
@@ -109,9 +109,13 @@ def _refuse_taken(out: Path, overwrite: bool) -> None:
         raise DataError(f"{out} exists; choose another folder, or allow it to be replaced with --overwrite")
 
 
+def workbench(cache: Path, plan: Plan, material: Material) -> Workbench:
+    """Where a training keeps its state: in a folder whose name stands for all that the weights depend on."""
+    return Workbench(cache / "training" / _key(plan, material))
+
+
 def _key(plan: Plan, material: Material) -> str:
-    """A name for all that the weights depend on."""
-    planned = {name: value for name, value in asdict(plan).items() if name not in ("about", "command", "version", "thresholds", "smoothing_s")}
+    planned = {name: value for name, value in asdict(plan).items() if name not in WEIGHTLESS}
     clips = [(digest, asdict(replace(clip, path=Path()))) for digest, clip in zip(material.extraction.digests, material.clips, strict=True)]
     weights = Path(f"{plan.head.weights}.index")  # it holds a checksum of each of a checkpoint's tensors
     begun = hashlib.sha256(weights.read_bytes()).hexdigest() if weights.is_file() else None
@@ -119,7 +123,7 @@ def _key(plan: Plan, material: Material) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-class _Training:
+class Training:
     """One training: the folds first, then the head that is kept."""
 
     def __init__(self, name: str, plan: Plan, dataset: Dataset, material: Material, bench: Workbench, scratch: Path, advance: Advance) -> None:
@@ -140,48 +144,54 @@ class _Training:
     def run(self) -> tuple[Report, BundleSettings, HeadFiles]:
         """Train; returns what came of it, and the bundle's settings and head."""
         begun = time.monotonic()
-        plan, labels, material = self._plan, self._dataset.labels, self._material
-        # All clips are dealt, also those that cannot be used: recipes that need longer clips have the same folds as the others.
-        dealt = dict(zip(self._dataset.clips, make_folds(self._dataset.clips, plan.split, plan.num_folds, plan.seed), strict=True))
-        fold_of = np.array([dealt[clip] for clip in material.clips])
-        num_folds = max(dealt.values()) + 1
-        if empty := sorted(set(range(num_folds)) - set(fold_of.tolist())):
-            raise DataError(f"not one clip of fold {empty[0] + 1} can be used; the first: {material.extraction.skipped[0].reason}")
-        folds = [self._fold(fold_of == number, number, num_folds) for number in range(num_folds)]
-        temperature = self._temperature(folds)
+        material = self._material
+        held_out = self.hold_out()
+        num_folds = len(held_out.folds)
         self._advance("heads", num_folds, num_folds + 1)
-        fit, inputs = self._fit(np.full(len(fold_of), True), "final")
+        fit, inputs = self._fit(np.full(len(material.clips), True), "final")
         head = self._trainer.network.export(inputs)
-        settings = self._settings(head, temperature)
-        draft = self._draft(settings, head)
-        difference = check_export(self._trainer, inputs, draft, self._some_stretches())
+        choice = held_out.choose()
+        settings = choice.put_into(self._settings(head, choice.temperature))
+        difference = check_export(self._trainer, inputs, self._draft(settings, head), self._some_stretches())
         self._advance("heads", num_folds + 1, num_folds + 1)
-        # A fold's figures know nothing of its own clips: not even the temperature.
-        judged = [self._judge(draft, fold, self._temperature([other for other in folds if other is not fold])) for fold in folds]
+        folds, pooled = held_out.measure()
         report = Report(
             name=self._name,
-            plan=plan,
+            plan=replace(self._plan, smoothing_s=choice.smoothing_s, thresholds=choice.thresholds),
             dataset=self._dataset,
             extraction=material.extraction,
-            folds=tuple(measure(replays, labels, streams=streams) for replays, streams in judged),
-            pooled=measure(
-                list(chain.from_iterable(replays for replays, _ in judged)),
-                labels,
-                material.extraction.skipped,
-                list(chain.from_iterable(streams for _, streams in judged)),
-            ),
-            tested=tuple(material.clips[index] for fold in folds for index in fold.clips),
-            taken_top1=tuple(fold.taken_top1 for fold in folds if fold.taken_top1 is not None),
-            temperature=temperature,
+            folds=tuple(folds),
+            pooled=pooled,
+            tested=tuple(material.clips[index] for fold in held_out.folds for index in fold.clips),
+            taken_top1=tuple(fold.taken_top1 for fold in held_out.folds if fold.taken_top1 is not None),
+            temperature=choice.temperature,
             fit=fit,
-            fold_fits=tuple(fold.fit for fold in folds),
+            fold_fits=tuple(fold.fit for fold in held_out.folds),
             num_parameters=self._trainer.network.model.count_params(),
             difference=difference,
             train_s=time.monotonic() - begun,
         )
         return report, settings, head
 
-    def _fold(self, tested: Flags, number: int, num_folds: int) -> "_Fold":
+    def hold_out(self, strangers: Callable[[int], Sequence[Track]] = lambda _number: ()) -> HeldOut:
+        """Train once without each fold, and see what the recogniser says of it.
+
+        Args:
+            strangers: Videos that are no part of the material, to be heard too, by the number of the fold.
+
+        Raises:
+            DataError: A fold has no clip that can be used.
+        """
+        plan, dataset, material = self._plan, self._dataset, self._material
+        # All clips are dealt, also those that cannot be used: recipes that need longer clips have the same folds as the others.
+        dealt = dict(zip(dataset.clips, make_folds(dataset.clips, plan.split, plan.num_folds, plan.seed), strict=True))
+        fold_of = np.array([dealt[clip] for clip in material.clips])
+        num_folds = max(dealt.values()) + 1
+        if empty := sorted(set(range(num_folds)) - set(fold_of.tolist())):
+            raise DataError(f"not one clip of fold {empty[0] + 1} can be used; the first: {material.extraction.skipped[0].reason}")
+        return HeldOut(plan, dataset, material, [self._fold(fold_of == number, number, num_folds, strangers(number)) for number in range(num_folds)])
+
+    def _fold(self, tested: Flags, number: int, num_folds: int, strangers: Sequence[Track]) -> Fold:
         """Train without some clips, and see what the recogniser says of these, at temperature 1."""
         self._advance("heads", number, num_folds + 1)
         material, take = self._material, self._plan.head.take
@@ -193,31 +203,19 @@ class _Training:
         indices = np.flatnonzero(tested).tolist()
         learned_from = {clip.path for clip, is_tested in zip(material.clips, tested, strict=True) if not is_tested}
         paths = {material.clips[index].path for index in indices} & set(material.files) - learned_from
-        return _Fold(
+        return Fold(
+            bundle=bundle,
             clips={index: predict_file(recognizer, material.tracks[index]) for index in indices},
             files={path: predict_file(recognizer, material.files[path]) for path in sorted(paths)},
+            strangers=[(predict_file(recognizer, track), length_s(track)) for track in strangers],
             fit=fit,
             taken_top1=taken_top1,
         )
 
-    def _temperature(self, folds: Sequence["_Fold"]) -> float:
-        """What logits are best divided by, going by what was said of unseen clips; 1 where there are none to go by."""
-        return (
-            fit_temperature(*_logits({index: clip for fold in folds for index, clip in fold.clips.items()}, self._material.truth)) if folds else 1.0
-        )
-
-    def _judge(self, bundle: Bundle, fold: "_Fold", temperature: float) -> tuple[list[Replay], list[Stream]]:
-        """What a subscriber would have heard of the tested clips, and of the files that they are parts of."""
-        clips = self._material.clips
-        replays = [judge(bundle, clips[index].label, _cooled(said, temperature), clips[index].start_s) for index, said in fold.clips.items()]
-        streams = []
-        for path, said in fold.files.items():
-            segments = [clip for clip in self._dataset.clips if clip.path == path and clip.label != bundle.manifest.background]
-            streams.append(judge_file(bundle, segments, _cooled(said, temperature), length_s(self._material.files[path])))
-        return replays, streams
-
     def _fit(self, chosen: Flags, name: str) -> tuple[Fit, Inputs]:
         plan, material = self._plan, self._material
+        if plan.background:
+            chosen = material.thin_out(chosen, self._dataset.labels.index(plan.background), plan.head.nothing_share)
         watched = material.hold_out(chosen, plan.head, plan.seed)
         learned, truth = material.learned(chosen & ~watched)
         inputs = Untouched(self._extractor.feature_size) if self._recipe.sees_pictures else fit_inputs(lay_out(learned), plan.head)
@@ -251,6 +249,8 @@ class _Training:
             form=form,
             backbone=BackboneReference(name=extractor.manifest.name, sha256=extractor.manifest.sha256) if isinstance(extractor, Backbone) else None,
             pictures=extractor.kind if isinstance(extractor, Pictures) else None,
+            parts=extractor.parts if isinstance(extractor, Joined) else (),
+            pose=extractor.pose if isinstance(extractor, Joined) else None,
             input=extractor.input,
             feature_size=extractor.feature_size,
             feature_map=extractor.feature_map,
@@ -274,37 +274,5 @@ class _Training:
         return [stretch[: (head.warm_up, head.window)[number % 2]] for number, stretch in enumerate(stretches)]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Fold:
-    """What a recogniser said of clips, and of files, that it had not seen.
-
-    Attributes:
-        clips: The predictions of each clip, by its index, stretch by stretch.
-        files: Of untrimmed video, those of each file.
-        fit: How it was trained.
-        taken_top1: Share of the clips that Keras has right, taken as it learned from them; None where that is by time, as live.
-    """
-
-    clips: dict[int, list[list[Prediction]]]
-    files: dict[Path, list[list[Prediction]]]
-    fit: Fit
-    taken_top1: float | None
-
-
 def _write(path: Path, settings: BundleSettings, head: HeadFiles, card: str) -> Bundle:
     return write_bundle(path, settings, {**head.files, "CARD.md": card.encode()})
-
-
-def _logits(clips: Mapping[int, Sequence[Sequence[Prediction]]], truth: Ints) -> tuple[NDArray[np.float64], Ints]:
-    """Logits of all predictions, (M, L), up to a constant for each, and the right label of each, (M,)."""
-    scores = np.stack([prediction.scores for stretches in clips.values() for predictions in stretches for prediction in predictions])
-    return _log(scores), np.repeat(truth[list(clips)], [sum(map(len, stretches)) for stretches in clips.values()])
-
-
-def _cooled(stretches: Sequence[Sequence[Prediction]], temperature: float) -> list[list[Prediction]]:
-    """The predictions that the same logits give at a temperature."""
-    return [[replace(each, scores=softmax(_log(each.scores) / temperature).astype(np.float32)) for each in stretch] for stretch in stretches]
-
-
-def _log(scores: Floats) -> NDArray[np.float64]:
-    return np.log(np.maximum(scores.astype(np.float64), np.finfo(np.float32).tiny))

@@ -55,7 +55,7 @@ class Windows:
     def thinned(self, num_per_clip: int) -> "Windows":
         """At most so many of each clip, evenly from all of its windows, which stand together."""
         first, counts = np.unique(self.clips, return_index=True, return_counts=True)[1:]
-        chosen = np.concatenate([begin + _evenly(count, min(count, num_per_clip)) for begin, count in zip(first, counts, strict=True)])
+        chosen = np.concatenate([begin + evenly(count, min(count, num_per_clip)) for begin, count in zip(first, counts, strict=True)])
         return Windows(self.rows[chosen], self.lengths[chosen], self.clips[chosen])
 
 
@@ -96,11 +96,11 @@ def take_windows(ticks: Ticks, window: int, take: Literal["first", "even"]) -> W
     lengths = ticks.lengths[stretch]
     if take == "first":
         return _ending_at(ticks, stretch, np.minimum(lengths, window) - 1, np.minimum(lengths, window), window)
-    rows = ticks.starts[stretch][:, None] + np.stack([_evenly(length, window) for length in lengths])
+    rows = ticks.starts[stretch][:, None] + np.stack([evenly(length, window) for length in lengths])
     return Windows(rows, np.full(len(stretch), window), ticks.clips[stretch])
 
 
-def _evenly(num: int, num_taken: int) -> Ints:
+def evenly(num: int, num_taken: int) -> Ints:
     """Of `num` things in a row, `num_taken` in the middles of as many equal parts."""
     return ((np.arange(num_taken) + 0.5) * num / num_taken).astype(np.int64)
 

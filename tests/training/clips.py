@@ -1,4 +1,4 @@
-"""Small rendered clips: a square that crosses the picture, or jumps up and down in it."""
+"""Small rendered clips: a square that crosses the picture, jumps up and down in it, or rests."""
 
 from collections.abc import Collection
 from fractions import Fraction
@@ -40,7 +40,7 @@ def _picture(action: str, actor: int, t: float) -> NDArray[np.uint8]:
     speed, side = rng.uniform(0.8, 1.2), SIDE + 4 * actor
     picture = np.full((HEIGHT, WIDTH, 3), background, np.uint8)
     phase = (speed * t) % 2
-    swing = 1 - abs(1 - phase)  # 0 to 1 and back
+    swing = 0.5 if action == "rest" else 1 - abs(1 - phase)  # 0 to 1 and back
     left, top = ((WIDTH - side) * swing, (HEIGHT - side) / 2) if action == "cross" else ((WIDTH - side) / 2, (HEIGHT - side) * swing)
     picture[round(top) : round(top) + side, round(left) : round(left) + side] = colour
     return picture

@@ -14,10 +14,10 @@ from streamvc.inference.bundle import Bundle, write_bundle
 from streamvc.inference.manifest import BackboneReference, BundleSettings, Thresholds
 from streamvc.inference.recognizer import Recognizer
 from streamvc.metrics import softmax
-from streamvc.training.evaluate import predict
 from streamvc.training.export import check_export
 from streamvc.training.features import Extraction
 from streamvc.training.fit import Side, Trainer
+from streamvc.training.hearing import predict
 from streamvc.training.inputs import Inputs, fit_inputs
 from streamvc.training.networks.network import Spec
 from streamvc.training.plan import HeadSettings

@@ -44,6 +44,14 @@ def test_clips_that_training_is_watched_by_are_as_they_are(material: Material) -
     assert truth.tolist() == material.truth[chosen].tolist()
 
 
+def test_one_label_is_thinned_out_evenly_to_a_share(material: Material) -> None:
+    chosen = np.full(len(material.clips), True)
+    thinned = material.thin_out(chosen, 1, share=1 / 3)
+    assert thinned[material.truth == 0].all()
+    assert thinned[material.truth == 1].tolist() == [False, True, False, True]
+    assert np.array_equal(material.thin_out(chosen, 1, share=0.5), chosen)
+
+
 def test_whole_groups_watch_over_the_training(material: Material) -> None:
     chosen = np.array([clip.group != "g03" for clip in material.clips])
     held = material.hold_out(chosen, HeadSettings(watched_share=1 / 3), seed=0)

@@ -11,8 +11,9 @@ from streamvc.inference.backbone import find_backbone
 from streamvc.inference.recognizer import Recognizer
 from streamvc.pipeline import Tuning, watch
 from streamvc.training.dataset import Clip, load_dataset
-from streamvc.training.evaluate import evaluate, predict
+from streamvc.training.evaluate import evaluate
 from streamvc.training.features import extract
+from streamvc.training.hearing import predict
 from streamvc.training.recipes import RECIPES, plan_for
 from tests.training.clips import render
 

@@ -1,6 +1,6 @@
 """Data sets as people have them: a folder per label, tables, the lists of UCF101, segments of untrimmed video."""
 
-from streamvc.training.dataset.load import load_dataset
+from streamvc.training.dataset.load import load_dataset, load_videos
 from streamvc.training.dataset.types import Clip, Dataset, Grouping, Ignored, Side
 
-__all__ = ["Clip", "Dataset", "Grouping", "Ignored", "Side", "load_dataset"]
+__all__ = ["Clip", "Dataset", "Grouping", "Ignored", "Side", "load_dataset", "load_videos"]

@@ -3,15 +3,15 @@
 from pathlib import Path
 
 from streamvc.errors import DataError
-from streamvc.training.dataset.files import tally
+from streamvc.training.dataset.files import find_files, kind_of, tally
 from streamvc.training.dataset.folders import read_folders
 from streamvc.training.dataset.groups import group_clips
-from streamvc.training.dataset.listing import Listing, is_side
+from streamvc.training.dataset.listing import Entry, Listing, is_side
 from streamvc.training.dataset.lists import find_list, is_list, read_lists
 from streamvc.training.dataset.rows import read_table
 from streamvc.training.dataset.segments import read_segments
 from streamvc.training.dataset.tables import read_clips
-from streamvc.training.dataset.types import Dataset
+from streamvc.training.dataset.types import Clip, Dataset
 
 TABLES = ("clips.csv", "segments.csv")  # a folder that holds one is read by it
 
@@ -36,6 +36,30 @@ def load_dataset(data: Path, group: str | None = None) -> Dataset:
         raise DataError(f"{data} has the one label {labels[0]}; a recogniser needs two or more, so add clips of something else")
     clips, grouping = group_clips(listing, group)
     return Dataset(clips, labels, grouping, tally(listing.others), listing.background, listing.untrimmed)
+
+
+def load_videos(path: Path) -> tuple[Clip, ...]:
+    """The videos of a data set, or those of any folder, or one video: each whole, without a label, and in a group that no other path has.
+
+    Raises:
+        DataError: There are none.
+    """
+    try:
+        listing = _read_videos(path)
+    except OSError as error:
+        raise DataError(f"{error.filename or path} cannot be read ({error.strerror})") from error
+    if not listing.entries:
+        raise DataError(f"{path} holds no video files")
+    groups = {clip.path: f"{path}:{clip.group}" for clip in group_clips(listing, None)[0]}
+    return tuple(Clip(video, label="", group=group) for video, group in groups.items())
+
+
+def _read_videos(path: Path) -> Listing:
+    if path.is_dir() and not any((path / name).is_file() for name in TABLES):
+        return Listing(path, [Entry(video, label="") for video in find_files(path).videos])
+    if path.is_file() and kind_of(path.name) is None:
+        return Listing(path.parent, [Entry(path, label="")])
+    return _read(path)
 
 
 def _read(data: Path) -> Listing:

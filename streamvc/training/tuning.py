@@ -1,0 +1,163 @@
+"""Chooses the smoothing, and the thresholds of each label, that find the most events: by what was said of video that was not learned from.
+
+What counts is the F score of the events, under a bound on false events where one is set. Labels do not meddle with each other's events, so that the
+best thresholds under a smoothing are found exactly: F is a ratio of sums over the labels, maximised by Dinkelbach's method (1967), and what the bound
+leaves to each label is a knapsack. Video that was not seen is worse than what was: the bound must hold with `enter` one step lower, too.
+
+Shapes: S time constants of the smoothing, E thresholds, L labels.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import reduce
+from itertools import product
+from operator import add
+
+import numpy as np
+
+from streamvc.inference.manifest import Threshold, Thresholds
+from streamvc.training.hearing import Heard
+from streamvc.training.sweep import FloatArray, Grid, IntArray, Swept, sweep
+
+# What is tried, the defaults first: of equal settings the first is taken.
+SMOOTHING_S = (0.6, 0.3, 1.0, 0.0, 2.0)
+ENTER = (0.7, 0.6, 0.8, 0.5, 0.9, 0.4, 0.95, 0.3, 0.98)
+LEAVE = (0.55, 0.35, 0.8)  # as shares of `enter`
+MIN_S = (0.5, 1.0, 0.0, 2.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Aim:
+    """What settings are chosen for.
+
+    Attributes:
+        beta: How much finding a segment counts against an event being right: 1 for F1, less for fewer wrong events.
+        overlap: An event is right if it overlaps a segment of its label by this much at least (intersection over union); at 0, if it meets one.
+        false_per_hour: How often an event may be about nothing; None for no bound.
+        quiet_alone: Whether that is counted on streams without any segment alone, and not on those of activities too.
+    """
+
+    beta: float
+    overlap: float
+    false_per_hour: float | None
+    quiet_alone: bool
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Counts:
+    """What became of the events under all settings, each (S, L, E): how many there are, how many are right, and how many false by the bound."""
+
+    events: IntArray
+    right: IntArray
+    false: IntArray
+
+    def __add__(self, other: "Counts") -> "Counts":
+        return Counts(self.events + other.events, self.right + other.right, self.false + other.false)
+
+
+def tune(heard: Sequence[Heard], labels: Sequence[str], background: str | None, aim: Aim, default: Threshold) -> tuple[float, Thresholds]:
+    """Choose by what was said of streams; returns the time constant of the smoothing, and the thresholds.
+
+    Args:
+        heard: What was said of each stream, and what is true of it; at least one.
+        labels: The L labels, in the order of the scores.
+        background: The one that stands for no activity, if there is one.
+        aim: What is wanted.
+        default: The cooldown that all labels have, and what stays the default of labels that are not named.
+    """
+    grid = make_grid(default.cooldown_s)
+    index = None if background is None else labels.index(background)
+    counts = reduce(add, (_count(each, sweep(each.stretches, grid, len(labels), index), grid.shape(len(labels)), aim) for each in heard))
+    num_segments = sum(len(each.segments) for each in heard)
+    hours = sum(each.duration_s for each in heard if _is_bound(each, aim)) / 3600
+    most_false = None if aim.false_per_hour is None else int(aim.false_per_hour * hours)
+    false = with_margin(counts.false)
+    choices = [_choose(counts.events[s], counts.right[s], false[s], aim.beta**2 * num_segments, most_false) for s in range(len(grid.smoothing_s))]
+    best = int(np.argmax([score for score, _ in choices]))
+    chosen = {label: _threshold(grid, number) for label, number in zip(labels, choices[best][1], strict=True) if label != background}
+    return grid.smoothing_s[best], Thresholds(default=default, labels=chosen)
+
+
+def make_grid(cooldown_s: float) -> Grid:
+    """All settings that are tried."""
+    enter, share, min_s = (np.array(column) for column in zip(*product(ENTER, LEAVE, MIN_S), strict=True))
+    return Grid(SMOOTHING_S, enter, np.round(share * enter, 3), min_s, cooldown_s)
+
+
+def with_margin(false: IntArray) -> IntArray:
+    """(..., E) false events of all settings: with the next lower `enter`, where there are more with that."""
+    by_enter = false.reshape(*false.shape[:-1], len(ENTER), -1)
+    order = np.argsort(ENTER)
+    lower = np.empty(len(ENTER), np.int64)
+    lower[order] = order[np.maximum(np.arange(len(ENTER)) - 1, 0)]
+    return np.maximum(by_enter, by_enter[..., lower, :]).reshape(false.shape)
+
+
+def _threshold(grid: Grid, number: int) -> Threshold:
+    return Threshold(enter=float(grid.enter[number]), leave=float(grid.leave[number]), min_s=float(grid.min_s[number]), cooldown_s=grid.cooldown_s)
+
+
+def _is_bound(heard: Heard, aim: Aim) -> bool:
+    return not (aim.quiet_alone and heard.segments)
+
+
+def _count(heard: Heard, swept: Swept, shape: tuple[int, int, int], aim: Aim) -> Counts:
+    """Hold the events of a stream against its segments. What is right is at most as many as there are such events, and as there are such segments."""
+    setting = np.ravel_multi_index(tuple(swept.setting), shape)
+
+    def count(chosen: IntArray) -> IntArray:
+        return np.bincount(chosen, minlength=int(np.prod(shape))).reshape(shape)
+
+    fits, meets = np.zeros((2, len(setting)), np.bool_)
+    found = np.zeros(shape, np.int64)
+    for segment in heard.segments:
+        shared = np.minimum(swept.end_s, segment.end_s) - np.maximum(swept.start_s, segment.start_s)
+        union = np.maximum(swept.end_s, segment.end_s) - np.minimum(swept.start_s, segment.start_s)
+        meeting = (swept.label == segment.label) & (shared > 0)
+        fitting = meeting & (shared >= aim.overlap * union)
+        fits, meets = fits | fitting, meets | meeting
+        found += count(setting[fitting]) > 0
+    false = count(setting[~meets]) if _is_bound(heard, aim) else np.zeros(shape, np.int64)
+    return Counts(count(setting), np.minimum(found, count(setting[fits])), false)
+
+
+def _choose(events: IntArray, right: IntArray, false: IntArray, missable: float, most_false: int | None) -> tuple[float, IntArray]:
+    """The most that right events, as a share of all events and `missable`, can be under a bound, by (L, E) counts; and the (L,) thresholds for it.
+
+    F is this share times 1 + beta^2, where `missable` is beta^2 times the number of segments.
+    """
+    rows = np.arange(len(events))
+    best, chosen = -1.0, np.zeros(len(events), np.int64)
+    while True:
+        candidate = _most_valuable(right - max(best, 0.0) * events, false, most_false)
+        share = float(right[rows, candidate].sum() / max(events[rows, candidate].sum() + missable, 1))
+        if share <= best:
+            return best, chosen
+        best, chosen = share, candidate
+
+
+def _most_valuable(values: FloatArray, false: IntArray, most_false: int | None) -> IntArray:
+    """The (L,) thresholds with the highest sum of (L, E) values whose false events are no more in sum than the bound, or as few as can be."""
+    rows = np.arange(len(values))
+    free = np.asarray(values.argmax(axis=1))
+    if most_false is None or false[rows, free].sum() <= most_false:
+        return free
+    most = max(most_false, int(false.min(axis=1).sum()))
+    best = np.zeros(most + 1)  # by how many false events all labels so far may have
+    spent = np.zeros((len(values), most + 1), np.int64)  # what the last of them then has of these
+    options = [_by_false(*pair, most) for pair in zip(values, false, strict=True)]
+    for label, (value, _) in enumerate(options):
+        sums = np.stack([np.concatenate([np.full(num, -np.inf), best[: most + 1 - num] + value[num]]) for num in range(most + 1)])
+        spent[label] = sums.argmax(axis=0)
+        best = sums.max(axis=0)
+    chosen = np.zeros(len(values), np.int64)
+    for label in reversed(range(len(values))):
+        chosen[label] = options[label][1][spent[label, most]]
+        most -= spent[label, most]
+    return chosen
+
+
+def _by_false(values: FloatArray, false: IntArray, most: int) -> tuple[FloatArray, IntArray]:
+    """Of each number of false events up to `most`: the highest value that has it, and where that is."""
+    masked = np.where(false == np.arange(most + 1)[:, None], values, -np.inf)
+    return masked.max(axis=1), masked.argmax(axis=1)

@@ -1,0 +1,118 @@
+"""What is chosen on predictions made by hand."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import product
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from streamvc.inference.bundle import Bundle
+from streamvc.inference.manifest import BundleManifest, Threshold, Thresholds
+from streamvc.stream_metrics import Segment, Stream, event_figures, false_events_per_hour
+from streamvc.training.hearing import Heard, detect
+from streamvc.training.tuning import Aim, make_grid, tune, with_margin
+from streamvc.types import Prediction
+from tests.inference.settings import settings
+from tests.training.test_sweep import FILES, LABELS
+
+ONLINE = Aim(beta=1.0, overlap=0.3, false_per_hour=None, quiet_alone=False)
+CLIPS = Aim(beta=0.5, overlap=0.0, false_per_hour=1.0, quiet_alone=True)
+DEFAULT = Threshold()
+
+
+def stream(*parts: tuple[int, float], segments: Sequence[Segment] = ()) -> Heard:
+    """Of each part: so many predictions, five a second, with this score for Walk, the rest being nothing."""
+    scores = [score for num, score in parts for _ in range(num)]
+    said = [Prediction(index, index / 5, np.array([score, 0.0, 1 - score], np.float32)) for index, score in enumerate(scores)]
+    return Heard([said], segments, len(scores) / 5)
+
+
+def publish(heard: Heard, smoothing_s: float, thresholds: Thresholds, background: str | None = None) -> Stream:
+    fields = settings(smoothing_s=smoothing_s, thresholds=thresholds, background=background).model_dump(by_alias=True)
+    return detect(Bundle(Path(), BundleManifest(**fields, files=FILES), "0" * 64), heard)
+
+
+def test_an_activity_of_low_scores_gets_a_low_threshold() -> None:
+    heard = [stream((20, 0.1), (20, 0.55), (20, 0.1), segments=[Segment(0, 4.0, 8.0)])] * 3
+    assert event_figures([publish(each, 0.6, Thresholds()) for each in heard], 0.3).f1 == 0
+    smoothing_s, thresholds = tune(heard, LABELS, None, ONLINE, DEFAULT)
+    assert event_figures([publish(each, smoothing_s, thresholds) for each in heard], 0.3).f1 == 1
+    assert thresholds.labels["Walk"].enter <= 0.5
+
+
+def test_what_is_equal_is_left_as_it_is() -> None:
+    heard = [stream((20, 0.0), (30, 1.0), (20, 0.0), segments=[Segment(0, 4.0, 10.0)])]
+    smoothing_s, thresholds = tune(heard, LABELS, "Nothing", ONLINE, Threshold(cooldown_s=1.0))
+    assert smoothing_s == 0.6
+    assert set(thresholds.labels) == {"Walk", "Jump"}  # the background is no event
+    assert (thresholds.labels["Walk"].enter, thresholds.labels["Walk"].min_s, thresholds.labels["Walk"].cooldown_s) == (0.7, 0.5, 1.0)
+
+
+@pytest.mark.parametrize(("per_hour", "num_false"), [(0.0, 0), (3600.0, 2)])
+def test_events_about_nothing_are_bounded(per_hour: float, num_false: int) -> None:
+    clips = [stream((30, score), segments=[Segment(0, 0.0, 6.0)]) for score in (0.6, 0.65, 0.97, 0.97, 0.97)]
+    nothing = [stream((10, 0.0), (30, 0.85), (40, 0.0)), stream((10, 0.0), (30, 0.75), (40, 0.0))]
+    smoothing_s, thresholds = tune([*clips, *nothing], LABELS, None, Aim(1.0, 0.0, per_hour, quiet_alone=True), DEFAULT)
+    assert sum(len(publish(each, smoothing_s, thresholds).events) for each in nothing) == num_false
+    assert sum(bool(publish(each, smoothing_s, thresholds).events) for each in clips) == (5 if num_false else 3)
+
+
+def test_a_bound_that_cannot_be_kept_is_missed_by_as_little_as_can_be() -> None:
+    nothing = [stream((10, 0.0), (60, 1.0), (10, 0.0)), stream((10, 0.0), (30, 0.9), (40, 0.0))]
+    smoothing_s, thresholds = tune([stream((30, 1.0), segments=[Segment(0, 0.0, 6.0)]), *nothing], LABELS, None, CLIPS, DEFAULT)
+    assert sum(len(publish(each, smoothing_s, thresholds).events) for each in nothing) == 1
+
+
+def random_stream(seed: int) -> Heard:
+    rng = np.random.default_rng(seed)
+    logits = np.cumsum(rng.normal(0, 0.8, (60, 3)), axis=0)
+    scores = np.exp(logits - logits.max(axis=1, keepdims=True))
+    said = [Prediction(index, index / 5, (row / row.sum()).astype(np.float32)) for index, row in enumerate(scores)]
+    starts = rng.uniform(0, 8, 2)
+    return Heard([said[:35], said[35:]], [Segment(label, start, start + 3.0) for label, start in enumerate(starts)], 12.0)
+
+
+@pytest.mark.parametrize("most_false", [None, 1])
+def test_no_other_choice_is_better(most_false: int | None) -> None:
+    heard = [random_stream(seed) for seed in range(2)]
+    per_hour = None if most_false is None else (most_false + 0.5) / 24 * 3600
+    chosen = tune(heard, LABELS, "Nothing", Aim(1.0, 0.3, per_hour, quiet_alone=False), DEFAULT)
+    streams = [publish(each, *chosen, "Nothing") for each in heard]
+    ours = event_figures(streams, 0.3).f1
+    grid = make_grid(DEFAULT.cooldown_s)
+    best = 0.0
+    for smoothing_s in grid.smoothing_s:
+        thresholds = [
+            Threshold(enter=enter, leave=leave, min_s=min_s) for enter, leave, min_s in zip(grid.enter, grid.leave, grid.min_s, strict=True)
+        ]
+        counts = np.array([_counts(heard, smoothing_s, threshold) for threshold in thresholds])
+        counts[:, :, 2] = with_margin(counts[:, :, 2].T).T
+        for one, other in product(*(np.unique(counts[:, label], axis=0) for label in (0, 1))):
+            right, events, false = one + other
+            if most_false is None or false <= most_false:
+                best = max(best, 2 * right / (events + 4))
+    assert ours == pytest.approx(best)
+    if most_false is not None:
+        assert round(false_events_per_hour(streams) * 24 / 3600) <= most_false
+
+
+def _counts(heard: Sequence[Heard], smoothing_s: float, threshold: Threshold) -> list[tuple[int, int, int]]:
+    """Right events, events and false events of Walk, and of Jump."""
+    streams = [publish(each, smoothing_s, Thresholds(default=threshold), "Nothing") for each in heard]
+    alone = [[_only(each, label) for each in streams] for label in (0, 1)]
+    return [
+        (
+            round(event_figures(each, 0.3).recall * 2),
+            sum(len(one.events) for one in each),
+            round(false_events_per_hour(each) * 24 / 3600),
+        )
+        for each in alone
+    ]
+
+
+def _only(stream: Stream, label: int) -> Stream:
+    segments = tuple(segment for segment in stream.segments if segment.label == label)
+    events = tuple(event for event in stream.events if event.label == label)
+    return replace(stream, segments=segments, events=events)
