@@ -1,6 +1,6 @@
 """The network that turns frames into features."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Protocol, Self
 
@@ -158,6 +158,10 @@ class Backbone:
     def difference(self, image: NDArray[np.uint8], before: NDArray[np.uint8] | None) -> Array:
         """The features of how an image differs from one before, None where there is none: see `Preprocessor.write_difference`. As `features`."""
         return self._run(lambda tensor: self._preprocessor.write_difference(image, before, tensor[0]))
+
+    def greys(self, images: Sequence[NDArray[np.uint8]]) -> Array:
+        """The features of three images in one picture, the newest first: see `Preprocessor.write_greys`. As `features`."""
+        return self._run(lambda tensor: self._preprocessor.write_greys(images, tensor[0]))
 
     def reset(self) -> None:
         """Forget the frames before."""

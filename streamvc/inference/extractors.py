@@ -11,7 +11,7 @@ from streamvc.inference.manifest import FOLLOWING, BackboneManifest, BackboneRef
 from streamvc.inference.pictures import Pictures
 
 PICTURES = re.compile(r"(colour|flow|colour\+flow):([1-9]\d{1,3})(?::(whole|center))?")
-PART = re.compile(r"(?P<backbone>.+?)(?::(?P<crop>whole|center|person|movement))?(?P<difference>:difference)?")
+PART = re.compile(r"(?P<backbone>.+?)(?::(?P<crop>whole|center|person|movement))?(?::(?P<kind>difference|greys))?")
 POSE = "pose"
 
 
@@ -22,8 +22,9 @@ def open_extractor(name: str) -> Extractor:
         name: One of these:
 
             - A backbone's name (`efficientnet-lite0-f16`) or folder. Behind it stands where in a frame it looks (`:whole`, unless its manifest says
-              otherwise; `:center` for the largest square in the middle; `:person` and `:movement` for a square that follows the
-              person, or what moves most), and `:difference` for what changed there since the frame before.
+              otherwise; `:center` for the largest square in the middle; `:person` and `:movement` for a square that follows the person, or what moves
+              most). Behind that stands `:difference` for what changed there since the frame before, or `:greys` for this frame and the two before it
+              in one picture.
             - `pose`: numbers of the person's pose.
             - Several of these, joined by `+`: `pose+efficientnet-lite0-f16:person`.
             - What is in pictures and how large they are: `colour:64`, `flow:112`, `colour+flow:64`.
@@ -66,7 +67,7 @@ def _source(name: str) -> Source:
     folder = _folder(found["backbone"])
     manifest = read_manifest(folder / MANIFEST, BackboneManifest)
     part = Part(
-        kind="difference" if found["difference"] else "picture",
+        kind=found["kind"] or "picture",  # type: ignore[arg-type]  # the pattern has checked it
         backbone=BackboneReference(name=manifest.name, sha256=manifest.sha256),
         input=manifest.input.model_copy(update={"crop": found["crop"] or manifest.input.crop}),
         feature_size=manifest.feature_size,
@@ -79,7 +80,7 @@ def _folder(backbone: str) -> Path:
     if (path / MANIFEST).is_file():
         return path
     if ":" in path.name:
-        raise BundleError(f"{backbone}: a frame can be cut as :whole, :center, :person or :movement, and :difference stands behind that")
+        raise BundleError(f"{backbone}: a frame can be cut as :whole, :center, :person or :movement, and :difference or :greys stands behind that")
     return find_backbone(backbone)
 
 

@@ -1,5 +1,6 @@
 """Several parts, each of which makes a part of a feature: the person's pose, and what backbones see of frames and of their changes."""
 
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +12,7 @@ from streamvc.errors import BundleError
 from streamvc.inference import views
 from streamvc.inference.backbone import MANIFEST, Backbone, choose
 from streamvc.inference.folders import check_sha256
-from streamvc.inference.manifest import BackboneManifest, Crop, ImageInput, Part, PoseReference, read_manifest
+from streamvc.inference.manifest import BackboneManifest, Crop, ImageInput, Part, PartKind, PoseReference, read_manifest
 from streamvc.inference.pose.body import Body
 from streamvc.inference.pose.features import FEATURE_SIZE, IDENTITY, PoseFeatures
 from streamvc.inference.pose.tracker import MANIFEST as POSE_MANIFEST
@@ -22,6 +23,7 @@ from streamvc.inference.views import MovementView, PersonView, Square
 from streamvc.types import Array, Feature
 
 POSE = "blazepose"
+NUM_BEFORE: dict[PartKind, int] = {"difference": 1, "greys": 2}  # frames before that a part of a kind looks at
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +40,7 @@ class Sight:
 
     Attributes:
         image: (H, W, 3) uint8, BGR.
-        before: The frame before, of the same shape; None where there is none.
+        before: The frames before that are kept, of the same shape, the newest first.
         body: The person; None where there is nobody, or nobody looked.
         person: Where the person is; None where there is nobody.
         movement: Where most of the movement is; None where nobody looked.
@@ -46,7 +48,7 @@ class Sight:
     """
 
     image: NDArray[np.uint8]
-    before: NDArray[np.uint8] | None
+    before: Sequence[NDArray[np.uint8]]
     body: Body | None
     person: Square | None
     movement: Square | None
@@ -57,7 +59,7 @@ class Joined:
     """An `Extractor` of several parts, whose features it puts side by side, as float32. The person is looked for once in each frame.
 
     A difference is that to the last frame there was, also where frames are missing between the two: then it is as large as what happened since. It
-    is taken of the same place in both frames, so that it shows what moves and not how the view follows.
+    is taken of the same place in both frames, so that it shows what moves and not how the view follows. With the three frames in grey it is the same.
 
     Attributes:
         parts: The parts, in their order.
@@ -79,8 +81,7 @@ class Joined:
         self._movement = MovementView() if any(part.crop == "movement" for part in self.parts) else None
         models: dict[str, Model] = {}
         self._looks = [self._open(source, models, runtime, threads) for source in sources]
-        self._keeps_before = any(part.kind == "difference" for part in self.parts)
-        self._before: NDArray[np.uint8] | None = None
+        self._before: deque[NDArray[np.uint8]] = deque(maxlen=max(NUM_BEFORE.get(part.kind, 0) for part in self.parts))
         self._shape: tuple[int, ...] | None = None
 
     @property
@@ -123,26 +124,28 @@ class Joined:
             self._shape = image.shape
         body = self._tracker.step(image, num_ticks) if self._tracker else None
         movement = self._movement.step(image, num_ticks) if self._movement else None
-        sight = Sight(image, self._before, body, self._person.step(body, num_ticks), movement, num_ticks)
+        sight = Sight(image, tuple(self._before), body, self._person.step(body, num_ticks), movement, num_ticks)
         values = np.concatenate([look(sight) for look in self._looks], dtype=np.float32)
-        if self._keeps_before:
-            self._keep(image)
+        self._keep(image)
         return Feature(values, num_ticks)
 
     def reset(self) -> None:
-        """Forget the person, the movement and the frame before."""
+        """Forget the person, the movement and the frames before."""
         if self._tracker:
             self._tracker.reset()
         self._pose_features.reset()
         self._person.reset()
         if self._movement:
             self._movement.reset()
-        self._before = None
+        self._before.clear()
 
     def _keep(self, image: NDArray[np.uint8]) -> None:
-        if self._before is None:
-            self._before = np.empty_like(image)
-        np.copyto(self._before, image)
+        kept = self._before
+        if not kept.maxlen:
+            return
+        picture = kept.pop() if len(kept) == kept.maxlen else np.empty_like(image)  # the oldest, to be written over
+        np.copyto(picture, image)
+        kept.appendleft(picture)
 
     def _open(self, source: Source, models: dict[str, Model], runtime: str | None, threads: int) -> Callable[[Sight], Array]:
         part = source.part
@@ -159,7 +162,9 @@ class Joined:
         sees = CUTS.get(part.crop, _whole)
         if part.kind == "picture":
             return lambda sight: backbone.features(sees(sight, sight.image))
-        return lambda sight: backbone.difference(sees(sight, sight.image), None if sight.before is None else sees(sight, sight.before))
+        if part.kind == "greys":
+            return lambda sight: backbone.greys([sees(sight, image) for image in _three(sight)])
+        return lambda sight: backbone.difference(sees(sight, sight.image), sees(sight, sight.before[0]) if sight.before else None)
 
 
 def find_pose(reference: PoseReference | None = None, beside: Path | None = None) -> Path:
@@ -186,6 +191,12 @@ def _identity(part: Part) -> str:
     if part.backbone is None or part.input is None:
         return f"pose {IDENTITY}"
     return f"{part.kind} {part.backbone.sha256} {part.input.model_dump_json()}"
+
+
+def _three(sight: Sight) -> list[NDArray[np.uint8]]:
+    """The frame and the two before, the newest first; the oldest that there is stands for those that are missing."""
+    images = [sight.image, *sight.before[:2]]
+    return images + images[-1:] * (3 - len(images))
 
 
 def _whole(_: Sight, image: NDArray[np.uint8]) -> NDArray[np.uint8]:

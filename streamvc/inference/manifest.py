@@ -19,7 +19,7 @@ Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Form = Literal["step", "window", "clip"]
 Crop = Literal["whole", "center", "person", "movement"]
 PictureKind = Literal["colour", "flow", "colour+flow"]
-PartKind = Literal["pose", "picture", "difference"]
+PartKind = Literal["pose", "picture", "difference", "greys"]
 
 FOLLOWING: tuple[Crop, ...] = ("person", "movement")  # those that depend on the frames before
 
@@ -100,8 +100,9 @@ class Part(Manifest):
     """What makes a part of a feature.
 
     Attributes:
-        kind: `pose`: the numbers of a pose; `picture`: a backbone looks at the frame; `difference`: at how it differs from the one before.
-        backbone: Of a picture or a difference.
+        kind: `pose`: the numbers of a pose; `picture`: a backbone looks at the frame; `difference`: at how it differs from the one before; `greys`:
+            at it and the two before, in grey, as the three colours of one picture.
+        backbone: Of any but a pose.
         input: How that is brought into the backbone's form.
         feature_size: How many numbers of the feature it makes.
     """
@@ -132,7 +133,7 @@ class Part(Manifest):
         """What it is called; see `streamvc.inference.extractors.open_extractor`."""
         if self.backbone is None or self.input is None:
             return "pose"
-        return f"{self.backbone.name}:{self.input.crop}" + (":difference" if self.kind == "difference" else "")
+        return f"{self.backbone.name}:{self.input.crop}" + ("" if self.kind == "picture" else f":{self.kind}")
 
 
 class Threshold(Manifest):

@@ -1,5 +1,7 @@
 """Brings images of any size into the form that a network wants."""
 
+from collections.abc import Sequence
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +23,7 @@ class Preprocessor:
         size = (spec.size_px, spec.size_px)
         self._resized = np.empty((*size, 3), np.uint8)
         self._before = np.empty_like(self._resized)
+        self._grey = np.empty(size, np.uint8)
         self._coloured = np.empty_like(self._resized) if spec.colour == "rgb" else self._resized
         # A pixel has 256 values, so that normalisation, and for an int8 backbone quantisation too, is a table.
         self._table = tensor.encode((np.arange(256) - spec.mean) / spec.scale)[None]
@@ -42,6 +45,14 @@ class Preprocessor:
         else:
             self._resize(before, self._before)
             cv2.addWeighted(self._resized, 0.5, self._before, -0.5, STILL, dst=self._resized)
+        self._write(picture)
+
+    def write_greys(self, images: Sequence[NDArray[np.uint8]], picture: Array) -> None:
+        """As `write`, but with three images in grey, the newest first, as blue, green and red: what stands still is grey, what moves has colours."""
+        for channel, image in enumerate(images):
+            self._resize(image, self._before)
+            cv2.cvtColor(self._before, cv2.COLOR_BGR2GRAY, dst=self._grey)
+            self._resized[..., channel] = self._grey
         self._write(picture)
 
     def _resize(self, image: NDArray[np.uint8], resized: NDArray[np.uint8]) -> None:

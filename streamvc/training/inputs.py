@@ -1,15 +1,19 @@
 """What features are brought to before a head learns from them.
 
-`Basis`: some coordinates for what is seen, some for how it changes. `Scaling`: the features themselves, shifted and scaled.
+`Basis`: some coordinates for what is seen, some for how it changes. `Scaling`: the features themselves, shifted and scaled. `Joint`: each part of the
+features in the one way or the other.
 """
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from streamvc.training.plan import HeadSettings
+from streamvc.training.tensorflow import keras
 from streamvc.training.windows import Ticks
 from streamvc.types import Array
 
@@ -18,6 +22,7 @@ Floats = NDArray[np.float32]
 NUM_ITERATIONS = 6
 NUM_SPARE = 16  # directions that are iterated beside those asked for, which lets the last of these settle sooner
 TINY = 1e-12
+FEW = 512  # of a part with at most so many numbers each counts by itself
 STEADY = 1e-6  # a feature with a smaller deviation never changes, and says nothing
 
 
@@ -96,6 +101,34 @@ class Scaling:
         return features * self.weight + self.offset
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Joint:
+    """The parts of features, one after the other, each in its own way; all coordinates count as they are."""
+
+    parts: tuple[Basis | Scaling, ...]
+
+    @property
+    def feature_size(self) -> int:
+        """D."""
+        return sum(part.feature_size for part in self.parts)
+
+    @property
+    def size(self) -> int:
+        """K."""
+        return sum(part.size for part in self.parts)
+
+    @property
+    def num_seen(self) -> int:
+        """K."""
+        return self.size
+
+    def apply(self, features: Any) -> Any:
+        """See `Inputs.apply`."""
+        ends = np.cumsum([part.feature_size for part in self.parts]).tolist()
+        cut = [part.apply(features[..., end - part.feature_size : end]) for part, end in zip(self.parts, ends, strict=True)]
+        return np.concatenate(cut, axis=-1) if isinstance(features, np.ndarray) else keras.ops.concatenate(cut, axis=-1)
+
+
 @dataclass(frozen=True, slots=True)
 class Untouched:
     """Pictures and maps, which networks take as they are; `size` is D."""
@@ -117,19 +150,49 @@ class Untouched:
         return features
 
 
-def fit_inputs(ticks: Ticks, settings: HeadSettings) -> Inputs:
-    """The inputs that the settings ask for, by the features that are learned from."""
+def input_sizes(part_sizes: Sequence[int], settings: HeadSettings) -> tuple[int, int]:
+    """How many inputs `fit_inputs` makes, and how many of them count as they are."""
+    size = sum(part_sizes)
+    match settings.inputs:
+        case "basis":
+            num_seen = min(settings.num_seen, size)
+            return num_seen + min(settings.num_moving, size), num_seen
+        case "parts":
+            size = sum(part if part <= FEW else min(settings.num_seen, part) for part in part_sizes)
+    return size, size
+
+
+def fit_inputs(ticks: Ticks, settings: HeadSettings, part_sizes: Sequence[int] = ()) -> Inputs:
+    """The inputs that the settings ask for, by the features that are learned from.
+
+    Args:
+        ticks: The features.
+        settings: Of the head.
+        part_sizes: How many numbers of a feature each of its parts has; it has one part if not given.
+    """
     if settings.inputs == "basis":
         return fit_basis(ticks, settings.num_seen, settings.num_moving)
+    if settings.inputs == "parts":
+        starts = np.cumsum([0, *(part_sizes or ticks.features.shape[1:])])
+        parts = [replace(ticks, features=ticks.features[:, start:end]) for start, end in pairwise(starts.tolist())]
+        return Joint(tuple(_fit_part(part, settings.num_seen) for part in parts))
     num = ticks.features.shape[1]
     if settings.inputs == "unit":
         low, high = ticks.features.min().astype(np.float32), ticks.features.max().astype(np.float32)
         weight = 1 / max(high - low, np.float32(STEADY))
         return Scaling(np.full(num, weight, np.float32), np.full(num, -low * weight, np.float32))
     if settings.inputs == "standard":
-        mean, weight = _normal(ticks.features)
-        return Scaling(weight, -mean * weight)
+        return _standard(ticks.features)
     return Scaling(np.ones(num, np.float32), np.zeros(num, np.float32))
+
+
+def _fit_part(part: Ticks, num_seen: int) -> Basis | Scaling:
+    return _standard(part.features) if part.features.shape[1] <= FEW else fit_basis(part, num_seen, 0)
+
+
+def _standard(features: Array) -> Scaling:
+    mean, weight = _normal(features)
+    return Scaling(weight, -mean * weight)
 
 
 def see_change(windows: Floats, num_seen: int) -> Floats:
@@ -170,6 +233,8 @@ def _principal(rows: Floats, num: int) -> Floats:
 
     Found by subspace iteration: of a thousand directions few are asked for, and a whole decomposition would take longer than the training.
     """
+    if not num:
+        return np.zeros((rows.shape[1], 0), np.float32)
     covariance = rows.T @ rows / max(len(rows), 1)
     num_features = len(covariance)
     space = np.random.default_rng(0).normal(size=(num_features, min(num + NUM_SPARE, num_features))).astype(np.float32)

@@ -11,7 +11,7 @@ from streamvc.training.augment import Augmentation
 from streamvc.training.folds import Split
 
 Take = Literal["time", "first", "even"]
-InputKind = Literal["basis", "standard", "unit", "raw"]
+InputKind = Literal["basis", "parts", "standard", "unit", "raw"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,9 +25,10 @@ class HeadSettings:
         mode: `window` or `stateful`; see `streamvc.inference.head.StepHead`.
         take: What it learns from: windows at random moments of a clip, as they occur live (`time`); the clip's first W features (`first`); or W of
             them evenly from all of the clip, repeated where it has fewer (`even`).
-        inputs: What it is given: principal components of the features and of their changes (`basis`), features of mean 0 and deviation 1
-            (`standard`), scaled to 0..1 (`unit`), or as they are (`raw`).
-        num_seen: With `basis`: how many principal components of the features.
+        inputs: What it is given: principal components of the features and of their changes (`basis`); each part of the features by itself, so that
+            there are principal components of what a backbone makes beside a pose's numbers with mean 0 and deviation 1 (`parts`); features of mean 0
+            and deviation 1 (`standard`), scaled to 0..1 (`unit`), or as they are (`raw`).
+        num_seen: With `basis`: how many principal components of the features; with `parts`: of each part.
         num_moving: With `basis`: of how many principal components of their changes it is given the size.
         units: Sizes of the layers: of the recurrent ones, of the convolutions, or of the dense ones where there are no others.
         dense: Sizes of dense layers between these and the logits.

@@ -106,6 +106,14 @@ _RECIPES = (
         backbone="efficientnet-lite0-map",
         head=replace(WHOLE, batch=16, augment=(), warm_up=5),
     ),
+    Recipe(
+        "pooled",
+        "Means, deviations, extremes and changes of all features of the window beside a GRU over them; the best with a pose",
+        "window",
+        "windows:pooled",
+        backbone=f"pose+{LITE}:person:difference",
+        head=HeadSettings(window=10, inputs="parts", augment=("flip",), num_variations=1),
+    ),
     Recipe("mlp", "The features of all frames of the window into an MLP", "window", "windows:mlp", head=HeadSettings(units=(64,), warm_up=8)),
     Recipe(
         "maxmin",

@@ -32,7 +32,7 @@ from streamvc.training.folds import make_folds
 from streamvc.training.hearing import length_s, predict_file
 from streamvc.training.held_out import Fold, HeldOut
 from streamvc.training.history import Fit
-from streamvc.training.inputs import Inputs, Untouched, fit_inputs
+from streamvc.training.inputs import Inputs, Untouched, fit_inputs, input_sizes
 from streamvc.training.material import Flags, Material, gather, open_named
 from streamvc.training.networks.network import HeadFiles, Spec
 from streamvc.training.nothing import settle_background
@@ -218,9 +218,14 @@ class Training:
             chosen = material.thin_out(chosen, self._dataset.labels.index(plan.background), plan.head.nothing_share)
         watched = material.hold_out(chosen, plan.head, plan.seed)
         learned, truth = material.learned(chosen & ~watched)
-        inputs = Untouched(self._extractor.feature_size) if self._recipe.sees_pictures else fit_inputs(lay_out(learned), plan.head)
+        inputs = self._fit_inputs(learned)
         sides = [Side(stretches, truth, inputs, self._trainer.shape) for stretches, truth in ((learned, truth), material.watched(watched))]
         return self._trainer.fit(*sides, seed=plan.seed, checkpoint=self._bench.checkpoint(name), advance=self._advance), inputs
+
+    def _fit_inputs(self, learned: list[list[Array]]) -> Inputs:
+        if self._recipe.sees_pictures:
+            return Untouched(self._extractor.feature_size)
+        return fit_inputs(lay_out(learned), self._plan.head, self._extractor.part_sizes)
 
     def _taken_top1(self, chosen: Flags, inputs: Inputs, take: Literal["first", "even"]) -> float:
         side = Side(*self._material.watched(chosen), inputs, self._trainer.shape)
@@ -228,10 +233,7 @@ class Training:
 
     def _spec(self) -> Spec:
         settings, size = self._plan.head, self._extractor.feature_size
-        num_inputs, num_seen = size, size
-        if settings.inputs == "basis" and not self._recipe.sees_pictures:
-            num_seen = min(settings.num_seen, size)
-            num_inputs = num_seen + min(settings.num_moving, size)
+        num_inputs, num_seen = (size, size) if self._recipe.sees_pictures else input_sizes(self._extractor.part_sizes, settings)
         return Spec(num_inputs, num_seen, self._extractor.feature_map, len(self._dataset.labels), settings)
 
     def _draft(self, settings: BundleSettings, head: HeadFiles) -> Bundle:

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
@@ -15,7 +16,7 @@ from tests.inference.settings import BACKBONE, picture
 
 PERSON, CHANGE = f"{BACKBONE}:person", f"{BACKBONE}:person:difference"
 ALL = f"pose+{PERSON}+{CHANGE}"
-MOVES = f"{BACKBONE}:movement+{BACKBONE}:movement:difference"
+MOVES = f"{BACKBONE}:movement:greys+{BACKBONE}:movement:difference"
 
 
 @pytest.fixture(scope="module")
@@ -82,6 +83,17 @@ def test_a_difference_is_half_of_what_changed_around_grey() -> None:
     extractor = joined(f"{BACKBONE}:difference")
     extractor.step(before)
     np.testing.assert_array_equal(extractor.step(now).values, Backbone.load(BACKBONE).features(expected))
+
+
+def test_three_frames_in_grey_are_the_colours_of_one_picture() -> None:
+    images = [np.roll(picture(224, 224), shift, axis=1) for shift in (0, 20, 40, 60)]
+    greys = [cv2.cvtColor(image, cv2.COLOR_BGR2GRAY) for image in images]
+    extractor, backbone = joined(f"{BACKBONE}:greys"), Backbone.load(BACKBONE)
+    found = [extractor.step(image).values for image in images]
+    for number, blue_green_red in enumerate([(0, 0, 0), (1, 0, 0), (2, 1, 0), (3, 2, 1)]):
+        np.testing.assert_array_equal(found[number], backbone.features(cv2.merge([greys[index] for index in blue_green_red])))
+    extractor.reset()
+    np.testing.assert_array_equal(extractor.step(images[0]).values, found[0])
 
 
 def test_where_frames_are_missing_the_difference_is_to_the_last_there_was(images: list[Image]) -> None:

@@ -1,8 +1,11 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from streamvc.training.inputs import Basis, fit_basis, fit_inputs, see_change
+from streamvc.training.inputs import FEW, Basis, fit_basis, fit_inputs, input_sizes, see_change
 from streamvc.training.plan import HeadSettings
+from streamvc.training.tensorflow import keras
 from streamvc.training.windows import Ticks, lay_out
 
 NUM_FEATURES, NUM_SEEN, NUM_MOVING = 30, 8, 5
@@ -78,3 +81,18 @@ def test_features_are_scaled_as_they_were_asked_for(ticks: Ticks, kind: str, low
         assert (scaled.min(), scaled.max()) == pytest.approx((0, 1), abs=1e-5)
     if kind == "raw":
         np.testing.assert_array_equal(scaled, ticks.features)
+
+
+def test_parts_of_few_numbers_count_each_by_itself_and_large_ones_by_their_components(ticks: Ticks) -> None:
+    large = np.random.default_rng(2).normal(size=(len(ticks.features), FEW + 1)).astype(np.float32)
+    joined = replace(ticks, features=np.concatenate([ticks.features, large], axis=1))
+    settings = HeadSettings(inputs="parts", num_seen=NUM_SEEN)
+    sizes = (NUM_FEATURES, FEW + 1)
+    inputs = fit_inputs(joined, settings, sizes)
+    assert (inputs.size, inputs.num_seen) == input_sizes(sizes, settings) == (NUM_FEATURES + NUM_SEEN, NUM_FEATURES + NUM_SEEN)
+    found = inputs.apply(joined.features)
+    standard = fit_inputs(ticks, HeadSettings(inputs="standard"))
+    np.testing.assert_array_equal(found[:, :NUM_FEATURES], standard.apply(ticks.features))
+    basis = fit_basis(replace(ticks, features=large), NUM_SEEN, 0)
+    np.testing.assert_array_equal(found[:, NUM_FEATURES:], basis.apply(large))
+    np.testing.assert_allclose(np.asarray(inputs.apply(keras.ops.convert_to_tensor(joined.features))), found, atol=1e-4)

@@ -35,6 +35,7 @@ SMALLER: dict[str, dict[str, object]] = {
 PICTURES = {"lrcn": "colour:32", "c3d": "colour:32", "i3d": "colour:32", "two-stream": "colour+flow:32"}
 MAPS = ("vgg16-frames", "convlstm")
 SNIPPETS = ("i3d-rnn", "i3d-mlp")
+PARTS = {"pooled": "pose+efficientnet-lite0-f16:person:greys"}
 
 
 @pytest.fixture(scope="session")
@@ -52,7 +53,11 @@ def extractor(recipe: str, models: Path) -> str:
         make_backbone("efficientnet-lite0-map", Choices("none", size_px=64, name="small-map"), out=out)
     if recipe in SNIPPETS and not (out / "small-i3d").is_dir():
         make_backbone("i3d-rgb", Choices("none", size_px=32, num_frames=4, name="small-i3d"), out=out)
-    return PICTURES.get(recipe) or ("small-map" if recipe in MAPS else "small-i3d" if recipe in SNIPPETS else "efficientnet-lite0-f16")
+    return (
+        PICTURES.get(recipe)
+        or PARTS.get(recipe)
+        or ("small-map" if recipe in MAPS else "small-i3d" if recipe in SNIPPETS else "efficientnet-lite0-f16")
+    )
 
 
 @pytest.fixture(scope="session")

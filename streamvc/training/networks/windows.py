@@ -22,6 +22,7 @@ from streamvc.training.networks.network import (
 from streamvc.training.tensorflow import keras, tf
 
 FAR = 1e9  # stands for infinity: what is not there is never the largest
+TINY = 1e-6  # a root is steep at 0
 
 
 def bilstm(spec: Spec) -> Network:
@@ -66,6 +67,20 @@ def mlp(spec: Spec) -> Network:
 def maxmin(spec: Spec) -> Network:
     """The largest and the smallest value of each feature over the window, and a classifier on both."""
     return _over_windows(spec, lambda windows, present: keras.layers.Concatenate()([_Largest(1)(windows, present), _Largest(-1)(windows, present)]))
+
+
+def pooled(spec: Spec) -> Network:
+    """What each input is on average over the window, how much it varies, its extremes and how much it changes; and beside it a GRU that reads them.
+
+    The two look at the same inputs and add their logits: the one learns from few clips, the other sees the order of things.
+    """
+
+    def body(windows: Any, present: Any) -> Any:
+        pooled = keras.layers.BatchNormalization()(_Pooled()(windows, present))
+        states = keras.layers.GRU(spec.settings.units[-1], unroll=True)(windows, mask=present)
+        return keras.layers.Concatenate()([pooled, states])
+
+    return _over_windows(spec, body)
 
 
 def conv1d(spec: Spec) -> Network:
@@ -133,6 +148,22 @@ class _Largest(keras.layers.Layer):  # type: ignore[misc]
         """(B, W, K) and (B, W) to (B, K)."""
         absent = (1 - tf.cast(present, tf.float32)[..., None]) * FAR
         return self._sign * tf.reduce_max(self._sign * rows - absent, axis=1)
+
+
+class _Pooled(keras.layers.Layer):  # type: ignore[misc]
+    """Mean, standard deviation, largest, smallest value and mean absolute change of each input over what is there: (B, W, K) to (B, 5 K)."""
+
+    def call(self, rows: Any, present: Any) -> Any:
+        """(B, W, K) and (B, W)."""
+        there = tf.cast(present, tf.float32)[..., None]
+        num = tf.maximum(tf.reduce_sum(there, axis=1), 1)
+        mean = tf.reduce_sum(rows * there, axis=1) / num
+        variance = tf.reduce_sum(tf.square(rows - mean[:, None]) * there, axis=1) / num
+        changes = tf.abs(rows[:, 1:] - rows[:, :-1]) * there[:, 1:]
+        change = tf.reduce_sum(changes, axis=1) / tf.maximum(num - 1, 1)
+        far = (1 - there) * FAR
+        extremes = [tf.reduce_max(rows - far, axis=1), tf.reduce_min(rows + far, axis=1)]
+        return tf.concat([mean, tf.sqrt(variance + TINY), *extremes, change], axis=1)
 
 
 class _PerPart(keras.layers.Layer):  # type: ignore[misc]

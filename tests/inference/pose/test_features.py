@@ -72,8 +72,13 @@ def test_a_mirrored_person_has_mirrored_features() -> None:
         assert points(other, 0, 2) == pytest.approx(points(one, 0, 2)[swap] * (-1, 1), abs=1e-4)
         assert points(other, 2 * NUM_USED, 3) == pytest.approx(points(one, 2 * NUM_USED, 3)[swap] * (-1, 1, 1), abs=1e-4)
         assert points(other, NUM_POSTURE, 2) == pytest.approx(points(one, NUM_POSTURE, 2)[swap] * (-1, 1), abs=1e-4)
-        limbs = slice(5 * NUM_USED, 5 * NUM_USED + 10)
-        assert other[limbs].reshape(5, 2) == pytest.approx(one[limbs].reshape(5, 2)[:, ::-1], abs=1e-4)
+        joints = slice(5 * NUM_USED, 5 * NUM_USED + 12)
+        assert other[joints].reshape(6, 2) == pytest.approx(one[joints].reshape(6, 2)[:, ::-1], abs=1e-4)
+
+
+def test_who_is_found_again_has_moved_since_he_was_lost() -> None:
+    seen, lost = stream(someone(1), someone(2), num_ticks=4), stream(someone(1), None, None, None, someone(2))
+    assert lost[-1] == pytest.approx(seen[-1], abs=1e-6)
 
 
 def test_a_straight_arm_and_a_bent_one() -> None:
