@@ -7,16 +7,16 @@ import pytest
 from streamvc.bench.rate import bare_passes, open_bare
 from streamvc.errors import StreamvcError
 from streamvc.inference.bundle import load_bundle, write_bundle
-from tests.inference.figure import exercise_files, joined_settings
+from tests.inference.figure import figure_files, joined_settings
 from tests.inference.settings import BACKBONE, settings
 
 MAP = (8, 8, 3)
 
 
 def test_a_bundle_of_several_parts_passes_all_their_networks(tmp_path: Path) -> None:
-    joined = write_bundle(tmp_path / "person", joined_settings(f"{BACKBONE}:person"), exercise_files())
+    joined = write_bundle(tmp_path / "person", joined_settings(f"{BACKBONE}:person"), figure_files())
     assert [model.input.shape for model in open_bare(joined, None, 1)] == [(1, 256, 256, 3), (1, 224, 224, 3)]
-    assert [model.input.shape for model in open_bare(load_bundle("exercise"), None, 1)] == [(1, 224, 224, 3)]
+    assert [model.input.shape for model in open_bare(load_bundle("figure"), None, 1)] == [(1, 224, 224, 3)]
     assert len(bare_passes(open_bare(joined, None, 1), num_passes=3)) == 3
 
 

@@ -36,8 +36,8 @@ def joined(name: str) -> Joined:
 
 
 def joined_settings(extractor_name: str, **changes: Any) -> BundleSettings:
-    """The settings of the exercise bundle, made for an extractor of several parts."""
-    extractor, own = joined(extractor_name), load_bundle("exercise").manifest.model_dump(by_alias=True, exclude={"files"})
+    """The settings of the figure bundle, made for an extractor of several parts."""
+    extractor, own = joined(extractor_name), load_bundle("figure").manifest.model_dump(by_alias=True, exclude={"files"})
     made_for = {
         "backbone": None,
         "input": None,
@@ -48,7 +48,7 @@ def joined_settings(extractor_name: str, **changes: Any) -> BundleSettings:
     return BundleSettings.model_validate(own | made_for | changes)
 
 
-def exercise_files() -> Mapping[str, bytes]:
-    """The files of the exercise bundle, whose head sees 1280 numbers."""
-    bundle = load_bundle("exercise")
+def figure_files() -> Mapping[str, bytes]:
+    """The files of the figure bundle, whose head sees 1280 numbers."""
+    bundle = load_bundle("figure")
     return {name: (bundle.path / name).read_bytes() for name in bundle.manifest.files}

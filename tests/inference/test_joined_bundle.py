@@ -13,7 +13,7 @@ from streamvc.errors import BundleError
 from streamvc.inference.bundle import Bundle, check_bundle, load_bundle, write_bundle
 from streamvc.inference.extractors import open_extractor
 from streamvc.inference.joined import Joined, find_pose
-from tests.inference.figure import exercise_files, figure_images, joined_settings
+from tests.inference.figure import figure_files, figure_images, joined_settings
 from tests.inference.settings import BACKBONE
 from tests.inference.test_bundle import FILES, edit
 
@@ -92,7 +92,7 @@ def test_a_plain_bundle_cannot_follow_anything(bundle: Bundle, crop: str) -> Non
 
 
 def test_damaged_pose_networks_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    bundle = write_bundle(tmp_path / "person", joined_settings(f"{BACKBONE}:person"), exercise_files())
+    bundle = write_bundle(tmp_path / "person", joined_settings(f"{BACKBONE}:person"), figure_files())
     assert check_bundle(bundle.path) == bundle
     copied = shutil.copytree(find_pose(), tmp_path / "backbones" / "blazepose")
     with (copied / "landmark.tflite").open("r+b") as file:

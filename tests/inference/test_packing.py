@@ -8,13 +8,13 @@ import pytest
 from streamvc.errors import BundleError
 from streamvc.inference.bundle import Bundle, load_bundle, write_bundle
 from streamvc.inference.packing import install, pack
-from tests.inference.figure import exercise_files, joined_settings
+from tests.inference.figure import figure_files, joined_settings
 from tests.inference.settings import BACKBONE
 
 
 @pytest.fixture(scope="module")
 def person_bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
-    return write_bundle(tmp_path_factory.mktemp("models") / "person", joined_settings(f"{BACKBONE}:person", name="person"), exercise_files())
+    return write_bundle(tmp_path_factory.mktemp("models") / "person", joined_settings(f"{BACKBONE}:person", name="person"), figure_files())
 
 
 @pytest.fixture(scope="module")
