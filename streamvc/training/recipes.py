@@ -108,7 +108,7 @@ _RECIPES = (
     ),
     Recipe(
         "pooled",
-        "Means, deviations, extremes and changes of all features of the window beside a GRU over them; the best with a pose",
+        "Means, deviations, extremes and changes of all features of the window beside a GRU over them, for features of several parts",
         "window",
         "windows:pooled",
         backbone=f"pose+{LITE}:person:difference",
