@@ -32,7 +32,9 @@ SPLITS = ("groups", "given", "given-leaky", "random-leaky")
 @click.option("--about", default="", metavar="TEXT", help="Where the data is from and under which licence, for the card.")
 @click.option("--recipe", default="gru", show_default=True, metavar="NAME", shell_complete=options.complete_recipe, help="See `streamvc recipes`.")
 @click.option(
-    "--backbone", metavar="NAME", help="See `streamvc backbones`; or pictures: colour:64, flow:112, colour+flow:64.  [default: the recipe's]"
+    "--backbone",
+    metavar="NAME",
+    help="See `streamvc backbones`; joined as in pose+efficientnet-lite0-f16:person; or pictures: colour:64, flow:112.  [default: the recipe's]",
 )
 @click.option("--rate-hz", type=click.FloatRange(0, min_open=True), help="Frames analysed per second.  [default: the recipe's]")
 @click.option("--window", type=click.IntRange(1), help="Features that a prediction looks at.  [default: the recipe's]")

@@ -8,8 +8,8 @@ from pathlib import Path
 from streamvc.errors import BundleError
 from streamvc.inference.bundle import MANIFEST, Bundle, check_bundle, load_bundle
 from streamvc.inference.folders import sha256
+from streamvc.inference.manifest import NAME
 
-NAME = r"[A-Za-z0-9][A-Za-z0-9._-]*"
 ENTRY = re.compile(rf"(?P<folder>(?:backbones/)?{NAME})/{NAME}")
 WRITTEN = (1980, 1, 1, 0, 0, 0)  # of each entry, so that the same bundle makes the same bytes
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import chain
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +28,7 @@ OVERLAP = 0.3  # of an event with its segment in untrimmed video
 BETA = 0.5  # of trimmed clips, which are all activity, as a stream is not: there a wrong event counts for more
 FALSE_PER_HOUR = 1.0  # in the videos of nothing beside trimmed clips, if nothing else is asked for
 
+S = TypeVar("S", bound=BundleSettings)
 Said = list[list[Prediction]]  # the predictions along a clip or a file, stretch by stretch
 
 
@@ -59,7 +61,7 @@ class Choice:
     smoothing_s: float
     thresholds: Thresholds
 
-    def put_into(self, settings: BundleSettings) -> BundleSettings:
+    def put_into(self, settings: S) -> S:
         """The settings with this in place of their own."""
         return settings.model_copy(update={"temperature": self.temperature, "smoothing_s": self.smoothing_s, "thresholds": self.thresholds})
 
@@ -152,8 +154,7 @@ def cooled(stretches: Sequence[Sequence[Prediction]], temperature: float) -> Sai
 
 
 def _with(bundle: Bundle, choice: Choice) -> Bundle:
-    update = {"temperature": choice.temperature, "smoothing_s": choice.smoothing_s, "thresholds": choice.thresholds}
-    return replace(bundle, manifest=bundle.manifest.model_copy(update=update))
+    return replace(bundle, manifest=choice.put_into(bundle.manifest))
 
 
 def _logits(clips: Mapping[int, Sequence[Sequence[Prediction]]], truth: Ints) -> tuple[NDArray[np.float64], Ints]:
