@@ -14,7 +14,7 @@ from streamvc.events import Decision
 from streamvc.inference.backbone import Backbone, Extractor, find_backbone
 from streamvc.inference.folders import check_sha256, find, model_folders, sha256
 from streamvc.inference.head import Head, open_head
-from streamvc.inference.joined import Joined, Source, find_pose
+from streamvc.inference.joined import NUMBER_SIZES, Joined, Source, find_pose
 from streamvc.inference.manifest import (
     BackboneManifest,
     BackboneReference,
@@ -26,7 +26,6 @@ from streamvc.inference.manifest import (
     refusal,
 )
 from streamvc.inference.pictures import Pictures
-from streamvc.inference.pose.features import FEATURE_SIZE
 from streamvc.inference.runtime import Model, open_model
 
 MANIFEST = "model.json"
@@ -175,8 +174,8 @@ def _check_backbones(path: Path, manifest: BundleManifest) -> None:
     for number, part in enumerate(manifest.parts):
         if part.backbone and part.input:
             _check_backbone(path, f"parts.{number}.", part.backbone, part.input, part.feature_size)
-        elif part.feature_size != FEATURE_SIZE:
-            raise BundleError(f"{path / MANIFEST}: parts.{number}.feature_size is not that of a pose, {FEATURE_SIZE}")
+        elif part.feature_size != NUMBER_SIZES[part.kind]:
+            raise BundleError(f"{path / MANIFEST}: parts.{number}.feature_size is not that of {part.kind}, {NUMBER_SIZES[part.kind]}")
     _pose(path, manifest)
 
 

@@ -6,13 +6,13 @@ from pathlib import Path
 from streamvc.errors import BundleError
 from streamvc.inference import bundle
 from streamvc.inference.backbone import MANIFEST, Backbone, Extractor, find_backbone
-from streamvc.inference.joined import Joined, Source, find_pose, pose_part
-from streamvc.inference.manifest import FOLLOWING, BackboneManifest, BackboneReference, Part, read_manifest
+from streamvc.inference.joined import Joined, Source, find_pose, number_part
+from streamvc.inference.manifest import FOLLOWING, NUMBERS, BackboneManifest, BackboneReference, Part, read_manifest
 from streamvc.inference.pictures import Pictures
 
 PICTURES = re.compile(r"(colour|flow|colour\+flow):([1-9]\d{1,3})(?::(whole|center))?")
-PART = re.compile(r"(?P<backbone>.+?)(?::(?P<crop>whole|center|person|movement))?(?::(?P<kind>difference|greys))?")
-POSE = "pose"
+NUMBER = re.compile(rf"(?P<kind>{'|'.join(NUMBERS)})(?:(?<=pose)/(?P<every>[2-9]))?")
+PART = re.compile(r"(?P<backbone>.+?)(?::(?P<crop>whole|center|person|movement|foreground))?(?::(?P<kind>difference|greys))?")
 
 
 def open_extractor(name: str) -> Extractor:
@@ -22,10 +22,11 @@ def open_extractor(name: str) -> Extractor:
         name: One of these:
 
             - A backbone's name (`efficientnet-lite0-f16`) or folder. Behind it stands where in a frame it looks (`:whole`, unless its manifest says
-              otherwise; `:center` for the largest square in the middle; `:person` and `:movement` for a square that follows the person, or what moves
-              most). Behind that stands `:difference` for what changed there since the frame before, or `:greys` for this frame and the two before it
-              in one picture.
-            - `pose`: numbers of the person's pose.
+              otherwise; `:center` for the largest square in the middle; `:person`, `:movement` and `:foreground` for a square that follows the
+              person, what moves most, or what stands out from the background of a camera that stands still). Behind that stands `:difference`
+              for what changed there since the frame before, or `:greys` for this frame and the two before it in one picture.
+            - `pose`: numbers of the person's pose; `pose/2`: looked for in every second tick only, and held until the next. `foreground`: numbers of
+              what stands out from the background. `flow`: numbers of the optical flow, of how it moves in the frame.
             - Several of these, joined by `+`: `pose+efficientnet-lite0-f16:person`.
             - What is in pictures and how large they are: `colour:64`, `flow:112`, `colour+flow:64`.
             - The folder of a bundle: the one that the bundle was trained on.
@@ -59,8 +60,8 @@ def sees_pictures(name: str) -> bool:
 
 def _source(name: str) -> Source:
     """A part by name, as it is found."""
-    if name == POSE:
-        return Source(pose_part(), None)
+    if numbers := NUMBER.fullmatch(name):
+        return Source(number_part(numbers["kind"], int(numbers["every"] or 1)), None)  # type: ignore[arg-type]  # the pattern has checked it
     if sees_pictures(name):
         raise BundleError(f"{name}: pictures cannot be joined with features")
     found = _pattern(name)
@@ -80,7 +81,9 @@ def _folder(backbone: str) -> Path:
     if (path / MANIFEST).is_file():
         return path
     if ":" in path.name:
-        raise BundleError(f"{backbone}: a frame can be cut as :whole, :center, :person or :movement, and :difference or :greys stands behind that")
+        raise BundleError(
+            f"{backbone}: a frame can be cut as :whole, :center, :person, :movement or :foreground, and :difference or :greys stands behind that"
+        )
     return find_backbone(backbone)
 
 

@@ -1,4 +1,4 @@
-"""Several parts, each of which makes a part of a feature: the person's pose, and what backbones see of frames and of their changes."""
+"""Several parts, each of which makes a part of a feature: numbers of the person's pose and of what stands out, and what backbones see of frames."""
 
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -9,20 +9,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamvc.errors import BundleError
-from streamvc.inference import views
+from streamvc.inference import flow, foreground, views
 from streamvc.inference.backbone import MANIFEST, Backbone, choose
+from streamvc.inference.flow import FlowNumbers
 from streamvc.inference.folders import check_sha256
+from streamvc.inference.foreground import ForegroundView, Scene
 from streamvc.inference.manifest import BackboneManifest, Crop, ImageInput, Part, PartKind, PoseReference, read_manifest
-from streamvc.inference.pose.body import Body
-from streamvc.inference.pose.features import FEATURE_SIZE, IDENTITY, PoseFeatures
+from streamvc.inference.person import Person, PersonSearch
+from streamvc.inference.pose.features import FEATURE_SIZE, IDENTITY
 from streamvc.inference.pose.tracker import MANIFEST as POSE_MANIFEST
 from streamvc.inference.pose.tracker import PoseManifest, PoseTracker
 from streamvc.inference.preprocessing import check_image
 from streamvc.inference.runtime import Model, open_model
-from streamvc.inference.views import MovementView, PersonView, Square
+from streamvc.inference.views import MovementView, Square
 from streamvc.types import Array, Feature
 
 POSE = "blazepose"
+NUMBER_SIZES: dict[PartKind, int] = {"pose": FEATURE_SIZE, "foreground": foreground.FEATURE_SIZE, "flow": flow.FEATURE_SIZE}
+NUMBER_IDENTITIES: dict[PartKind, str] = {"pose": f"pose {IDENTITY}", "foreground": foreground.IDENTITY, "flow": flow.IDENTITY}
+IDENTITIES: dict[Crop, str] = {**views.IDENTITIES, "foreground": foreground.IDENTITY}
 NUM_BEFORE: dict[PartKind, int] = {"difference": 1, "greys": 2}  # frames before that a part of a kind looks at
 
 
@@ -41,17 +46,17 @@ class Sight:
     Attributes:
         image: (H, W, 3) uint8, BGR.
         before: The frames before that are kept, of the same shape, the newest first.
-        body: The person; None where there is nobody, or nobody looked.
-        person: Where the person is; None where there is nobody.
+        person: Who is there; None where nobody looked.
         movement: Where most of the movement is; None where nobody looked.
+        scene: What stands out from the background; None where nobody looked.
         num_ticks: How many ticks it is behind the frame before.
     """
 
     image: NDArray[np.uint8]
     before: Sequence[NDArray[np.uint8]]
-    body: Body | None
-    person: Square | None
+    person: Person | None
     movement: Square | None
+    scene: Scene | None
     num_ticks: int
 
 
@@ -75,10 +80,11 @@ class Joined:
         """
         self.parts = tuple(source.part for source in sources)
         self.pose = _pose_reference(pose) if pose else None
-        self._tracker = PoseTracker.open(pose, runtime=runtime, threads=threads) if pose else None
-        self._pose_features = PoseFeatures()
-        self._person = PersonView()
+        every = max(part.every for part in self.parts)
+        self._search = PersonSearch(PoseTracker.open(pose, runtime=runtime, threads=threads), every) if pose else None
+        self._flow = FlowNumbers()
         self._movement = MovementView() if any(part.crop == "movement" for part in self.parts) else None
+        self._foreground = ForegroundView() if any("foreground" in (part.crop, part.kind) for part in self.parts) else None
         models: dict[str, Model] = {}
         self._looks = [self._open(source, models, runtime, threads) for source in sources]
         self._before: deque[NDArray[np.uint8]] = deque(maxlen=max(NUM_BEFORE.get(part.kind, 0) for part in self.parts))
@@ -112,8 +118,8 @@ class Joined:
     @property
     def identity(self) -> str:
         """What says whether two of them give the same features."""
-        found = [self._tracker.identity] if self._tracker else []
-        followed = {part.crop: views.IDENTITIES[part.crop] for part in self.parts if part.crop in views.IDENTITIES}
+        found = [self._search.identity] if self._search else []
+        followed = {part.crop: IDENTITIES[part.crop] for part in self.parts if part.crop in IDENTITIES}
         return " + ".join([*(_identity(part) for part in self.parts), *found, *followed.values()])
 
     def step(self, image: NDArray[np.uint8], num_ticks: int = 1) -> Feature:
@@ -122,21 +128,23 @@ class Joined:
         if image.shape != self._shape:  # another camera, or another setting of it
             self.reset()
             self._shape = image.shape
-        body = self._tracker.step(image, num_ticks) if self._tracker else None
+        person = self._search.step(image, num_ticks) if self._search else None
         movement = self._movement.step(image, num_ticks) if self._movement else None
-        sight = Sight(image, tuple(self._before), body, self._person.step(body, num_ticks), movement, num_ticks)
+        scene = self._foreground.step(image, num_ticks) if self._foreground else None
+        sight = Sight(image, tuple(self._before), person, movement, scene, num_ticks)
         values = np.concatenate([look(sight) for look in self._looks], dtype=np.float32)
         self._keep(image)
         return Feature(values, num_ticks)
 
     def reset(self) -> None:
-        """Forget the person, the movement and the frames before."""
-        if self._tracker:
-            self._tracker.reset()
-        self._pose_features.reset()
-        self._person.reset()
+        """Forget the person, the movement, the background and the frames before."""
+        if self._search:
+            self._search.reset()
+        self._flow.reset()
         if self._movement:
             self._movement.reset()
+        if self._foreground:
+            self._foreground.reset()
         self._before.clear()
 
     def _keep(self, image: NDArray[np.uint8]) -> None:
@@ -150,7 +158,7 @@ class Joined:
     def _open(self, source: Source, models: dict[str, Model], runtime: str | None, threads: int) -> Callable[[Sight], Array]:
         part = source.part
         if source.folder is None:
-            return lambda sight: self._pose_features.step(sight.body, sight.num_ticks)
+            return self._numbers(part.kind)
         manifest = read_manifest(source.folder / MANIFEST, BackboneManifest)
         if manifest.feature_map or manifest.num_frames > 1:
             raise BundleError(f"{part.name}: maps, and features of several frames, cannot be joined, follow a person or be differences")
@@ -166,6 +174,13 @@ class Joined:
             return lambda sight: backbone.greys([sees(sight, image) for image in _three(sight)])
         return lambda sight: backbone.difference(sees(sight, sight.image), sees(sight, sight.before[0]) if sight.before else None)
 
+    def _numbers(self, kind: PartKind) -> Callable[[Sight], Array]:
+        if kind == "foreground":
+            return lambda sight: sight.scene.numbers if sight.scene else np.empty(0, np.float32)
+        if kind == "flow":
+            return lambda sight: self._flow.step(sight.image, sight.num_ticks)
+        return lambda sight: sight.person.numbers if sight.person else np.empty(0, np.float32)
+
 
 def find_pose(reference: PoseReference | None = None, beside: Path | None = None) -> Path:
     """The folder of the networks that find a person: of those that a bundle names, or of those that ship with streamvc.
@@ -177,9 +192,9 @@ def find_pose(reference: PoseReference | None = None, beside: Path | None = None
     return choose(name, POSE_MANIFEST, beside, lambda folder: reference in (None, _pose_reference(folder)))
 
 
-def pose_part() -> Part:
-    """The part that is a pose."""
-    return Part(kind="pose", backbone=None, input=None, feature_size=FEATURE_SIZE)
+def number_part(kind: PartKind, every: int = 1) -> Part:
+    """A part that is numbers, of one of the kinds `NUMBERS`; of a pose, looked for in every so many ticks."""
+    return Part(kind=kind, backbone=None, input=None, feature_size=NUMBER_SIZES[kind], every=every)
 
 
 def _pose_reference(folder: Path) -> PoseReference:
@@ -189,7 +204,7 @@ def _pose_reference(folder: Path) -> PoseReference:
 
 def _identity(part: Part) -> str:
     if part.backbone is None or part.input is None:
-        return f"pose {IDENTITY}"
+        return NUMBER_IDENTITIES[part.kind]
     return f"{part.kind} {part.backbone.sha256} {part.input.model_dump_json()}"
 
 
@@ -204,11 +219,19 @@ def _whole(_: Sight, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 def _person(sight: Sight, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    return sight.person.cut(image) if sight.person else image
+    return sight.person.square.cut(image) if sight.person and sight.person.square else image
 
 
 def _movement(sight: Sight, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return sight.movement.cut(image) if sight.movement else image
 
 
-CUTS: dict[Crop | None, Callable[[Sight, NDArray[np.uint8]], NDArray[np.uint8]]] = {"person": _person, "movement": _movement}
+def _foreground(sight: Sight, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    return sight.scene.cut(image) if sight.scene else image
+
+
+CUTS: dict[Crop | None, Callable[[Sight, NDArray[np.uint8]], NDArray[np.uint8]]] = {
+    "person": _person,
+    "movement": _movement,
+    "foreground": _foreground,
+}

@@ -18,11 +18,12 @@ Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 Form = Literal["step", "window", "clip"]
-Crop = Literal["whole", "center", "person", "movement"]
+Crop = Literal["whole", "center", "person", "movement", "foreground"]
 PictureKind = Literal["colour", "flow", "colour+flow"]
-PartKind = Literal["pose", "picture", "difference", "greys"]
+PartKind = Literal["pose", "foreground", "flow", "picture", "difference", "greys"]
 
-FOLLOWING: tuple[Crop, ...] = ("person", "movement")  # those that depend on the frames before
+FOLLOWING: tuple[Crop, ...] = ("person", "movement", "foreground")  # those that depend on the frames before
+NUMBERS: tuple[PartKind, ...] = ("pose", "foreground", "flow")  # those that are numbers, of no backbone
 
 # The files of a bundle by the form of its head; a window's head may have a `project.tflite` too.
 BUNDLE_FILES: dict[Form, tuple[str, ...]] = {
@@ -46,8 +47,8 @@ class ImageInput(Manifest):
 
     Attributes:
         size_px: Side of the square input.
-        crop: `whole` stretches the picture to the square; `center` cuts the largest square out of its middle; `person` and
-            `movement` follow who is in it, and what moves most.
+        crop: `whole` stretches the picture to the square; `center` cuts the largest square out of its middle; `person`, `movement` and
+            `foreground` follow who is in it, what moves most, and what stands out from the background.
         resize: Interpolation.
         colour: Order of the channels.
         mean: Taken from each value (0 to 255) ...
@@ -101,39 +102,44 @@ class Part(Manifest):
     """What makes a part of a feature.
 
     Attributes:
-        kind: `pose`: the numbers of a pose; `picture`: a backbone looks at the frame; `difference`: at how it differs from the one before; `greys`:
-            at it and the two before, in grey, as the three colours of one picture.
-        backbone: Of any but a pose.
+        kind: `pose`: the numbers of a pose; `foreground`: those of what stands out from the background; `flow`: those of the optical flow;
+            `picture`: a backbone looks at the frame; `difference`: at how it differs from the one before; `greys`: at it and the two before,
+            in grey, as the three colours of one picture.
+        backbone: Of any but `NUMBERS`.
         input: How that is brought into the backbone's form.
         feature_size: How many numbers of the feature it makes.
+        every: Of a pose: somebody is looked for in every so many ticks, and what was found is held until then.
     """
 
     kind: PartKind
     backbone: BackboneReference | None
     input: ImageInput | None
     feature_size: Count
+    every: Count = 1
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        if (self.kind == "pose", self.kind == "pose") != (self.backbone is None, self.input is None):
-            raise ValueError("a part of the kind pose has no backbone and no input, any other has both")
+        if self.every > 1 and self.kind != "pose":
+            raise ValueError(f"a part of the kind {self.kind} is looked at in each tick: every must be 1")
+        if (self.kind in NUMBERS,) * 2 != (self.backbone is None, self.input is None):
+            raise ValueError(f"a part of the kind {' or '.join(NUMBERS)} has no backbone and no input, any other has both")
         return self
 
     @property
     def needs_pose(self) -> bool:
         """Whether somebody has to be found for it."""
-        return self.crop in (None, "person")
+        return self.kind == "pose" or self.crop == "person"
 
     @property
     def crop(self) -> Crop | None:
-        """Where in a frame it looks; None of a pose."""
+        """Where in a frame it looks; None of numbers."""
         return self.input.crop if self.input else None
 
     @property
     def name(self) -> str:
         """What it is called; see `streamvc.inference.extractors.open_extractor`."""
         if self.backbone is None or self.input is None:
-            return "pose"
+            return self.kind if self.every == 1 else f"{self.kind}/{self.every}"
         return f"{self.backbone.name}:{self.input.crop}" + ("" if self.kind == "picture" else f":{self.kind}")
 
 
@@ -166,6 +172,7 @@ class BundleSettings(Manifest):
         recipe: Which training recipe made it.
         labels: What the scores are of, in their order.
         background: The label that means "nothing", if there is one.
+        merged: Other labels of the data that it was trained on, each with the one of `labels` that it was taken for.
         form: How the head runs: `step`, once per sample; `window`, over the features of the last W samples; `clip`, over their pictures or maps.
         backbone: What makes the features; None where `pictures` or `parts` say it.
         pictures: For a head that is given pictures themselves: colours, the optical flow since the picture before, or both.
@@ -191,6 +198,7 @@ class BundleSettings(Manifest):
     recipe: str
     labels: Annotated[tuple[Label, ...], Field(min_length=2)]
     background: str | None
+    merged: dict[Label, Label] = {}
     form: Form = "step"
     backbone: BackboneReference | None
     pictures: PictureKind | None = None
@@ -216,6 +224,8 @@ class BundleSettings(Manifest):
             raise ValueError("labels holds a label twice")
         if self.background is not None and self.background not in self.labels:
             raise ValueError(f"background {self.background!r} is not one of the labels")
+        if unknown := sorted(set(self.merged.values()) - set(self.labels)):
+            raise ValueError(f"merged names {unknown[0]!r}, which is not one of the labels")
         if unknown := sorted(set(self.thresholds.labels) - set(self.labels)):
             raise ValueError(f"thresholds.labels names {unknown[0]!r}, which is not one of the labels")
         self._check_extractor()

@@ -57,7 +57,7 @@ class PersonView:
         self._age += num_ticks
         target = square_around(body) if body else None
         if target:
-            self._square = _towards(self._square, target, self._age) if self._square else target
+            self._square = towards(self._square, target, self._age) if self._square else target
             self._age = 0
         elif self._age > HOLD_TICKS:
             self._square = None
@@ -90,7 +90,7 @@ class MovementView:
         self._heat += np.float32(weight) * (_change(before, grey) - self._heat)
         target = _hottest(self._heat, middle)
         if target:
-            self._square = _towards(self._square, target, num_ticks) if self._square else target
+            self._square = towards(self._square, target, num_ticks) if self._square else target
         return self._square or middle
 
     def reset(self) -> None:
@@ -107,12 +107,16 @@ def square_around(body: Body) -> Square | None:
     return Square((left + right) / 2, (top + bottom) / 2, MARGIN * max(right - left, bottom - top))
 
 
-def _small(image: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """A small grey picture, in which noise is averaged out."""
+def shrink(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """A small picture, its longer side being `GRID_PX`, in which noise is averaged out."""
     scale = GRID_PX / max(image.shape[:2])
     height, width = (max(1, round(side * scale)) for side in image.shape[:2])
     double = cv2.resize(image, (2 * width, 2 * height), interpolation=cv2.INTER_LINEAR)  # to average all of a large frame takes longer
-    grey = cv2.cvtColor(cv2.resize(double, (width, height), interpolation=cv2.INTER_AREA), cv2.COLOR_BGR2GRAY)
+    return np.asarray(cv2.resize(double, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
+
+
+def _small(image: NDArray[np.uint8]) -> NDArray[np.float32]:
+    grey = cv2.cvtColor(shrink(image), cv2.COLOR_BGR2GRAY)
     small: NDArray[np.float32] = cv2.GaussianBlur(grey, (3, 3), 0).astype(np.float32)
     return small
 
@@ -140,7 +144,8 @@ def _hottest(heat: NDArray[np.float32], middle: Square) -> Square | None:
     return Square(center_x / scale, center_y / scale, middle.side)
 
 
-def _towards(old: Square, new: Square, num_ticks: int) -> Square:
+def towards(old: Square, new: Square, num_ticks: int) -> Square:
+    """The square so many ticks later, on its way from one to another."""
     weight = -math.expm1(-num_ticks / SMOOTHING_TICKS)
     return Square(
         old.center_x + weight * (new.center_x - old.center_x),
