@@ -13,6 +13,7 @@ from pydantic import ValidationError
 
 from streamvc.errors import BundleError, DataError
 from streamvc.inference.manifest import BackboneManifest, ImageInput, manifest_json, refusal
+from streamvc.training.backbones.quantise import int8, read_moments
 from streamvc.training.backbones.registry import APACHE, Blueprint, find_blueprint
 from streamvc.training.backbones.weights import PUBLISHED, Weights, find_weights
 from streamvc.training.networks.edge import tflite
@@ -42,6 +43,7 @@ class Choices:
         num_frames: T of a network that sees several frames; the blueprint's if None.
         name: Of the backbone that is made; the blueprint's if None.
         float16: Keep the weights as float16.
+        calibration: A folder of videos: convert it to int8, with ranges found on their frames.
         seed: Of random weights.
     """
 
@@ -50,6 +52,7 @@ class Choices:
     num_frames: int | None = None
     name: str | None = None
     float16: bool = True
+    calibration: Path | None = None
     seed: int = 0
 
 
@@ -57,17 +60,25 @@ def make_backbone(name: str, choices: Choices | None = None, *, out: Path = OUT,
     """Make a backbone and write it to a folder of its name in `out`, in one move.
 
     Raises:
-        DataError: There is no such blueprint, it cannot have that size, or its weights are not there or not its own.
+        DataError: There is no such blueprint, it cannot have that size or be int8, its weights are not there or not its own, or no video is.
         BundleError: The folder is there already, or cannot be written.
     """
     choices = choices or Choices()
     blueprint = find_blueprint(name)
     shape = picture_shape(blueprint, choices)
+    if choices.calibration and shape != (*shape[:2], 3):
+        raise DataError(f"{name}: sees several frames at a time, which cannot be converted to int8")
     folder = claim(out / (choices.name or name), MANIFEST, overwrite)
     weights = find_weights(blueprint, choices.weights)
+    moments = read_moments(choices.calibration) if choices.calibration else []
     network = build_network(blueprint, shape, weights, choices.seed)
-    model = tflite(flat(network), float16=choices.float16)
-    conversion = "its weights were rounded to float16" if choices.float16 else "its weights are float32 as before"
+    if moments:
+        model = int8(flat(network), _input(blueprint, shape[0]), moments)
+        shown = f"the video frames, their differences\nand greys of {len(moments)} moments"
+        conversion = f"quantised to int8, with ranges found on {shown}, of which the file keeps nothing else"
+    else:
+        model = tflite(flat(network), float16=choices.float16)
+        conversion = "its weights were rounded to float16" if choices.float16 else "its weights are float32 as before"
     return write_backbone(folder, blueprint, network, weights, model, conversion)
 
 
@@ -172,6 +183,10 @@ def _settle(network: Any, blueprint: Blueprint, rng: np.random.Generator) -> Non
         layer.momentum = momentum
 
 
+def _input(blueprint: Blueprint, size_px: int) -> ImageInput:
+    return ImageInput(size_px=size_px, crop="whole", resize="linear", colour=blueprint.colour, mean=blueprint.mean, scale=blueprint.scale)
+
+
 def _manifest(folder: Path, blueprint: Blueprint, network: Any, weights: Weights, sha256: str) -> BackboneManifest:
     *num_frames, size_px, _, _ = network.input_shape[1:]
     feature = network.output_shape[1:]
@@ -180,7 +195,7 @@ def _manifest(folder: Path, blueprint: Blueprint, network: Any, weights: Weights
             schema=1,
             name=folder.name,
             sha256=sha256,
-            input=ImageInput(size_px=size_px, crop="whole", resize="linear", colour=blueprint.colour, mean=blueprint.mean, scale=blueprint.scale),
+            input=_input(blueprint, size_px),
             feature_size=prod(feature),
             feature_map=feature if len(feature) == 3 else None,
             num_frames=prod(num_frames),

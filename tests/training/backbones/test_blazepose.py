@@ -48,4 +48,4 @@ def test_another_file_is_refused(tmp_path: Path) -> None:
 def test_what_it_cannot_be_given_is_said() -> None:
     result = CliRunner().invoke(main, ["backbones", "make", "blazepose", "--size", "128"])
     assert result.exit_code == 2
-    assert "blazepose has neither --size nor --frames nor --float32" in result.output
+    assert "blazepose has neither --size nor --frames nor --float32 nor --int8" in result.output

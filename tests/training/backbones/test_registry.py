@@ -25,7 +25,7 @@ def test_the_list_loads_no_tensorflow() -> None:
 def test_the_list_says_what_is_there_already() -> None:
     rows = {row["name"]: row for row in json.loads(CliRunner().invoke(main, ["backbones", "--json"]).output)}
     assert list(rows) == list(BLUEPRINTS)
-    assert rows["efficientnet-lite0"]["made"] == ["efficientnet-lite0-f16", "efficientnet-lite0-int8"]
+    assert rows["efficientnet-lite0"]["made"] == ["efficientnet-lite0-f16", "efficientnet-lite0-int8", "efficientnet-lite0-160-int8"]
     assert rows["vgg16-map"]["feature"] == [7, 7, 512]
     assert rows["i3d-flow"]["num_frames"] == 16
     text = CliRunner().invoke(main, ["backbones"]).output
