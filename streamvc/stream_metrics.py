@@ -166,6 +166,11 @@ def temporal_overlap(event: StreamEvent, segment: Segment) -> float:
     return max(shared, 0.0) / union if union > 0 else 0.0
 
 
+def meets(event: StreamEvent, segment: Segment) -> bool:
+    """Whether an event is of a segment's label and shares some time with it."""
+    return event.label == segment.label and event.start_s < segment.end_s and segment.start_s < event.end_s
+
+
 @dataclass(frozen=True, slots=True)
 class Match:
     """An event and the segment that it is taken to tell of."""
@@ -226,7 +231,7 @@ def flips_per_min(streams: Sequence[Stream]) -> float:
 
 def false_events_per_hour(streams: Sequence[Stream]) -> float:
     """How many events are told of that meet no segment of their label, not even for an instant, per hour of video."""
-    num_false = sum(not any(_meets(event, segment) for segment in stream.segments) for stream in streams for event in stream.events)
+    num_false = sum(not any(meets(event, segment) for segment in stream.segments) for stream in streams for event in stream.events)
     return num_false / (_total_s(streams) / 3600)
 
 
@@ -254,10 +259,6 @@ def _right_by_tenth(stream: Stream, segment: Segment) -> BoolArray:
 def _within(stream: Stream, segment: Segment) -> BoolArray:
     times = stream.timestamps
     return np.asarray((times >= segment.start_s - ROUNDING_S) & (times < segment.end_s - ROUNDING_S))
-
-
-def _meets(event: StreamEvent, segment: Segment) -> bool:
-    return event.label == segment.label and event.start_s < segment.end_s and segment.start_s < event.end_s
 
 
 def _best(scores: NDArray[np.float32]) -> NDArray[np.int64]:

@@ -1,0 +1,64 @@
+"""Figures of labels as alarms, from arrays alone: is what matters told in time, and how often is it told for nothing?"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from streamvc.stream_metrics import Segment, Stream, finite, meets
+
+WITHIN_S = 3.0  # seconds from the true start, if nothing else is asked for
+
+
+@dataclass(frozen=True, slots=True)
+class Alarm:
+    """How the events of one label do as alarms, over all streams together.
+
+    Attributes:
+        num: How many segments of the label there are.
+        num_found: How many of them were told of in time.
+        num_false: How many events of the label meet no segment of it.
+        hours: Of video, with and without segments.
+    """
+
+    num: int
+    num_found: int
+    num_false: int
+    hours: float
+
+    @property
+    def found(self) -> float:
+        """Share of the segments that were told of in time; NaN where there are none."""
+        return self.num_found / self.num if self.num else math.nan
+
+    @property
+    def false_per_hour(self) -> float:
+        """How often an event is about nothing; NaN where there is no video."""
+        return self.num_false / self.hours if self.hours else math.nan
+
+    def as_json(self) -> dict[str, Any]:
+        """The figures in a form that JSON can hold."""
+        return {**asdict(self), "found": finite(self.found), "false_per_hour": finite(self.false_per_hour)}
+
+
+def count_alarms(streams: Sequence[Stream], label: int, within_s: float = WITHIN_S) -> Alarm:
+    """Count what a label's events tell of, and what they do not.
+
+    Args:
+        streams: What is true, and what was said.
+        label: The one that is counted.
+        within_s: How far from a segment's start an event may be published to tell of it.
+    """
+    return Alarm(
+        num=sum(segment.label == label for stream in streams for segment in stream.segments),
+        num_found=sum(segment.label == label and _is_found(segment, stream, within_s) for stream in streams for segment in stream.segments),
+        num_false=sum(
+            event.label == label and not any(meets(event, segment) for segment in stream.segments) for stream in streams for event in stream.events
+        ),
+        hours=sum(stream.duration_s for stream in streams) / 3600,
+    )
+
+
+def _is_found(segment: Segment, stream: Stream, within_s: float) -> bool:
+    """Whether an event that meets a segment was published about when that began: one that has been running for long tells nothing new."""
+    return any(meets(event, segment) and abs(event.published_s - segment.start_s) <= within_s for event in stream.events)
