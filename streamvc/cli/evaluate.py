@@ -18,9 +18,10 @@ if TYPE_CHECKING:
 @click.argument("model", shell_complete=options.complete_model)
 @click.argument("data", type=click.Path(path_type=Path))
 @click.option("--nothing", is_flag=True, help="DATA, any folder or file of videos, has none of MODEL's activities: count what is heard.")
+@click.option("--within", "within_s", type=click.FloatRange(0), default=3.0, show_default=True, metavar="S", help="Seconds that an alarm may take.")
 @options.cache
 @options.as_json
-def evaluate(model: str, data: Path, nothing: bool, cache: Path | None, as_json: bool) -> None:
+def evaluate(model: str, data: Path, nothing: bool, within_s: float, cache: Path | None, as_json: bool) -> None:
     """Measure how right MODEL is on the labelled videos of DATA.
 
     DATA is a folder per label, a CSV with the columns path, label and perhaps group, or a folder with a clips.csv; or, for untrimmed video, a folder
@@ -33,6 +34,7 @@ def evaluate(model: str, data: Path, nothing: bool, cache: Path | None, as_json:
       streamvc evaluate exercise my-clips
       streamvc evaluate ./models/mine test.csv --json
       streamvc evaluate exercise office.mp4 --nothing
+      streamvc evaluate fall my-home --within 5
     """
     from streamvc.training.evaluate import evaluate as evaluate_model
     from streamvc.training.evaluate import hear_unknown, is_unknown
@@ -44,7 +46,7 @@ def evaluate(model: str, data: Path, nothing: bool, cache: Path | None, as_json:
         click.echo(json.dumps(quiet.as_json()) if as_json else f"none of its activities is there: {options.false_events(quiet)}")
         return
     with bars(shown=sys.stderr.isatty()) as advance:
-        found = evaluate_model(model, data, cache=cache, advance=advance)
+        found = evaluate_model(model, data, within_s=within_s, cache=cache, advance=advance)
     for skipped in found.skipped:
         click.echo(f"skipped: {skipped.reason}", err=True)
     click.echo(json.dumps(found.as_json()) if as_json else table(found))
@@ -77,6 +79,8 @@ def table(found: "Evaluation") -> str:
         f"{'label':{width}}  precision  recall     F1",
     ]
     lines += [f"{label:{width}}  {figures.precision:9.3f}  {figures.recall:6.3f}  {figures.f1:5.3f}" for label, figures in found.per_label.items()]
+    lines += ["", f"{'as alarms':{width}}  begun within {found.within_s:g} s of the start; false"]
+    lines += [f"{label:{width}}  {options.alarm(alarm)}" for label, alarm in found.alarms.items()]
     return "\n".join(lines)
 
 

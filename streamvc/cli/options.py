@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 if TYPE_CHECKING:
+    from streamvc.alarms import Alarm
     from streamvc.training.evaluate import Quiet
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -33,18 +34,31 @@ def read_settings(texts: tuple[str, ...]) -> dict[str, str]:
     """What `--set NAME=VALUE` was given; dashes in names are taken for underscores."""
     settings = {}
     for text in texts:
-        name, equals, value = text.partition("=")
-        if not equals:
-            raise click.UsageError(f"--set {text}: a setting is set as NAME=VALUE")
+        name, value = read_pair("--set", "NAME=VALUE", text)
         recipe, dot, setting = name.rpartition(".")
         settings[recipe + dot + setting.replace("-", "_")] = value
     return settings
+
+
+def read_pair(option: str, form: str, text: str) -> tuple[str, str]:
+    """What stands on both sides of an `=`."""
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise click.UsageError(f"{option} {text}: it is given as {form}")
+    return name, value
 
 
 def false_events(quiet: "Quiet") -> str:
     """What was heard where nothing goes on, for people."""
     labels = ", ".join(f"{label} {num}" for label, num in quiet.events.items())
     return f"{quiet.false_events_per_hour:.2f} false events an hour, in {quiet.hours:.2f} h of it" + (f": {labels}" if labels else "")
+
+
+def alarm(figures: "Alarm") -> str:
+    """What a label's events tell of in time, and how often they tell of nothing, for people."""
+    return f"{figures.num_found} of {figures.num}; {figures.num_false} in {figures.hours:.2f} h" + (
+        f", {figures.false_per_hour:.1f} an hour" if figures.hours else ""
+    )
 
 
 model = click.option(

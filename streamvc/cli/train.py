@@ -11,6 +11,7 @@ import click
 from streamvc.cli import options
 
 if TYPE_CHECKING:
+    from streamvc.training.open_set import OpenSet
     from streamvc.training.plan import Plan
     from streamvc.training.report import Report
 
@@ -22,12 +23,26 @@ SPLITS = ("groups", "given", "given-leaky", "random-leaky")
 @click.argument("data", type=click.Path(path_type=Path))
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder of the new bundle; its last part is the bundle's name.")
 @click.option("--background", metavar="LABEL", help="The label that stands for no activity.  [default: the data's own, or nothing]")
+@click.option("--merge", multiple=True, metavar="LABEL=OTHER", help="Take a label of the data for another one.")
 @click.option("--nothing", multiple=True, type=click.Path(path_type=Path), metavar="PATH", help="Videos of none of it: a data set, a folder, a file.")
 @click.option("--tune/--no-tune", default=None, help="Choose smoothing and thresholds on the folds.  [default: where the data shows nothing too]")
 @click.option(
     "--false-per-hour",
     type=click.FloatRange(0),
-    help="False events that the thresholds may let pass.  [default: 1 in --nothing; untrimmed: as is best for F1]",
+    help="False events that the thresholds may let pass.  [default: 1 in --nothing, 1 with --alarm; untrimmed: as is best for F1]",
+)
+@click.option(
+    "--alarm",
+    "alarm_s",
+    type=click.FloatRange(0),
+    metavar="S",
+    help="Choose the thresholds for alarms: what counts is that an event is published within so many seconds of the start.",
+)
+@click.option(
+    "--leave-out",
+    type=click.IntRange(1),
+    metavar="ROUNDS",
+    help="Choose the thresholds also by what is heard of activities that were never taught: the labels are left out in turn, in so many rounds.",
 )
 @click.option("--about", default="", metavar="TEXT", help="Where the data is from and under which licence, for the card.")
 @click.option("--recipe", default="gru", show_default=True, metavar="NAME", shell_complete=options.complete_recipe, help="See `streamvc recipes`.")
@@ -40,7 +55,7 @@ SPLITS = ("groups", "given", "given-leaky", "random-leaky")
 @click.option("--window", type=click.IntRange(1), help="Features that a prediction looks at.  [default: the recipe's]")
 @click.option("--mode", type=click.Choice(["window", "stateful"]), help="A sliding window, or a state that is carried on.  [default: window]")
 @click.option("--set", "changes", multiple=True, metavar="NAME=VALUE", help="Any setting of the recipe; see `streamvc recipes NAME`.")
-@click.option("--augment", metavar="KIND,...", help="Vary the clips: flip, crop, colour, speed.")
+@click.option("--augment", metavar="KIND,...", help="Vary the clips: flip, upend, crop, colour, speed.")
 @click.option("--split", type=click.Choice(SPLITS), help="How clips are parted for measuring; given is the data's own.  [default: groups]")
 @click.option("--group", metavar="PATTERN", help="Regular expression that finds a clip's group in its path; see `streamvc data check`.")
 @click.option("--folds", "num_folds", type=click.IntRange(2), help="Folds by group that the figures are made with.  [default: 5]")
@@ -80,14 +95,23 @@ def train(data: Path, out: Path, overwrite: bool, curves: Path | None, cache: Pa
     click.echo(json.dumps(report.as_json()) if as_json else summary(report, out))
 
 
-def _plan(changes: tuple[str, ...], window: int | None, mode: str | None, augment: str | None, nothing: tuple[Path, ...], **chosen: Any) -> "Plan":
+def _plan(
+    changes: tuple[str, ...],
+    merge: tuple[str, ...],
+    window: int | None,
+    mode: str | None,
+    augment: str | None,
+    nothing: tuple[Path, ...],
+    **chosen: Any,
+) -> "Plan":
     """The recipe's plan with what was chosen in its place."""
     from streamvc.training.recipes import plan_for
 
     own = {"window": window, "mode": mode, "augment": augment}
     settings = {**{name: value for name, value in own.items() if value is not None}, **options.read_settings(changes)}
     given = {name: value for name, value in chosen.items() if value is not None}
-    return plan_for(**given, settings=settings, nothing=nothing, command=shlex.join(["streamvc", *sys.argv[1:]]))
+    pairs = tuple(options.read_pair("--merge", "LABEL=OTHER", text) for text in merge)
+    return plan_for(**given, merge=pairs, settings=settings, nothing=nothing, command=shlex.join(["streamvc", *sys.argv[1:]]))
 
 
 def _active_lines(report: "Report") -> list[str]:
@@ -99,11 +123,15 @@ def _active_lines(report: "Report") -> list[str]:
     ]
 
 
+def _open_set_line(open_set: "OpenSet") -> str:
+    return f"left out     {options.false_events(open_set.heard)}; {open_set.silent:.1%} of the clips of activities never taught gave no event"
+
+
 def summary(report: "Report", out: Path) -> str:
     """What was made, and how good it is."""
     folds = len(report.folds)
     stream = report.pooled.stream
-    events = f"F1 {stream.events[0.3].f1:.3f} at overlap 0.3, {stream.false_events_per_hour:.1f} false an hour"
+    events = f"F1 {report.event_f1} at overlap 0.3, {stream.false_events_per_hour:.1f} false an hour"
     split = {"groups": "folds by group", "random-leaky": "random folds, so that it is too high"}.get(report.plan.split, "fold as given")
     return "\n".join(
         (
@@ -111,8 +139,9 @@ def summary(report: "Report", out: Path) -> str:
             f"clip_top1    {report.clip_top1}   mean and spread over {folds} {split}",
             f"window_top1  {report.window_top1}",
             *(_active_lines(report) if report.plan.background else []),
+            *([_open_set_line(report.open_set)] if report.open_set else []),
             *([f"taken_top1   {report.taken}   frames taken as in the training, by {report.plan.head.take}"] if report.taken else []),
-            *([f"as events    {events}; frame mAP {stream.frame_map:.3f}"] if report.dataset.untrimmed else []),
+            *([f"as events    {events}; frame mAP {report.frame_map}"] if report.dataset.untrimmed else []),
             f"trained in {report.train_s:.0f} s on {len(report.extraction.clips)} clips of {report.dataset.num_groups} groups; "
             f"the exported head differs from Keras by {report.difference:.1g} at most",
             f"Next: streamvc models show {out}",

@@ -32,6 +32,7 @@ SPLITS: dict[Split, str] = {
     "given-leaky": "Measured on the data's own test side, **some of whose groups it had seen: the figures are too high**:",
     "random-leaky": "{plan.num_folds} random folds (seed {plan.seed}), **clips of one group standing on both sides: the figures are too high**:",
 }
+LEAST_H = 1 / 60  # of video, for something to be said of an hour
 MADE_WITH = ("streamvc", "tensorflow", "keras", "numpy")
 
 
@@ -83,6 +84,12 @@ def _figures(report: Report) -> str:
     if report.taken:
         taken = f"clips right, frames taken as in the training (`{plan.head.take}`)"
         rows.append((taken, report.taken, *(f"{fold:.3f}" for fold in report.taken_top1)))
+    if report.dataset.untrimmed:
+        streams = [fold.stream for fold in report.folds]
+        rows += [
+            ("whole videos: mean average precision of the predictions", report.frame_map, *(f"{each.frame_map:.3f}" for each in streams)),
+            ("whole videos: F1 of the events at overlap 0.3", report.event_f1, *(f"{each.events[0.3].f1:.3f}" for each in streams)),
+        ]
     numbers = [f"fold {number}" for number in range(1, len(report.folds) + 1)]
     return "\n\n".join(["## Figures", split, _table(["", "mean", *numbers], rows), _per_label(report.pooled)])
 
@@ -100,16 +107,42 @@ def _events(report: Report) -> str:
     ]
     if report.dataset.untrimmed:
         f1, per_hour = stream.events[0.3].f1, stream.false_events_per_hour
-        figures.append(f"On the whole videos the events' F1 is {f1:.3f} at overlap 0.3; {per_hour:.1f} an hour are false.")
-    if quiet:
+        figures.append(f"On the whole videos, all folds together, the events' F1 is {f1:.3f} at overlap 0.3; {per_hour:.1f} an hour are false.")
+    if quiet and quiet.hours >= LEAST_H:
         figures.append(
             f"Where nothing goes on there are {quiet.false_events_per_hour:.2f} false events an hour, in {quiet.hours:.2f} h of such video."
+        )
+    if report.open_set:
+        active, open_set = report.pooled.active_outcomes, report.open_set
+        figures.append(
+            f"Of the clips of activities, {active.right:.0%} give the right event and no other, {active.wrong:.0%} a wrong one. Activities that were "
+            f"never taught (each label left out in turn, in {len(open_set.rounds)} rounds; thresholds chosen on the others) give "
+            f"{open_set.heard.false_events_per_hour:.1f} false events an hour, in {open_set.heard.hours:.2f} h; {open_set.silent:.0%} of their clips "
+            f"give none."
         )
     figures.append(
         f"The scores were brought to the temperature {report.temperature:.2f} on the same folds; their expected calibration error is "
         f"{report.pooled.calibration_error:.3f}."
     )
-    return "\n\n".join([" ".join(figures), *([_thresholds(report)] if report.plan.thresholds.labels else [])])
+    alarms = [_alarms(report)] if report.dataset.untrimmed else []
+    return "\n\n".join([" ".join(figures), *alarms, *([_thresholds(report)] if report.plan.thresholds.labels else [])])
+
+
+def _alarms(report: Report) -> str:
+    rows = [
+        (
+            label,
+            f"{alarm.num_found} of {alarm.num}",
+            ", ".join(f"{fold.alarms[label].num_found}/{fold.alarms[label].num}" for fold in report.folds),
+            f"{alarm.num_false} in {alarm.hours:.2f} h",
+            f"{alarm.false_per_hour:.1f}",
+        )
+        for label, alarm in report.pooled.alarms.items()
+    ]
+    return (
+        f"As alarms: of how many segments an event was published within {report.pooled.within_s:g} s of their start, and how many events meet no "
+        f"segment of their label:\n\n{_table(['label', 'found', 'by folds', 'false', 'false an hour'], rows)}"
+    )
 
 
 def _chosen(report: Report) -> str:
@@ -146,8 +179,13 @@ def _limits(report: Report) -> str:
         "It learned to see from these clips alone: few of them teach little." if sees_pictures(report.plan.backbone) else SEES,
         "People, rooms and cameras unlike those of the data were not measured.",
     ]
-    if any(part == "pose" or ":person" in part for part in parts_of(report.plan.backbone)):
+    if any(part.partition("/")[0] == "pose" or ":person" in part for part in parts_of(report.plan.backbone)):
         limits.append("It follows one person, who is seen best when it begins to look: of several people it judges one.")
+    if "foreground" in report.plan.backbone:
+        limits.append(
+            "It is for a camera that stands still. What is there from the start is taken for a part of the room: somebody who was is seen badly, and "
+            "leaves a ghost for a minute when he goes."
+        )
     if report.plan.background is None:
         limits.append("It has no label for nothing: of anything else it may say that it is one of its labels, if seldom with a high score.")
     return "## Limits\n\n" + "\n".join(f"- {limit}" for limit in limits)

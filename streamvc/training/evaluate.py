@@ -14,13 +14,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamvc import metrics
+from streamvc.alarms import WITHIN_S, Alarm, count_alarms
 from streamvc.errors import DataError
 from streamvc.inference.bundle import Bundle, load_bundle
 from streamvc.inference.manifest import BundleManifest
 from streamvc.inference.recognizer import Recognizer
 from streamvc.metrics import LabelFigures
 from streamvc.stream_metrics import Stream, StreamFigures, finite, measure_streams
-from streamvc.training.dataset import Clip, Dataset, load_dataset, load_videos
+from streamvc.training.dataset import Clip, Dataset, load_dataset, load_videos, merge_labels
 from streamvc.training.features import Extraction, Skipped, extract
 from streamvc.training.hearing import Heard, detect, hear_clip, hear_file, length_s, predict_file, whole_files
 from streamvc.training.progress import Advance, silent
@@ -100,8 +101,11 @@ class Evaluation:
         per_label: Of whole clips: precision, recall, F1.
         confusion: (L, L) whole clips, a row per right label, a column per given one.
         outcomes: What became of them as events.
+        active_outcomes: What became of the clips of activities.
         calibration_error: How far a prediction's best score is from the share of times it is right.
         stream: The figures of the clips as streams; of untrimmed video, those of the whole files.
+        alarms: Of each label but the background, how its events do as alarms.
+        within_s: How far from the start of an activity an event may be published to be in time for that.
         quiet: What was heard of streams in which nothing goes on; None where there are none.
         replays: What was said of each clip.
         streams: What the figures of streams are of.
@@ -118,8 +122,11 @@ class Evaluation:
     per_label: dict[str, LabelFigures]
     confusion: NDArray[np.int64]
     outcomes: Outcomes
+    active_outcomes: Outcomes
     calibration_error: float
     stream: StreamFigures
+    alarms: dict[str, Alarm]
+    within_s: float
     quiet: Quiet | None
     replays: tuple[Replay, ...]
     streams: tuple[Stream, ...]
@@ -140,8 +147,11 @@ class Evaluation:
             "num_predictions": self.num_predictions,
             "confusion": self.confusion.tolist(),
             "outcomes": asdict(self.outcomes),
+            "active_outcomes": {name: finite(share) for name, share in asdict(self.active_outcomes).items()},
             "calibration_error": self.calibration_error,
             **self.stream.as_json(),
+            "alarms": {label: alarm.as_json() for label, alarm in self.alarms.items()},
+            "within_s": self.within_s,
             "quiet": self.quiet.as_json() if self.quiet else None,
             "skipped": [{"path": str(skipped.clip.path), "reason": skipped.reason} for skipped in self.skipped],
         }
@@ -151,6 +161,7 @@ def evaluate(
     model: str | Path,
     data: Path,
     *,
+    within_s: float = WITHIN_S,
     cache: Path | None = None,
     num_workers: int | None = None,
     advance: Advance = silent,
@@ -160,6 +171,7 @@ def evaluate(
     Args:
         model: The bundle's name or path.
         data: A folder per label, a CSV or a folder with a `clips.csv`; see `load_dataset`.
+        within_s: How far from the start of an activity an event may be published to be in time, as an alarm.
         cache: Folder of cached features; `cache_folder()` if not given.
         num_workers: How many clips are looked at at a time; as many as there are cores if not given.
         advance: Is told of the progress.
@@ -171,6 +183,7 @@ def evaluate(
     recognizer = Recognizer.load(model)
     manifest = recognizer.bundle.manifest
     dataset = load_dataset(data)
+    dataset = merge_labels(dataset, {label: other for label, other in manifest.merged.items() if label in dataset.labels})
     clips = _known(data, dataset, manifest)
 
     def look(wanted: Sequence[Clip]) -> Extraction:
@@ -193,7 +206,7 @@ def evaluate(
             for file, track in zip(files.clips, files.tracks, strict=True)
             if len(track.features)
         ]
-    return measure(replays, recognizer.labels, manifest.background, extraction.skipped, streams)
+    return measure(replays, recognizer.labels, manifest.background, extraction.skipped, streams, within_s)
 
 
 def hear_unknown(model: str | Path, data: Path, *, cache: Path | None = None, num_workers: int | None = None, advance: Advance = silent) -> Quiet:
@@ -220,7 +233,8 @@ def hear_unknown(model: str | Path, data: Path, *, cache: Path | None = None, nu
 
 def is_unknown(model: str | Path, data: Path) -> bool:
     """Whether a data set has none of the labels of a bundle."""
-    return not {*load_bundle(model).manifest.labels} & {*load_dataset(data).labels}
+    manifest = load_bundle(model).manifest
+    return not {*manifest.labels, *manifest.merged} & {*load_dataset(data).labels}
 
 
 def _known(data: Path, dataset: Dataset, manifest: BundleManifest) -> list[Clip]:
@@ -245,6 +259,7 @@ def measure(
     background: str | None = None,
     skipped: tuple[Skipped, ...] = (),
     streams: Sequence[Stream] = (),
+    within_s: float = WITHIN_S,
 ) -> Evaluation:
     """The figures of what was said of clips, and of the streams that they are from; of the clips as streams where none are given."""
     streams = streams or [replay.stream for replay in replays]
@@ -263,8 +278,11 @@ def measure(
         per_label=dict(zip(labels, metrics.label_figures(counts), strict=True)),
         confusion=counts,
         outcomes=_outcomes(replays),
+        active_outcomes=_outcomes([replay for replay in replays if labels[replay.truth] != background]),
         calibration_error=metrics.calibration_error(window_scores, window_truth),
         stream=measure_streams(streams),
+        alarms={label: count_alarms(streams, index, within_s) for index, label in enumerate(labels) if label != background},
+        within_s=within_s,
         quiet=count_false(streams, labels),
         replays=tuple(replays),
         streams=tuple(streams),
@@ -285,5 +303,5 @@ def _outcomes(replays: Sequence[Replay]) -> Outcomes:
     expected = [frozenset(segment.label for segment in replay.stream.segments) for replay in replays]
     right = [replay.started == wanted for replay, wanted in zip(replays, expected, strict=True)]
     wrong = [bool(replay.started - wanted) for replay, wanted in zip(replays, expected, strict=True)]
-    shares = np.mean([right, wrong], axis=1)
+    shares = np.mean([right, wrong], axis=1) if replays else np.full(2, np.nan)
     return Outcomes(right=float(shares[0]), wrong=float(shares[1]), silent=float(1 - shares.sum()))

@@ -10,7 +10,7 @@ from streamvc.inference.head import Head
 from streamvc.metrics import softmax
 from streamvc.training.fit import Side, Trainer
 from streamvc.training.inputs import Inputs
-from streamvc.training.windows import Floats, take_windows
+from streamvc.training.windows import Floats, lay_out, take_windows
 from streamvc.types import Array
 
 TOLERANCE = 1e-4  # largest difference of a score
@@ -29,7 +29,8 @@ def check_export(trainer: Trainer, inputs: Inputs, bundle: Bundle, stretches: Se
         InferenceError: It is above `TOLERANCE`.
     """
     manifest = bundle.manifest
-    side = Side([[stretch[: manifest.window]] for stretch in stretches], np.zeros(len(stretches), np.int64), inputs, trainer.shape)
+    ticks = lay_out([[stretch[: manifest.window]] for stretch in stretches])
+    side = Side(ticks, np.zeros(len(stretches), np.int64), inputs, trainer.shape)
     logits = trainer.logits(side, take_windows(side.ticks, manifest.window, "first"))
     head = bundle.open_head()
     scores = np.stack([_scores(head, stretch[: manifest.window]) for stretch in stretches])

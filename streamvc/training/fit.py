@@ -18,7 +18,7 @@ from streamvc.training.networks.network import Network
 from streamvc.training.plan import HeadSettings
 from streamvc.training.progress import Advance, silent
 from streamvc.training.tensorflow import keras, tf
-from streamvc.training.windows import Floats, Ints, Ticks, Windows, draw_windows, every_window, lay_out, take_windows
+from streamvc.training.windows import Floats, Ints, Ticks, Windows, draw_windows, every_window, take_windows
 from streamvc.types import Array
 
 NUM_AT_ONCE = 1 << 22  # numbers that a network is given at a time for prediction
@@ -28,16 +28,16 @@ FINAL_RATE = 0.05  # of the learning rate, after the last epoch
 class Side:
     """The clips on one side of a split, as a network is given them."""
 
-    def __init__(self, segments: Sequence[Sequence[Array]], truth: Ints, inputs: Inputs, shape: tuple[int, ...]) -> None:
-        """Lay out clips.
+    def __init__(self, ticks: Ticks, truth: Ints, inputs: Inputs, shape: tuple[int, ...]) -> None:
+        """Bring features to inputs.
 
         Args:
-            segments: Of each of N clips its stretches between gaps, each (T, D).
+            ticks: The features of N clips.
             truth: (N,) their labels.
             inputs: What brings features to inputs.
             shape: Of a window as the network is given it, (W, K) or (W, H, W', C).
         """
-        self.ticks = lay_out(segments)
+        self.ticks = ticks
         self.truth = truth
         self._num_seen = inputs.num_seen
         self._table = inputs.apply(self.ticks.features)
@@ -132,8 +132,8 @@ class Trainer:
             order = rng.permutation(len(windows.rows))
             return Windows(windows.rows[order], windows.lengths[order], windows.clips[order])
         warm_up = min(settings.warm_up, self._window)
-        varied = "speed" in settings.augment
-        return draw_windows(ticks, self._window, warm_up, settings.windows_per_clip, settings.partial, rng, varied_speed=varied)
+        varied, by_length = "speed" in settings.augment, settings.by_length
+        return draw_windows(ticks, self._window, warm_up, settings.windows_per_clip, settings.partial, rng, varied_speed=varied, by_length=by_length)
 
     def _watched_windows(self, side: Side) -> Windows:
         settings = self._settings

@@ -79,6 +79,20 @@ def group_folds(clips: Sequence[Clip], num_folds: int, seed: int) -> IntArray:
     return _deal(counts / counts.sum(axis=0), num_folds, seed)[group_of]
 
 
+def deal_labels(labels: Sequence[str], background: str | None, num_rounds: int) -> list[tuple[str, ...]]:
+    """Deal all labels but that of nothing into rounds, as evenly as can be; no more rounds than labels.
+
+    Raises:
+        DataError: Where those of a round are left out, fewer than two labels are left to tell apart.
+    """
+    active = [label for label in labels if label != background]
+    num_rounds = min(num_rounds, len(active))
+    rounds = [tuple(active[number::num_rounds]) for number in range(num_rounds)]
+    if any(len(labels) - len(each) < 2 for each in rounds):
+        raise DataError(f"the data has {len(active)} activities: with {num_rounds} rounds too few are left to train on")
+    return rounds
+
+
 def hold_out(clips: Sequence[Clip], share: float, seed: int) -> NDArray[np.bool_]:
     """Choose whole groups, about `share` of the clips and of each label, to watch training by.
 

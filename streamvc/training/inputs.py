@@ -214,7 +214,7 @@ def fit_basis(ticks: Ticks, num_seen: int, num_moving: int) -> Basis:
     features = ticks.features.astype(np.float32, copy=False)
     mean, weight = _normal(features)
     normal = (features - mean) * weight
-    within = np.delete(np.diff(normal, axis=0), ticks.starts[1:] - 1, axis=0)
+    within = np.delete(np.diff(normal, axis=0), (ticks.starts - ticks.before)[1:] - 1, axis=0)
     seen, moving = _principal(normal, num_seen), _principal(within, num_moving)
     matrix = weight[:, None] * np.concatenate([seen, moving], axis=1)
     offset = np.concatenate([-mean @ matrix[:, : seen.shape[1]], np.zeros(moving.shape[1])])

@@ -20,7 +20,7 @@ from streamvc.training.hearing import whole_files
 from streamvc.training.plan import HeadSettings, Plan
 from streamvc.training.progress import Advance
 from streamvc.training.tracks import Track
-from streamvc.training.windows import Ints, evenly
+from streamvc.training.windows import Ints, Ticks, evenly, lay_out
 from streamvc.types import Array
 
 Flags = NDArray[np.bool_]
@@ -32,14 +32,16 @@ class Material:
 
     Attributes:
         extraction: The clips, with a track for each.
-        segments: Of each clip its stretches between gaps, each (T, D).
-        varied: For each variation of the pictures, the stretches of each clip.
+        segments: Of each clip its stretches between gaps, each (T, D). In untrimmed video the first begins with what came right before the clip.
+        num_before: (N,) with how many features of that.
+        varied: For each variation of the pictures, the stretches of each clip, likewise.
         truth: (N,) the label of each clip.
         files: The whole of each file that is untrimmed, or shows nothing.
     """
 
     extraction: Extraction
     segments: tuple[list[Array], ...]
+    num_before: Ints
     varied: tuple[tuple[list[Array], ...], ...]
     truth: Ints
     files: Mapping[Path, Track]
@@ -54,15 +56,15 @@ class Material:
         """Their tracks."""
         return self.extraction.tracks
 
-    def learned(self, chosen: Flags) -> tuple[list[list[Array]], Ints]:
-        """The stretches and labels of chosen clips, those of their variations behind them."""
+    def learned(self, chosen: Flags) -> tuple[Ticks, Ints]:
+        """The features and labels of chosen clips, those of their variations behind them."""
         num_variants = 1 + len(self.varied)
         stretches = [clip for variant in (self.segments, *self.varied) for clip in compress(variant, chosen)]
-        return stretches, np.tile(self.truth[chosen], num_variants)
+        return lay_out(stretches, np.tile(self.num_before[chosen], num_variants)), np.tile(self.truth[chosen], num_variants)
 
-    def watched(self, chosen: Flags) -> tuple[list[list[Array]], Ints]:
-        """The stretches and labels of chosen clips as they are."""
-        return list(compress(self.segments, chosen)), self.truth[chosen]
+    def watched(self, chosen: Flags) -> tuple[Ticks, Ints]:
+        """The features and labels of chosen clips as they are."""
+        return lay_out(list(compress(self.segments, chosen)), self.num_before[chosen]), self.truth[chosen]
 
     def thin_out(self, chosen: Flags, label: int, share: float) -> Flags:
         """Chosen clips, but of those of a label only as many, evenly from all of them, as make this share."""
@@ -103,18 +105,40 @@ def gather(dataset: Dataset, plan: Plan, *, cache: Path, num_workers: int | None
     extraction = look(dataset.clips, AS_IT_IS).lasting(plan.head.first)
     if gone := sorted(set(dataset.labels) - {clip.label for clip in extraction.clips}):
         raise DataError(f"not one clip of {', '.join(gone)} can be used; the first: {extraction.skipped[0].reason}")
+
+    def look_at_files(clips: Sequence[Clip], variation: Variation) -> dict[Path, Track]:
+        whole = look(whole_files(clips), variation)
+        return {clip.path: track for clip, track in zip(whole.clips, whole.tracks, strict=True)}
+
     long = [clip for clip in extraction.clips if dataset.untrimmed or clip.label == plan.background]
-    whole = look(whole_files(long), AS_IT_IS) if long else None
-    varied = [look(extraction.clips, variation) for variation in variations(plan.head.augment, plan.head.num_variations, plan.seed)]
-    if lost := [each.skipped[0].reason for each in varied if each.clips != extraction.clips]:
+    files = look_at_files(long, AS_IT_IS) if long else {}
+    looks = [(variation, look(extraction.clips, variation)) for variation in variations(plan.head.augment, plan.head.num_variations, plan.seed)]
+    if lost := [each.skipped[0].reason for _, each in looks if each.clips != extraction.clips]:
         raise DataError(f"a clip that could be read once could not be read again: {lost[0]}")
+    before = _before(extraction, files if dataset.untrimmed else {}, plan.head.window - 1)
+    varied = [(each, _before(each, look_at_files(long, variation) if dataset.untrimmed else {}, plan.head.window - 1)) for variation, each in looks]
     return Material(
         extraction,
-        tuple(track.segments() for track in extraction.tracks),
-        tuple(tuple(track.segments() for track in each.tracks) for each in varied),
+        _behind(before, extraction),
+        np.array([len(each) for each in before]),
+        tuple(_behind(its_before, each) for each, its_before in varied),
         np.array([dataset.labels.index(clip.label) for clip in extraction.clips]),
-        {clip.path: track for clip, track in zip(whole.clips, whole.tracks, strict=True)} if whole else {},
+        files,
     )
+
+
+def _before(extraction: Extraction, files: Mapping[Path, Track], num: int) -> list[Array]:
+    """What came right before each clip in its file, as live: at most so many features, (B, D)."""
+    return [
+        files[clip.path].before(clip.start_s, num) if clip.path in files else track.features[:0]
+        for clip, track in zip(extraction.clips, extraction.tracks, strict=True)
+    ]
+
+
+def _behind(before: Sequence[Array], extraction: Extraction) -> tuple[list[Array], ...]:
+    """The stretches of each clip, the first behind what came before it."""
+    parts = zip(before, (track.segments() for track in extraction.tracks), strict=True)
+    return tuple([np.concatenate([early, first]) if len(early) else first, *rest] for early, (first, *rest) in parts)
 
 
 def open_named(name: str) -> Extractor:

@@ -45,12 +45,13 @@ class HeadSettings:
         weight_decay: Of AdamW.
         batch: Windows that are learned from at a time.
         windows_per_clip: How many windows of each clip are drawn per epoch.
+        by_length: Whether that is the mean, and long clips have more, as they have live.
         watched_per_clip: How many windows of each watched clip are looked at; None for all.
         partial: Share of the windows that are cut to a random length.
         learned_window: Learn from windows of so many features instead of W.
         class_weights: Whether all labels count alike, however many clips they have.
         nothing_share: Of the clips that are learned from, those of the background label are thinned out to this share.
-        augment: How clips are varied: `flip`, `crop` and `colour` change the pictures, `speed` the pace.
+        augment: How clips are varied: `flip`, `upend`, `crop` and `colour` change the pictures, `speed` the pace.
         num_variations: How many variations of its pictures are made of each clip.
         watch: Which clips training is watched by: whole groups, or the last rows of the table sorted by label (the fault of many notebooks).
         watched_share: Share of the clips that it is watched by.
@@ -81,6 +82,7 @@ class HeadSettings:
     weight_decay: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.3
     batch: Count = 64
     windows_per_clip: Count = 4
+    by_length: bool = False
     watched_per_clip: Count | None = None
     partial: Share = 0.2
     learned_window: Count | None = None
@@ -109,12 +111,16 @@ class Plan:
         rate_hz: Samples per second; at 5, cameras of 10, 15, 25 and 30 frames/s alike have a frame at every tick.
         head: The head's size and training.
         background: The label that means "nothing", if there is one; if not given, the data's own, or "nothing" where there is material of it.
+        merge: Pairs of labels: the first of each is taken for the second; see `merge_labels`.
         nothing: Videos of people who do nothing of it, or of nobody: data sets, folders or files; see `load_videos`.
         smoothing_s: Time constant of the smoothing of scores.
         thresholds: When an activity begins and ends.
         tune: Whether smoothing and thresholds are chosen on the folds, in place of these two; if not given, where the data shows "nothing" too.
+        leave_out: Into how many rounds the labels are dealt, each of which is left out of one more training; 0 for none. What is heard of activities
+            that were never taught counts as false for that choice too.
         false_per_hour: How often an event may be about nothing, for that choice. If not given: once, by the videos of nothing beside trimmed clips;
-            in untrimmed video no more than does the events' F1 good.
+            in untrimmed video no more than does the events' F1 good, and once of alarms.
+        alarm_s: Choose them for alarms: an event is right if it is published within so many seconds of the start, however long it goes on.
         group: A regular expression that finds a clip's group in its path; as the data says if None. See `load_dataset`.
         split: How clips are parted for measuring; see `streamvc.training.folds.make_folds`.
         num_folds: How many times a part of the groups is kept apart and measured on.
@@ -129,11 +135,14 @@ class Plan:
     rate_hz: float = 5.0
     head: HeadSettings = field(default_factory=HeadSettings)
     background: str | None = None
+    merge: tuple[tuple[str, str], ...] = ()
     nothing: tuple[Path, ...] = ()
     smoothing_s: float = 0.6
     thresholds: Thresholds = field(default_factory=Thresholds)
     tune: bool | None = None
+    leave_out: int = 0
     false_per_hour: float | None = None
+    alarm_s: float | None = None
     group: str | None = None
     split: Split = "groups"
     num_folds: int = 5

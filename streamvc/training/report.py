@@ -11,6 +11,7 @@ from streamvc.training.dataset import Clip, Dataset
 from streamvc.training.evaluate import Evaluation
 from streamvc.training.features import Extraction
 from streamvc.training.history import Fit
+from streamvc.training.open_set import OpenSet
 from streamvc.training.plan import Plan
 
 
@@ -36,6 +37,7 @@ class Report:
         extraction: The clips that were used, and those that were not.
         folds: How good each fold's recogniser was, on groups it had not seen.
         pooled: The folds together: each clip once, by the one recogniser that had not seen it.
+        open_set: What was heard of activities that were left out in turn; None where none were.
         tested: These clips, in the order of `pooled.replays`.
         taken_top1: Share of each fold's clips that are right when frames are taken as the training took them, where that is not by time.
         temperature: What logits are divided by, from the folds' predictions.
@@ -52,6 +54,7 @@ class Report:
     extraction: Extraction
     folds: tuple[Evaluation, ...]
     pooled: Evaluation
+    open_set: OpenSet | None
     tested: tuple[Clip, ...]
     taken_top1: tuple[float, ...]
     temperature: float
@@ -82,6 +85,16 @@ class Report:
         return self._over_folds(lambda fold: fold.active_window_top1)
 
     @property
+    def frame_map(self) -> Spread:
+        """Mean average precision of the single predictions in whole videos, over folds; see `streamvc.stream_metrics.frame_map`."""
+        return self._over_folds(lambda fold: fold.stream.frame_map)
+
+    @property
+    def event_f1(self) -> Spread:
+        """F1 of the events in whole videos at an overlap of 0.3, over folds."""
+        return self._over_folds(lambda fold: fold.stream.events[0.3].f1)
+
+    @property
     def taken(self) -> Spread | None:
         """Share of clips that are right when frames are taken as the training took them, over folds; None where that is by time."""
         return _spread(self.taken_top1) if self.taken_top1 else None
@@ -94,8 +107,11 @@ class Report:
             "window_top1": asdict(self.window_top1),
             "active_clip_top1": asdict(self.active_clip_top1),
             "active_window_top1": asdict(self.active_window_top1),
+            "frame_map": asdict(self.frame_map),
+            "event_f1": asdict(self.event_f1),
             "folds": [{"clip_top1": fold.clip_top1, "window_top1": fold.window_top1, "num_clips": fold.num_clips} for fold in self.folds],
             "pooled": self.pooled.as_json(),
+            "open_set": self.open_set.as_json() if self.open_set else None,
             "temperature": self.temperature,
             "smoothing_s": self.plan.smoothing_s,
             "thresholds": self.plan.thresholds.model_dump(),

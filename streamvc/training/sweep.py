@@ -50,11 +50,13 @@ class Swept:
         setting: (3, N) of each event the index of its smoothing, its label and its thresholds.
         start_s: (N,) stream time at which it began.
         end_s: (N,) at which it ended.
+        published_s: (N,) at which its beginning was published.
     """
 
     setting: IntArray
     start_s: FloatArray
     end_s: FloatArray
+    published_s: FloatArray
 
     @property
     def label(self) -> IntArray:
@@ -76,8 +78,9 @@ def sweep(stretches: Sequence[Sequence[Prediction]], grid: Grid, num_labels: int
         watches.run(stretch)
     found = watches.found
     if not found:
-        return Swept(np.empty((3, 0), np.int64), np.empty(0), np.empty(0))
-    return Swept(*(np.concatenate(parts, axis=-1) for parts in zip(*((each.setting, each.start_s, each.end_s) for each in found), strict=True)))
+        return Swept(np.empty((3, 0), np.int64), *np.empty((3, 0)))
+    rows = ((each.setting, each.start_s, each.end_s, each.published_s) for each in found)
+    return Swept(*(np.concatenate(parts, axis=-1) for parts in zip(*rows, strict=True)))
 
 
 class _Watches:
@@ -91,7 +94,7 @@ class _Watches:
 
     def run(self, stretch: Sequence[Prediction]) -> None:
         self._running = np.zeros(self._shape, np.bool_)
-        self._since = np.full(self._shape, NEVER)
+        self._since, self._published = np.full((2, *self._shape), NEVER)
         self._cooldown_until = np.full(self._shape, -math.inf)
         for now, scores in zip([prediction.timestamp for prediction in stretch], self._smoothed(stretch), strict=True):
             self._step(now, scores[:, :, None])
@@ -122,8 +125,10 @@ class _Watches:
             self._end(ended, now)
             self._cooldown_until[ended] = now + grid.cooldown_s
             self._since[ended] = NEVER
-        self._running = (self._running & ~ended) | (idle & waited)
+        begun = idle & waited
+        self._published[begun] = now
+        self._running = (self._running & ~ended) | begun
 
     def _end(self, ended: NDArray[np.bool_], now: float) -> None:
         setting = np.array(np.nonzero(ended), np.int64)
-        self.found.append(Swept(setting, self._since[ended], np.full(setting.shape[1], now)))
+        self.found.append(Swept(setting, self._since[ended], np.full(setting.shape[1], now), self._published[ended]))

@@ -72,6 +72,15 @@ class Track:
         part.gaps_s[:1] = 0.0
         return part
 
+    def before(self, moment_s: float, num: int) -> Array:
+        """The features of the ticks right before a moment of stream time, without a gap up to what follows: (B, D), at most `num`."""
+        end = int(np.searchsorted(self.timestamps, moment_s))
+        if end in (0, len(self.features)) or self.gaps_s[end]:
+            return self.features[:0]
+        begin = int(np.flatnonzero(self.gaps_s[:end]).max(initial=0))
+        ticks = np.repeat(self.features[begin:end], self.num_ticks[begin:end], axis=0)
+        return ticks[max(len(ticks) - num, 0) :]
+
 
 def read_tracks(path: Path, looks: Mapping[Look, Extractor]) -> dict[Look, Track]:
     """Look at a video, decoded once, in several ways, each as the recogniser does.

@@ -5,8 +5,10 @@ import json
 import os
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, replace
+from math import inf
 from pathlib import Path
 from typing import Literal
 
@@ -24,28 +26,30 @@ from streamvc.inference.recognizer import Recognizer
 from streamvc.metrics import top_k
 from streamvc.training.card import card
 from streamvc.training.checkpoint import Workbench
-from streamvc.training.dataset import Dataset, load_dataset
+from streamvc.training.dataset import Dataset, load_dataset, merge_labels
+from streamvc.training.evaluate import Evaluation
 from streamvc.training.export import check_export
 from streamvc.training.features import cache_folder
 from streamvc.training.fit import Side, Trainer
-from streamvc.training.folds import make_folds
-from streamvc.training.hearing import length_s, predict_file
-from streamvc.training.held_out import Fold, HeldOut
+from streamvc.training.folds import deal_labels, make_folds
+from streamvc.training.hearing import predict_file
+from streamvc.training.held_out import Fold, HeldOut, Said
 from streamvc.training.history import Fit
 from streamvc.training.inputs import Inputs, Untouched, fit_inputs, input_sizes
 from streamvc.training.material import Flags, Material, gather, open_named
 from streamvc.training.networks.network import HeadFiles, Spec
 from streamvc.training.nothing import settle_background
+from streamvc.training.open_set import OpenSet, hear_left_out
 from streamvc.training.plan import Plan
 from streamvc.training.progress import Advance, silent
 from streamvc.training.recipes import find_recipe
 from streamvc.training.report import Report
 from streamvc.training.tensorflow import prepare
-from streamvc.training.tracks import Track
-from streamvc.training.windows import lay_out, take_windows
+from streamvc.training.windows import Ticks, take_windows
 from streamvc.types import Array
 
-WEIGHTLESS = ("about", "command", "version", "nothing", "thresholds", "smoothing_s", "tune", "false_per_hour")  # weights depend on none of a plan's
+# Of a plan's, weights depend on none of these.
+WEIGHTLESS = ("about", "command", "version", "nothing", "thresholds", "smoothing_s", "tune", "leave_out", "false_per_hour", "alarm_s")
 NUM_CHECKED = 32  # clips on which the exported head is held against Keras
 
 
@@ -81,16 +85,47 @@ def train(
     plan = plan or Plan()
     _refuse_name(out.name)
     _refuse_taken(out, overwrite)
-    dataset = load_dataset(data, plan.group)
+    with _training(out.name, data, plan, cache, num_workers, advance) as training:
+        report, settings, head = training.run()
+        _write(out, settings, head, card(report))
+    return report
+
+
+def measure_open_set(
+    data: Path, plan: Plan, *, cache: Path | None = None, num_workers: int | None = None, advance: Advance = silent
+) -> tuple[OpenSet, Evaluation]:
+    """Is it silent about what it was never taught? Train as `train` does, but no bundle.
+
+    Args:
+        data: A data set; see `load_dataset`.
+        plan: What to train, with `leave_out`.
+        cache: As for `train`, like those behind it.
+        num_workers: As for `train`.
+        advance: Is told of the progress.
+
+    Returns:
+        What was heard of the labels that were left out, and how good the recognisers of the folds are with these thresholds.
+
+    Raises:
+        DataError: As for `train`; also if the data is untrimmed, or too few labels are left to train on.
+        BundleError: The backbone is missing.
+    """
+    with _training("open-set", data, plan, cache, num_workers, advance) as training:
+        held_out = training.hold_out()
+        return hear_left_out(held_out), held_out.measure()[1]
+
+
+@contextmanager
+def _training(name: str, data: Path, plan: Plan, cache: Path | None, num_workers: int | None, advance: Advance) -> Iterator["Training"]:
+    """A training of the data, with a folder for what it writes; its state on disk goes when all is done."""
     cache = cache or cache_folder()
+    dataset = merge_labels(load_dataset(data, plan.group), dict(plan.merge))
     plan, dataset = settle_background(plan, dataset, cache=cache, num_workers=num_workers, advance=advance)
     material = gather(dataset, plan, cache=cache, num_workers=num_workers, advance=advance)
-    bench = workbench(cache, plan, material)
+    bench = _workbench(cache, plan, material)
     with tempfile.TemporaryDirectory(prefix="streamvc-") as scratch:
-        report, settings, head = Training(out.name, plan, dataset, material, bench, Path(scratch), advance).run()
-    _write(out, settings, head, card(report))
+        yield Training(name, plan, dataset, material, bench, Path(scratch), advance)
     bench.clear()
-    return report
 
 
 def _refuse_name(name: str) -> None:
@@ -109,7 +144,7 @@ def _refuse_taken(out: Path, overwrite: bool) -> None:
         raise DataError(f"{out} exists; choose another folder, or allow it to be replaced with --overwrite")
 
 
-def workbench(cache: Path, plan: Plan, material: Material) -> Workbench:
+def _workbench(cache: Path, plan: Plan, material: Material) -> Workbench:
     """Where a training keeps its state: in a folder whose name stands for all that the weights depend on."""
     return Workbench(cache / "training" / _key(plan, material))
 
@@ -146,14 +181,13 @@ class Training:
         begun = time.monotonic()
         material = self._material
         held_out = self.hold_out()
-        num_folds = len(held_out.folds)
-        self._advance("heads", num_folds, num_folds + 1)
+        self._advance("heads", self._num_heads - 1, self._num_heads)
         fit, inputs = self._fit(np.full(len(material.clips), True), "final")
         head = self._trainer.network.export(inputs)
         choice = held_out.choose()
         settings = choice.put_into(self._settings(head, choice.temperature))
         difference = check_export(self._trainer, inputs, self._draft(settings, head), self._some_stretches())
-        self._advance("heads", num_folds + 1, num_folds + 1)
+        self._advance("heads", self._num_heads, self._num_heads)
         folds, pooled = held_out.measure()
         report = Report(
             name=self._name,
@@ -162,6 +196,7 @@ class Training:
             extraction=material.extraction,
             folds=tuple(folds),
             pooled=pooled,
+            open_set=hear_left_out(held_out) if held_out.left_out else None,
             tested=tuple(material.clips[index] for fold in held_out.folds for index in fold.clips),
             taken_top1=tuple(fold.taken_top1 for fold in held_out.folds if fold.taken_top1 is not None),
             temperature=choice.temperature,
@@ -173,14 +208,11 @@ class Training:
         )
         return report, settings, head
 
-    def hold_out(self, strangers: Callable[[int], Sequence[Track]] = lambda _number: ()) -> HeldOut:
-        """Train once without each fold, and see what the recogniser says of it.
-
-        Args:
-            strangers: Videos that are no part of the material, to be heard too, by the number of the fold.
+    def hold_out(self) -> HeldOut:
+        """Train once without each fold, and once without the labels of each round that leaves some out, and see what the recogniser says of these.
 
         Raises:
-            DataError: A fold has no clip that can be used.
+            DataError: A fold has no clip that can be used, or too few labels are left to train on.
         """
         plan, dataset, material = self._plan, self._dataset, self._material
         # All clips are dealt, also those that cannot be used: recipes that need longer clips have the same folds as the others.
@@ -189,13 +221,27 @@ class Training:
         num_folds = max(dealt.values()) + 1
         if empty := sorted(set(range(num_folds)) - set(fold_of.tolist())):
             raise DataError(f"not one clip of fold {empty[0] + 1} can be used; the first: {material.extraction.skipped[0].reason}")
-        return HeldOut(plan, dataset, material, [self._fold(fold_of == number, number, num_folds, strangers(number)) for number in range(num_folds)])
+        label_of, rounds = np.array([clip.label for clip in material.clips]), self._rounds()
+        self._num_heads = num_folds + len(rounds) + 1
+        folds = [self._part(f"fold-{number}", fold_of == number, number) for number in range(num_folds)]
+        left_out = [
+            self._part(f"without-{'-'.join(labels)}", np.isin(label_of, labels), number).without([dataset.labels.index(label) for label in labels])
+            for number, labels in enumerate(rounds, start=num_folds)
+        ]
+        return HeldOut(plan, dataset, material, folds, left_out)
 
-    def _fold(self, tested: Flags, number: int, num_folds: int, strangers: Sequence[Track]) -> Fold:
+    def _rounds(self) -> list[tuple[str, ...]]:
+        """The labels that are left out in turn."""
+        plan, dataset = self._plan, self._dataset
+        if plan.leave_out and dataset.untrimmed:
+            raise DataError("the data is untrimmed: what is left out would stay in its videos; give trimmed clips")
+        return deal_labels(dataset.labels, plan.background, plan.leave_out)
+
+    def _part(self, name: str, tested: Flags, number: int) -> Fold:
         """Train without some clips, and see what the recogniser says of these, at temperature 1."""
-        self._advance("heads", number, num_folds + 1)
+        self._advance("heads", number, self._num_heads)
         material, take = self._material, self._plan.head.take
-        fit, inputs = self._fit(~tested, f"fold-{number}")
+        fit, inputs = self._fit(~tested, name)
         taken_top1 = None if take == "time" else self._taken_top1(tested, inputs, take)
         head = self._trainer.network.export(inputs)
         bundle = self._draft(self._settings(head, temperature=1.0), head)
@@ -203,14 +249,23 @@ class Training:
         indices = np.flatnonzero(tested).tolist()
         learned_from = {clip.path for clip, is_tested in zip(material.clips, tested, strict=True) if not is_tested}
         paths = {material.clips[index].path for index in indices} & set(material.files) - learned_from
+        files = {path: predict_file(recognizer, material.files[path]) for path in sorted(paths)}
         return Fold(
             bundle=bundle,
-            clips={index: predict_file(recognizer, material.tracks[index]) for index in indices},
-            files={path: predict_file(recognizer, material.files[path]) for path in sorted(paths)},
-            strangers=[(predict_file(recognizer, track), length_s(track)) for track in strangers],
+            clips={index: self._said(index, files) or predict_file(recognizer, material.tracks[index]) for index in indices},
+            files=files,
             fit=fit,
             taken_top1=taken_top1,
         )
+
+    def _said(self, index: int, files: Mapping[Path, Said]) -> Said:
+        """What was said in the course of a file while one of its clips went on, which is what is said of it live; nothing where it was not heard."""
+        clip = self._material.clips[index]
+        if not self._dataset.untrimmed or clip.path not in files:
+            return []
+        end_s = inf if clip.end_s is None else clip.end_s
+        stretches = [[each for each in stretch if clip.start_s <= each.timestamp < end_s] for stretch in files[clip.path]]
+        return [stretch for stretch in stretches if stretch]
 
     def _fit(self, chosen: Flags, name: str) -> tuple[Fit, Inputs]:
         plan, material = self._plan, self._material
@@ -219,13 +274,13 @@ class Training:
         watched = material.hold_out(chosen, plan.head, plan.seed)
         learned, truth = material.learned(chosen & ~watched)
         inputs = self._fit_inputs(learned)
-        sides = [Side(stretches, truth, inputs, self._trainer.shape) for stretches, truth in ((learned, truth), material.watched(watched))]
+        sides = [Side(ticks, truth, inputs, self._trainer.shape) for ticks, truth in ((learned, truth), material.watched(watched))]
         return self._trainer.fit(*sides, seed=plan.seed, checkpoint=self._bench.checkpoint(name), advance=self._advance), inputs
 
-    def _fit_inputs(self, learned: list[list[Array]]) -> Inputs:
+    def _fit_inputs(self, learned: Ticks) -> Inputs:
         if self._recipe.sees_pictures:
             return Untouched(self._extractor.feature_size)
-        return fit_inputs(lay_out(learned), self._plan.head, self._extractor.part_sizes)
+        return fit_inputs(learned, self._plan.head, self._extractor.part_sizes)
 
     def _taken_top1(self, chosen: Flags, inputs: Inputs, take: Literal["first", "even"]) -> float:
         side = Side(*self._material.watched(chosen), inputs, self._trainer.shape)
@@ -248,6 +303,7 @@ class Training:
             recipe=plan.recipe,
             labels=self._dataset.labels,
             background=plan.background,
+            merged=dict(plan.merge),
             form=form,
             backbone=BackboneReference(name=extractor.manifest.name, sha256=extractor.manifest.sha256) if isinstance(extractor, Backbone) else None,
             pictures=extractor.kind if isinstance(extractor, Pictures) else None,

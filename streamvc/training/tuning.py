@@ -7,11 +7,9 @@ leaves to each label is a knapsack. Video that was not seen is worse than what w
 Shapes: S time constants of the smoothing, E thresholds, L labels.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import reduce
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, fields
 from itertools import product
-from operator import add
 
 import numpy as np
 
@@ -21,7 +19,7 @@ from streamvc.training.sweep import FloatArray, Grid, IntArray, Swept, sweep
 
 # What is tried, the defaults first: of equal settings the first is taken.
 SMOOTHING_S = (0.6, 0.3, 1.0, 0.0, 2.0)
-ENTER = (0.7, 0.6, 0.8, 0.5, 0.9, 0.4, 0.95, 0.3, 0.98)
+ENTER = (0.7, 0.6, 0.8, 0.5, 0.9, 0.4, 0.95, 0.3, 0.98, 0.93, 0.97, 0.99)
 LEAVE = (0.55, 0.35, 0.8)  # as shares of `enter`
 MIN_S = (0.5, 1.0, 0.0, 2.0)
 
@@ -35,24 +33,36 @@ class Aim:
         overlap: An event is right if it overlaps a segment of its label by this much at least (intersection over union); at 0, if it meets one.
         false_per_hour: How often an event may be about nothing; None for no bound.
         quiet_alone: Whether that is counted on streams without any segment alone, and not on those of activities too.
+        within_s: Of alarms: an event is right only if it was published so far from the segment's start at most; None for no such bound.
     """
 
     beta: float
     overlap: float
     false_per_hour: float | None
     quiet_alone: bool
+    within_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Counts:
-    """What became of the events under all settings, each (S, L, E): how many there are, how many are right, and how many false by the bound."""
+    """What became of the events of streams under all settings, and what there was to find.
+
+    Attributes:
+        events: (S, L, E) how many events there are.
+        right: (S, L, E) how many of them are right.
+        false: (S, L, E) how many are false by the bound.
+        num_segments: How many segments there are.
+        bound_s: Seconds of video that the bound is for.
+    """
 
     events: IntArray
     right: IntArray
     false: IntArray
+    num_segments: int
+    bound_s: float
 
     def __add__(self, other: "Counts") -> "Counts":
-        return Counts(self.events + other.events, self.right + other.right, self.false + other.false)
+        return Counts(*(getattr(self, field.name) + getattr(other, field.name) for field in fields(self)))
 
 
 def tune(heard: Sequence[Heard], labels: Sequence[str], background: str | None, aim: Aim, default: Threshold) -> tuple[float, Thresholds]:
@@ -65,14 +75,25 @@ def tune(heard: Sequence[Heard], labels: Sequence[str], background: str | None, 
         aim: What is wanted.
         default: The cooldown that all labels have, and what stays the default of labels that are not named.
     """
+    return choose_settings(count(heard, labels, background, aim, default), labels, background, aim, default)
+
+
+def count(heard: Iterable[Heard], labels: Sequence[str], background: str | None, aim: Aim, default: Threshold) -> Counts:
+    """What becomes of the events of streams under all settings; see `tune`."""
     grid = make_grid(default.cooldown_s)
     index = None if background is None else labels.index(background)
-    counts = reduce(add, (_count(each, sweep(each.stretches, grid, len(labels), index), grid.shape(len(labels)), aim) for each in heard))
-    num_segments = sum(len(each.segments) for each in heard)
-    hours = sum(each.duration_s for each in heard if _is_bound(each, aim)) / 3600
-    most_false = None if aim.false_per_hour is None else int(aim.false_per_hour * hours)
-    false = with_margin(counts.false)
-    choices = [_choose(counts.events[s], counts.right[s], false[s], aim.beta**2 * num_segments, most_false) for s in range(len(grid.smoothing_s))]
+    shape = grid.shape(len(labels))
+    none = np.zeros(shape, np.int64)
+    return sum((_count(each, sweep(each.stretches, grid, len(labels), index), shape, aim) for each in heard), Counts(none, none, none, 0, 0.0))
+
+
+def choose_settings(counts: Counts, labels: Sequence[str], background: str | None, aim: Aim, default: Threshold) -> tuple[float, Thresholds]:
+    """The best settings by what became of the events under all of them; see `tune`."""
+    grid = make_grid(default.cooldown_s)
+    # One is always let pass: by so little video, what is rarer cannot be told from what never happens.
+    most_false = None if aim.false_per_hour is None else max(1, int(aim.false_per_hour * counts.bound_s / 3600))
+    false, missable = with_margin(counts.false), aim.beta**2 * counts.num_segments
+    choices = [_choose(counts.events[s], counts.right[s], false[s], missable, most_false) for s in range(len(grid.smoothing_s))]
     best = int(np.argmax([score for score, _ in choices]))
     chosen = {label: _threshold(grid, number) for label, number in zip(labels, choices[best][1], strict=True) if label != background}
     return grid.smoothing_s[best], Thresholds(default=default, labels=chosen)
@@ -105,7 +126,7 @@ def _count(heard: Heard, swept: Swept, shape: tuple[int, int, int], aim: Aim) ->
     """Hold the events of a stream against its segments. What is right is at most as many as there are such events, and as there are such segments."""
     setting = np.ravel_multi_index(tuple(swept.setting), shape)
 
-    def count(chosen: IntArray) -> IntArray:
+    def number(chosen: IntArray) -> IntArray:
         return np.bincount(chosen, minlength=int(np.prod(shape))).reshape(shape)
 
     fits, meets = np.zeros((2, len(setting)), np.bool_)
@@ -115,10 +136,14 @@ def _count(heard: Heard, swept: Swept, shape: tuple[int, int, int], aim: Aim) ->
         union = np.maximum(swept.end_s, segment.end_s) - np.minimum(swept.start_s, segment.start_s)
         meeting = (swept.label == segment.label) & (shared > 0)
         fitting = meeting & (shared >= aim.overlap * union)
+        if aim.within_s is not None:
+            fitting &= np.abs(swept.published_s - segment.start_s) <= aim.within_s
         fits, meets = fits | fitting, meets | meeting
-        found += count(setting[fitting]) > 0
-    false = count(setting[~meets]) if _is_bound(heard, aim) else np.zeros(shape, np.int64)
-    return Counts(count(setting), np.minimum(found, count(setting[fits])), false)
+        found += number(setting[fitting]) > 0
+    is_bound = _is_bound(heard, aim)
+    false = number(setting[~meets]) if is_bound else np.zeros(shape, np.int64)
+    right = np.minimum(found, number(setting[fits]))
+    return Counts(number(setting), right, false, len(heard.segments), heard.duration_s if is_bound else 0.0)
 
 
 def _choose(events: IntArray, right: IntArray, false: IntArray, missable: float, most_false: int | None) -> tuple[float, IntArray]:

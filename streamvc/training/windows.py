@@ -23,12 +23,14 @@ class Ticks:
         features: (M, D) one row per tick: stretch after stretch, clip after clip.
         starts: (S,) the first row of each stretch; a clip with gaps has several.
         lengths: (S,) how many rows it has.
+        before: (S,) how many rows before it windows may reach back to: what came right before the clip in its video.
         clips: (S,) the clip it is of.
     """
 
     features: Array
     starts: Ints
     lengths: Ints
+    before: Ints
     clips: Ints
 
 
@@ -59,34 +61,54 @@ class Windows:
         return Windows(self.rows[chosen], self.lengths[chosen], self.clips[chosen])
 
 
-def lay_out(segments: Sequence[Sequence[Array]]) -> Ticks:
-    """Put stretches, each (T, D), of clips into one table."""
+def lay_out(segments: Sequence[Sequence[Array]], num_before: Sequence[int] | Ints = ()) -> Ticks:
+    """Put stretches, each (T, D), of clips into one table.
+
+    Args:
+        segments: Of each clip its stretches.
+        num_before: How many features at the start of each clip's first stretch came before the clip; none if not given.
+    """
     flat = [stretch for stretches in segments for stretch in stretches]
     lengths = np.array([len(stretch) for stretch in flat], np.int64)
     clips = np.repeat(np.arange(len(segments)), [len(stretches) for stretches in segments])
-    return Ticks(np.concatenate(flat), np.cumsum(lengths) - lengths, lengths, clips)
+    before = np.zeros_like(lengths)
+    if len(num_before):
+        named, first = np.unique(clips, return_index=True)
+        before[first] = np.asarray(num_before)[named]
+    return Ticks(np.concatenate(flat), np.cumsum(lengths) - lengths + before, lengths - before, before, clips)
 
 
 def every_window(ticks: Ticks, window: int, warm_up: int) -> Windows:
-    """One window for each prediction that the recogniser makes: ending at every tick but the first `warm_up` - 1 of a stretch."""
-    counts = np.maximum(ticks.lengths - warm_up + 1, 0)
+    """One window for each prediction that the recogniser makes: ending at every tick but the first `warm_up` - 1 of what there is."""
+    first = np.maximum(warm_up - 1 - ticks.before, 0)
+    counts = np.maximum(ticks.lengths - first, 0)
     stretch = np.repeat(np.arange(len(counts)), counts)
-    last = np.concatenate([np.arange(warm_up - 1, length) for length in ticks.lengths]).astype(np.int64)
-    return _ending_at(ticks, stretch, last, np.minimum(last + 1, window), window)
+    last = np.concatenate([np.arange(begin, length) for begin, length in zip(first, ticks.lengths, strict=True)]).astype(np.int64)
+    return _ending_at(ticks, stretch, last, np.minimum(ticks.before[stretch] + last + 1, window), window)
 
 
 def draw_windows(
-    ticks: Ticks, window: int, warm_up: int, num_per_clip: int, partial: float, rng: np.random.Generator, *, varied_speed: bool = False
+    ticks: Ticks,
+    window: int,
+    warm_up: int,
+    num_per_clip: int,
+    partial: float,
+    rng: np.random.Generator,
+    *,
+    varied_speed: bool = False,
+    by_length: bool = False,
 ) -> Windows:
-    """As many windows of each clip, long or short, at random places and in random order; a share of `partial` has a random length."""
-    first, num_stretches = np.unique(ticks.clips, return_index=True)[1], np.bincount(ticks.clips)
-    clip = np.concatenate([rng.permutation(len(first)) for _ in range(num_per_clip)])
-    stretch = first[clip] + rng.integers(0, num_stretches[clip])
-    last = rng.integers(np.minimum(warm_up, ticks.lengths[stretch]) - 1, ticks.lengths[stretch])
-    longest = np.minimum(last + 1, window)
-    length = np.where(rng.random(len(clip)) < partial, rng.integers(np.minimum(warm_up, longest), longest + 1), longest)
+    """As many windows of each clip, or on average so many by its length, at random places and in random order.
+
+    A share of `partial` has a random length.
+    """
+    stretch = _by_length(ticks, num_per_clip, rng) if by_length else _by_clip(ticks, num_per_clip, rng)
+    lengths, before = ticks.lengths[stretch], ticks.before[stretch]
+    last = rng.integers(np.maximum(np.minimum(warm_up - before, lengths) - 1, 0), lengths)
+    longest = np.minimum(before + last + 1, window)
+    length = np.where(rng.random(len(last)) < partial, rng.integers(np.minimum(warm_up, longest), longest + 1), longest)
     windows = _ending_at(ticks, stretch, last, length, window)
-    return _at_another_speed(windows, ticks.starts[stretch], rng) if varied_speed else windows
+    return _at_another_speed(windows, ticks.starts[stretch] - before, rng) if varied_speed else windows
 
 
 def take_windows(ticks: Ticks, window: int, take: Literal["first", "even"]) -> Windows:
@@ -103,6 +125,19 @@ def take_windows(ticks: Ticks, window: int, take: Literal["first", "even"]) -> W
 def evenly(num: int, num_taken: int) -> Ints:
     """Of `num` things in a row, `num_taken` in the middles of as many equal parts."""
     return ((np.arange(num_taken) + 0.5) * num / num_taken).astype(np.int64)
+
+
+def _by_clip(ticks: Ticks, num_per_clip: int, rng: np.random.Generator) -> Ints:
+    """Stretches to draw windows of: of each clip as many, long or short, in random order."""
+    first, num_stretches = np.unique(ticks.clips, return_index=True)[1], np.bincount(ticks.clips)
+    clip = np.concatenate([rng.permutation(len(first)) for _ in range(num_per_clip)])
+    return np.asarray(first[clip] + rng.integers(0, num_stretches[clip]))
+
+
+def _by_length(ticks: Ticks, num_per_clip: int, rng: np.random.Generator) -> Ints:
+    """Stretches to draw windows of: the longer, the more often."""
+    shares = ticks.lengths / ticks.lengths.sum()
+    return np.asarray(rng.choice(len(shares), num_per_clip * len(np.unique(ticks.clips)), p=shares), np.int64)
 
 
 def _ending_at(ticks: Ticks, stretch: Ints, last: Ints, length: Ints, window: int) -> Windows:

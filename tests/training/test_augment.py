@@ -12,6 +12,7 @@ def test_without_a_variation_the_picture_is_the_very_same() -> None:
 
 def test_a_picture_is_mirrored_cut_and_recoloured() -> None:
     np.testing.assert_array_equal(Variation(flip=True).apply(IMAGE), IMAGE[:, ::-1])
+    np.testing.assert_array_equal(Variation(upend=True).apply(IMAGE), IMAGE[::-1])
     np.testing.assert_array_equal(Variation(crop=(0.5, 0.0, 1.0)).apply(IMAGE), IMAGE[20:, :30])
     brighter = Variation(bias=(10.0, 0.0, -10.0)).apply(IMAGE).astype(int)
     np.testing.assert_array_equal(brighter, np.clip(IMAGE.astype(int) + np.array([10, 0, -10]), 0, 255))
@@ -23,8 +24,15 @@ def test_a_picture_is_mirrored_cut_and_recoloured() -> None:
 def test_only_the_kinds_asked_for_are_drawn_and_the_seed_decides() -> None:
     assert variations(["speed"], 3, seed=0) == ()
     assert variations(["flip"], 4, seed=0) == (Variation(flip=True),)
+    assert set(variations(["flip", "upend"], 4, seed=0)) == {Variation(flip=True), Variation(upend=True), Variation(flip=True, upend=True)}
+    assert variations(["upend"], 4, seed=0) == (Variation(upend=True),)
     drawn = variations(["crop", "colour"], 20, seed=1)
     assert drawn == variations(["crop", "colour"], 20, seed=1)
     assert drawn != variations(["crop", "colour"], 20, seed=2)
     assert all(CROP_SHARE <= each.crop[0] <= 1 and not each.flip for each in drawn)
     assert len({each.gain for each in drawn}) == 20
+
+
+def test_each_variation_has_a_text_of_its_own() -> None:
+    drawn = variations(["flip", "upend", "crop", "colour"], 8, seed=0)
+    assert len({*map(str, drawn), str(AS_IT_IS)}) == 9

@@ -34,6 +34,12 @@ def test_a_model_is_trained_shown_and_evaluated(rendered: Path, cache: Path, tmp
     assert "--overwrite" in again.stderr
 
 
+def test_labels_are_merged_by_pairs(rendered: Path, cache: Path, tmp_path: Path) -> None:
+    out = tmp_path / "models" / "merged"
+    assert "given as LABEL=OTHER" in run("train", rendered, "--out", out, "--merge", "jump").stderr
+    assert "no clip has the label swim" in run("train", rendered, "--out", out, "--merge", "swim=jump", "--cache", cache).stderr
+
+
 def test_data_that_cannot_be_used_is_one_clear_line(tmp_path: Path) -> None:
     (tmp_path / "data" / "only").mkdir(parents=True)
     (tmp_path / "data" / "only" / "a.mp4").write_bytes(b"not a video")

@@ -1,6 +1,7 @@
 import csv
 import json
 import shutil
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from statistics import median
@@ -121,6 +122,8 @@ def test_untrimmed_video_is_measured_as_watch_hears_it(clip: str, cache: Path, t
     assert found.stream.false_events_per_hour == 0.0
     assert found.stream.delay_s == pytest.approx(median(end.decision.min_s for end in ends), abs=0.2)
     assert found.stream.frame_map > 0.85
+    assert {label: alarm.num_found for label, alarm in found.alarms.items() if alarm.num} == Counter(end.label for end in ends)
+    assert "nothing" not in found.alarms
     assert found.per_label["nothing"].num >= len(ends)  # what lies between them is measured too
 
 
@@ -135,6 +138,18 @@ def test_what_was_heard_of_nothing_is_counted_by_the_hour(heard: list[Event], de
     assert figures["flips_per_min"] > 0
     table = CliRunner().invoke(main, ["evaluate", "figure", str(data), "--cache", str(cache)]).stdout
     assert all(name in table for name in ("frame_map", "event_f1", "delay_s", "flips_per_min", "false_events_per_hour", "clip_top5"))
+
+
+def test_how_long_an_alarm_may_take_is_for_the_user_to_say(heard: list[Event], demo_clip: Path, cache: Path, tmp_path: Path) -> None:
+    first = next(event for event in heard if event.phase == "start")
+    data = untrimmed(tmp_path / "data", demo_clip, [(first.t_start - 1, first.t_start + 3, first.label)])
+    found_in = {}
+    for within_s in ("0.5", "5"):
+        arguments = ["evaluate", "figure", str(data), "--cache", str(cache), "--within", within_s]
+        found_in[within_s] = json.loads(CliRunner().invoke(main, [*arguments, "--json"]).stdout)["alarms"][first.label]
+        assert f"within {within_s} s" in CliRunner().invoke(main, arguments).stdout
+    assert [found_in[within_s]["num_found"] for within_s in ("0.5", "5")] == [0, 1]
+    assert found_in["5"]["num_false"] == sum(event.phase == "start" and event.label == first.label for event in heard) - 1
 
 
 def test_a_label_that_the_bundle_does_not_know_is_refused(demo_clip: Path, cache: Path, tmp_path: Path) -> None:

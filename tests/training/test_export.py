@@ -71,7 +71,7 @@ class Untrained:
 
     def scores(self, ticks: np.ndarray, window: int) -> np.ndarray:
         """Of each prediction along a clip, by Keras."""
-        side = Side([[ticks]], np.zeros(1, np.int64), self.inputs, self.trainer.shape)
+        side = Side(lay_out([[ticks]]), np.zeros(1, np.int64), self.inputs, self.trainer.shape)
         return softmax(self.trainer.logits(side, every_window(side.ticks, window, self.settings.warm_up)) / TEMPERATURE)
 
 

@@ -48,7 +48,7 @@ class Lesson:
         self.seed = seed
         self.trainer = Trainer(RECIPES[recipe].build(Spec(inputs.size, inputs.num_seen, None, 2, settings)), settings, 2)
         self.learned, self.watched, self.asked = (
-            Side(clips, labels, inputs, self.trainer.shape)
+            Side(lay_out(clips), labels, inputs, self.trainer.shape)
             for clips, labels in ((segments[12:], truth[12:]), (segments[:12], truth[:12]), (unseen, self.answers))
         )
 

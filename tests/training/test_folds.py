@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from streamvc.errors import DataError
 from streamvc.training.dataset import Clip
-from streamvc.training.folds import Split, group_folds, hold_out, make_folds
+from streamvc.training.folds import Split, deal_labels, group_folds, hold_out, make_folds
 
 
 def clips(*rows: tuple[str, str]) -> list[Clip]:
@@ -119,3 +119,11 @@ def test_one_group_cannot_be_split() -> None:
             make_folds(clips(("a", "1")), split, 2, seed=0)
     with pytest.raises(DataError, match="1 group cannot make folds"):
         make_folds(clips(("a", "1"), ("b", "1")), "groups", 2, seed=0)
+
+
+def test_labels_are_dealt_into_rounds() -> None:
+    assert deal_labels(("a", "b", "c", "nothing"), "nothing", 2) == [("a", "c"), ("b",)]
+    assert deal_labels(("a", "b", "c"), None, 9) == [("a",), ("b",), ("c",)]
+    assert deal_labels(("a", "b"), None, 0) == []
+    with pytest.raises(DataError, match="too few are left"):
+        deal_labels(("a", "b"), None, 2)

@@ -58,7 +58,7 @@ def test_a_picture_that_stands_still_does_not_move(ticks: Ticks) -> None:
 def test_a_feature_that_never_changes_has_no_weight(ticks: Ticks) -> None:
     features = ticks.features.copy()
     features[:, 3] = 2.5
-    basis = fit_basis(Ticks(features, ticks.starts, ticks.lengths, ticks.clips), NUM_SEEN, NUM_MOVING)
+    basis = fit_basis(replace(ticks, features=features), NUM_SEEN, NUM_MOVING)
     assert not basis.matrix[3].any()
     assert np.isfinite(basis.matrix).all()
 

@@ -9,6 +9,7 @@ from streamvc.training.dataset import load_dataset
 from streamvc.training.material import Material, gather
 from streamvc.training.plan import HeadSettings, Plan
 from streamvc.training.progress import silent
+from tests.training.clips import render
 from tests.training.conftest import BACKBONE
 
 
@@ -24,14 +25,15 @@ def material(rendered: Path, cache: Path, plan: Plan) -> Material:
 
 def test_learning_sees_the_variations_of_chosen_clips_and_of_no_others(material: Material) -> None:
     chosen = np.array([clip.group != "g01" for clip in material.clips])
-    stretches, truth = material.learned(chosen)
-    assert len(stretches) == len(truth) == 3 * chosen.sum()
+    ticks, truth = material.learned(chosen)
+    assert len(set(ticks.clips)) == len(truth) == 3 * chosen.sum()
     assert truth.tolist() == material.truth[chosen].tolist() * 3
     own = [
         *(material.segments[index] for index in np.flatnonzero(chosen)),
         *(each[index] for each in material.varied for index in np.flatnonzero(chosen)),
     ]
-    assert all(one is other for one, other in zip(stretches, own, strict=True))
+    np.testing.assert_array_equal(ticks.features, np.concatenate([stretch for stretches in own for stretch in stretches]))
+    assert not ticks.before.any()
     plain, mirrored = material.segments[0][0], material.varied[0][0][0]
     assert plain.shape == mirrored.shape
     assert not np.array_equal(plain, mirrored)
@@ -39,9 +41,24 @@ def test_learning_sees_the_variations_of_chosen_clips_and_of_no_others(material:
 
 def test_clips_that_training_is_watched_by_are_as_they_are(material: Material) -> None:
     chosen = np.array([clip.group == "g01" for clip in material.clips])
-    stretches, truth = material.watched(chosen)
-    assert [id(stretch) for stretch in stretches] == [id(material.segments[index]) for index in np.flatnonzero(chosen)]
+    ticks, truth = material.watched(chosen)
+    own = [stretch for index in np.flatnonzero(chosen) for stretch in material.segments[index]]
+    np.testing.assert_array_equal(ticks.features, np.concatenate(own))
     assert truth.tolist() == material.truth[chosen].tolist()
+
+
+def test_in_untrimmed_video_windows_reach_back_to_what_came_before(cache: Path, tmp_path: Path) -> None:
+    render(tmp_path / "a.mp4", "cross", 0, seconds=4.0)
+    (tmp_path / "segments.csv").write_text("video,start_s,end_s,label\na.mp4,0.4,1.2,cross\na.mp4,2,3,jump\n")
+    settings = HeadSettings(window=5, warm_up=2, augment=("flip",), num_variations=1)
+    material = gather(load_dataset(tmp_path), Plan(backbone=BACKBONE, head=settings), cache=cache, num_workers=1, advance=silent)
+    assert [(clip.start_s, clip.label) for clip in material.clips] == [(0.4, "cross"), (2.0, "jump"), (3.0, "nothing")]
+    assert material.num_before.tolist() == [2, 4, 4]
+    (file,) = material.files.values()
+    for (stretch,), (mirrored,), begin, end in zip(material.segments, material.varied[0], (0, 6, 11), (6, 15, 20), strict=True):
+        np.testing.assert_array_equal(stretch, file.features[begin:end])
+        assert mirrored.shape == stretch.shape
+        assert not np.array_equal(mirrored, stretch)
 
 
 def test_one_label_is_thinned_out_evenly_to_a_share(material: Material) -> None:

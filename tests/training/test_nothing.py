@@ -121,21 +121,34 @@ def test_data_of_other_labels_is_nothing_to_a_bundle(rendered: Path, cache: Path
     assert "false events an hour" in run("evaluate", "figure", rendered, "--cache", cache)
 
 
+SMALL = ("--folds", "2", "--set", "max_epochs=2", "--set", "units=4")
+
+
 @pytest.mark.train
 def test_labels_are_left_out_in_turn(rendered: Path, quiet: Path, cache: Path) -> None:
     pytest.importorskip("tensorflow", reason="needs the train extra")
-    command = ("open-set", rendered, "--nothing", quiet, "--folds", "2", "--set", "max_epochs=2", "--set", "units=4", "--cache", cache)
-    found = json.loads(run(*command, "--rounds", "2", "--json"))
-    assert [each["left_out"] for each in found["rounds"]] == [["cross"], ["jump"]]
+    found = json.loads(run("open-set", rendered, "--nothing", quiet, *SMALL, "--cache", cache, "--rounds", "2", "--json"))
+    assert [each["labels"] for each in found["rounds"]] == [["cross"], ["jump"]]
     assert [each["num_clips"] for each in found["rounds"]] == [4, 4]
     for each in found["rounds"]:
-        assert each["strangers"]["hours"] * 3600 == pytest.approx(4 * 3, abs=0.5)
-        assert set(each["strangers"]["events"]) <= set(ACTIONS) - set(each["left_out"])
-        assert each["nothing"]["hours"] * 3600 == pytest.approx(36, abs=1.0)
-    assert found["silent"] == pytest.approx(sum(each["silent"] for each in found["rounds"]) / 2)
+        assert each["heard"]["hours"] * 3600 == pytest.approx(4 * 3, abs=0.5)
+        assert set(each["heard"]["events"]) <= set(ACTIONS) - set(each["labels"])  # it was never taught that there is such a label
+    assert found["silent"] == pytest.approx(sum(each["num_silent"] for each in found["rounds"]) / 8)
+    assert found["heard"]["hours"] * 3600 == pytest.approx(8 * 3, abs=1.0)
+    assert found["nothing"]["hours"] * 3600 == pytest.approx(36, abs=1.0)
+
+
+@pytest.mark.train
+def test_thresholds_are_chosen_by_what_is_heard_of_left_out_labels_too(rendered: Path, quiet: Path, cache: Path, tmp_path: Path) -> None:
+    pytest.importorskip("tensorflow", reason="needs the train extra")
+    out = tmp_path / "shapes"
+    report = json.loads(run("train", rendered, "--out", out, "--nothing", quiet, *SMALL, "--leave-out", "2", "--cache", cache, "--json"))
+    assert report["open_set"]["heard"]["hours"] * 3600 == pytest.approx(8 * 3, abs=1.0)
+    assert set(report["thresholds"]["labels"]) == set(ACTIONS)
+    assert "never taught" in (out / "CARD.md").read_text()
 
 
 def test_too_few_labels_cannot_be_parted(rendered: Path, cache: Path) -> None:
-    result = CliRunner().invoke(main, ["open-set", str(rendered), "--cache", str(cache)])
+    result = CliRunner().invoke(main, ["open-set", str(rendered), "--folds", "2", "--rounds", "1", "--cache", str(cache)])
     assert result.exit_code == 1
     assert "too few are left to train on" in result.stderr

@@ -35,7 +35,11 @@ SMALLER: dict[str, dict[str, object]] = {
 PICTURES = {"lrcn": "colour:32", "c3d": "colour:32", "i3d": "colour:32", "two-stream": "colour+flow:32"}
 MAPS = ("vgg16-frames", "convlstm")
 SNIPPETS = ("i3d-rnn", "i3d-mlp")
-PARTS = {"pooled": "pose+efficientnet-lite0-f16:person:greys"}
+PARTS = {
+    "pooled": "pose+efficientnet-lite0-f16:person:greys",
+    "statistics": "pose/2+flow",
+    "scales": "foreground+efficientnet-lite0-f16:foreground",
+}
 
 
 @pytest.fixture(scope="session")

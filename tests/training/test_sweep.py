@@ -34,10 +34,10 @@ def predictions(drawn: list[list[tuple[float, list[int]]]]) -> list[list[Predict
     return stretches
 
 
-def alone(stretches: list[list[Prediction]], smoothing_s: float, threshold: Threshold, background: str | None) -> set[tuple[int, float, float]]:
+def alone(stretches: list[list[Prediction]], smoothing_s: float, threshold: Threshold, background: str | None) -> set[tuple[float, ...]]:
     fields = bundle_settings(smoothing_s=smoothing_s, thresholds=Thresholds(default=threshold), background=background).model_dump(by_alias=True)
     bundle = Bundle(Path(), BundleManifest(**fields, files=FILES), "0" * 64)
-    return {(event.label, event.start_s, event.end_s) for event in detect(bundle, Heard(stretches, (), 1.0)).events}
+    return {(event.label, event.start_s, event.end_s, event.published_s) for event in detect(bundle, Heard(stretches, (), 1.0)).events}
 
 
 @settings(max_examples=40)
@@ -49,6 +49,7 @@ def test_a_sweep_finds_the_events_of_each_setting(drawn: list[list[tuple[float, 
         for e in range(len(GRID.enter)):
             threshold = Threshold(enter=GRID.enter[e], leave=GRID.leave[e], min_s=GRID.min_s[e], cooldown_s=GRID.cooldown_s)
             mine = (swept.setting[0] == s) & (swept.setting[2] == e)
-            found = list(zip(swept.label[mine].tolist(), swept.start_s[mine].tolist(), swept.end_s[mine].tolist(), strict=True))
+            columns = (swept.label, swept.start_s, swept.end_s, swept.published_s)
+            found = list(zip(*(column[mine].tolist() for column in columns), strict=True))
             assert len(found) == len(set(found))
             assert set(found) == alone(stretches, smoothing_s, threshold, background)

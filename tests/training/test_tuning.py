@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from streamvc.alarms import count_alarms
 from streamvc.inference.bundle import Bundle
 from streamvc.inference.manifest import BundleManifest, Threshold, Thresholds
 from streamvc.stream_metrics import Segment, Stream, event_figures, false_events_per_hour
@@ -48,6 +49,15 @@ def test_what_is_equal_is_left_as_it_is() -> None:
     assert smoothing_s == 0.6
     assert set(thresholds.labels) == {"Walk", "Jump"}  # the background is no event
     assert (thresholds.labels["Walk"].enter, thresholds.labels["Walk"].min_s, thresholds.labels["Walk"].cooldown_s) == (0.7, 0.5, 1.0)
+
+
+def test_an_alarm_is_to_come_in_time_however_long_it_goes_on() -> None:
+    rise, fall = [(10, 0.0), (5, 0.45), (5, 0.75), (80, 0.92)], Segment(0, 2.0, 6.0)
+    heard = [stream(*rise, segments=[fall])] * 3
+    at_once = Aim(2.0, 0.0, 3600.0, quiet_alone=False, within_s=1.0)
+    for aim, num_found in ((at_once, 3), (replace(at_once, within_s=None), 0)):
+        smoothing_s, thresholds = tune(heard, LABELS, None, aim, DEFAULT)
+        assert count_alarms([publish(each, smoothing_s, thresholds) for each in heard], 0, within_s=1.0).num_found == num_found
 
 
 @pytest.mark.parametrize(("per_hour", "num_false"), [(0.0, 0), (3600.0, 2)])

@@ -1,4 +1,5 @@
-from collections import deque
+from collections import Counter, deque
+from itertools import pairwise
 
 import numpy as np
 from hypothesis import given
@@ -56,6 +57,29 @@ def test_drawn_windows_lie_within_a_stretch_and_each_clip_has_as_many(lengths: l
         assert features == list(np.arange(features[0], features[0] + len(features)))
         assert len({stretches[clip, feature] for feature in features}) == 1
         assert len(features) <= WINDOW
+
+
+@given(st.integers(2, 30), st.data())
+def test_windows_reach_back_to_what_came_before_the_clip_as_live(length: int, data: st.DataObject) -> None:
+    video = numbered([[length]])
+    cuts = sorted({0, length, *data.draw(st.lists(st.integers(1, length - 1), max_size=4))})
+    before = [min(begin, WINDOW - 1) for begin in cuts[:-1]]
+    clips = [[video[0][0][begin - reach : end]] for (begin, end), reach in zip(pairwise(cuts), before, strict=True)]
+    ticks = lay_out(clips, before)
+    assert [features for _, features in contents(ticks, every_window(ticks, WINDOW, WARM_UP))] == [features for _, features in live(video)]
+    for speed in (False, True):
+        drawn = draw_windows(ticks, WINDOW, WARM_UP, 3, partial=0.5, rng=np.random.default_rng(0), varied_speed=speed)
+        for clip, features in contents(ticks, drawn):
+            assert cuts[clip] <= features[-1] < cuts[clip + 1]
+            assert min(features) >= cuts[clip] - before[clip]
+
+
+def test_windows_drawn_by_length_end_at_each_feature_as_often() -> None:
+    ticks = lay_out(numbered([[2], [14], [4]]), [0, 4, 0])
+    windows = draw_windows(ticks, WINDOW, 1, 1000, partial=0.0, rng=np.random.default_rng(0), by_length=True)
+    counts = Counter(features[-1] for _, features in contents(ticks, windows))
+    assert sorted(counts) == [0, 1, *range(6, 20)]
+    assert min(counts.values()) > 0.7 * max(counts.values())
 
 
 def test_without_partial_windows_all_are_as_long_as_they_would_be_live() -> None:

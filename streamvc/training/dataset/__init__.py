@@ -1,6 +1,7 @@
 """Data sets as people have them: a folder per label, tables, the lists of UCF101, segments of untrimmed video."""
 
 from streamvc.training.dataset.load import load_dataset, load_videos
+from streamvc.training.dataset.merging import merge_labels
 from streamvc.training.dataset.types import Clip, Dataset, Grouping, Ignored, Side
 
-__all__ = ["Clip", "Dataset", "Grouping", "Ignored", "Side", "load_dataset", "load_videos"]
+__all__ = ["Clip", "Dataset", "Grouping", "Ignored", "Side", "load_dataset", "load_videos", "merge_labels"]

@@ -1,7 +1,11 @@
-"""Heads over the whole window of features: two directions, sub-sequences, all features at once, their extremes, temporal convolutions."""
+"""Heads over the whole window of features: two directions, sub-sequences, all features at once, extremes, scales of time, temporal convolutions."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from itertools import pairwise
 from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from streamvc.training.inputs import Inputs
 from streamvc.training.networks.network import (
@@ -79,6 +83,29 @@ def pooled(spec: Spec) -> Network:
         pooled = keras.layers.BatchNormalization()(_Pooled()(windows, present))
         states = keras.layers.GRU(spec.settings.units[-1], unroll=True)(windows, mask=present)
         return keras.layers.Concatenate()([pooled, states])
+
+    return _over_windows(spec, body)
+
+
+def statistics(spec: Spec) -> Network:
+    """The same statistics without the GRU, and one linear layer on them: for few clips.
+
+    They are not brought to one size each: that would lift the weak components of what is seen, which are noise, to the height of the strong ones.
+    """
+    return _over_windows(spec, lambda windows, present: _Pooled()(windows, present))
+
+
+def scales(spec: Spec) -> Network:
+    """Dense layers on what each input was on average over spans of the past that double in length, and how much it varied: see `_Scales`.
+
+    What happens in untrimmed video is told by what came before it, and the longer ago that is, the less it matters when exactly.
+    """
+
+    def body(windows: Any, present: Any) -> Any:
+        state = _Scales(spec.settings.window)(windows, present)
+        for units in spec.settings.units:
+            state = keras.layers.Dense(units, activation="relu")(state)
+        return state
 
     return _over_windows(spec, body)
 
@@ -164,6 +191,38 @@ class _Pooled(keras.layers.Layer):  # type: ignore[misc]
         far = (1 - there) * FAR
         extremes = [tf.reduce_max(rows - far, axis=1), tf.reduce_min(rows + far, axis=1)]
         return tf.concat([mean, tf.sqrt(variance + TINY), *extremes, change], axis=1)
+
+
+class _Scales(keras.layers.Layer):  # type: ignore[misc]
+    """Means over the newest feature, the one before it, the 2 before, the 4, ... and deviations over the last 4, 16, 64, ...: (B, W, K) to (B, N K).
+
+    Where the past does not reach so far, the oldest feature stands for what came before.
+    """
+
+    def __init__(self, window: int) -> None:
+        super().__init__()
+        self._window = window
+        ends = [0, *(2**power for power in range(window.bit_length()) if 2**power < window), window]
+        self._means = _averages(window, list(pairwise(ends)))
+        self._deviations = _averages(window, [(0, end) for end in ends[3::2] or ends[-1:]])
+
+    def call(self, rows: Any, present: Any) -> Any:
+        """(B, W, K) and (B, W)."""
+        lengths = tf.reduce_sum(tf.cast(present, tf.int32), axis=1)
+        index = tf.maximum(lengths[:, None] - self._window + tf.range(self._window), 0)
+        rows = tf.gather(rows, index, batch_dims=1)  # the newest is the last now
+        mean = self._deviations @ rows
+        variance = tf.maximum(self._deviations @ tf.square(rows) - tf.square(mean), 0)
+        spans = tf.concat([self._means @ rows, tf.sqrt(variance + TINY)], axis=1)
+        return tf.reshape(spans, (-1, spans.shape[1] * rows.shape[2]))
+
+
+def _averages(window: int, spans: Sequence[tuple[int, int]]) -> NDArray[np.float32]:
+    """(N, W): each row takes the mean from so many features ago to so many features ago, the newest being the last."""
+    ago = window - 1 - np.arange(window)
+    inside = np.stack([(begin <= ago) & (ago < end) for begin, end in spans]).astype(np.float32)
+    averages: NDArray[np.float32] = inside / inside.sum(axis=1, keepdims=True)
+    return averages
 
 
 class _PerPart(keras.layers.Layer):  # type: ignore[misc]
