@@ -32,7 +32,7 @@ SPLITS: dict[Split, str] = {
     "given-leaky": "Measured on the data's own test side, **some of whose groups it had seen: the figures are too high**:",
     "random-leaky": "{plan.num_folds} random folds (seed {plan.seed}), **clips of one group standing on both sides: the figures are too high**:",
 }
-LEAST_H = 1 / 60  # of video, for something to be said of an hour
+LEAST_H = 0.005  # of video, for something to be said of an hour
 MADE_WITH = ("streamvc", "tensorflow", "keras", "numpy")
 
 

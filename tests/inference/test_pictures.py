@@ -82,7 +82,7 @@ def test_a_backbone_can_be_given_the_centre_of_frames() -> None:
 
 
 def test_an_unknown_cut_is_refused() -> None:
-    with pytest.raises(BundleError, match=":whole, :center, :person or :movement"):
+    with pytest.raises(BundleError, match=":whole, :center, :person, :movement or :foreground"):
         open_extractor("efficientnet-lite0-f16:left")
 
 

@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 
 from streamvc.capture.source import open_source
-from streamvc.errors import DataError
-from streamvc.inference.backbone import find_backbone
+from streamvc.errors import BundleError, DataError
+from streamvc.inference.extractors import open_extractor, parts_of
 from streamvc.inference.recognizer import Recognizer
 from streamvc.pipeline import Tuning, watch
+from streamvc.training.backbones import missing_hint
 from streamvc.training.dataset import Clip, load_dataset
 from streamvc.training.evaluate import evaluate
 from streamvc.training.features import extract
@@ -136,11 +137,8 @@ def test_a_plan_reads_settings_as_text() -> None:
 
 
 def test_default_backbones_are_there_or_can_be_made() -> None:
-    from streamvc.training.backbones import missing_hint
-
-    names = {recipe.backbone for recipe in RECIPES.values() if ":" not in recipe.backbone}
-    for name in names:
+    for name in {recipe.backbone for recipe in RECIPES.values()}:
         try:
-            find_backbone(name)
-        except Exception:
-            assert "streamvc backbones make" in (missing_hint(name) or "")
+            open_extractor(name)
+        except BundleError:
+            assert any("streamvc backbones make" in (missing_hint(part.partition(":")[0]) or "") for part in parts_of(name))
