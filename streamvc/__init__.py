@@ -14,22 +14,32 @@ from streamvc._version import __version__
 if TYPE_CHECKING:
     from streamvc.capture.source import Source, open_source
     from streamvc.errors import StreamvcError
-    from streamvc.events import Event
+    from streamvc.events import Event, Health, State
     from streamvc.inference.recognizer import Recognizer
     from streamvc.pipeline import Tuning, classify, watch
-    from streamvc.publish.holes import Hole
+    from streamvc.publish.cursor import Cursor
+    from streamvc.publish.log import EventLog
+    from streamvc.publish.notices import Back, Lagging, Lost, Missed, Restarted
     from streamvc.publish.publisher import Publisher
     from streamvc.publish.subscriber import Subscriber
     from streamvc.types import Frame, Prediction
 
 __all__ = [
+    "Back",
+    "Cursor",
     "Event",
+    "EventLog",
     "Frame",
-    "Hole",
+    "Health",
+    "Lagging",
+    "Lost",
+    "Missed",
     "Prediction",
     "Publisher",
     "Recognizer",
+    "Restarted",
     "Source",
+    "State",
     "StreamvcError",
     "Subscriber",
     "Tuning",
@@ -40,13 +50,21 @@ __all__ = [
 ]
 
 _HOMES = {
+    "Back": "streamvc.publish.notices",
+    "Cursor": "streamvc.publish.cursor",
     "Event": "streamvc.events",
+    "EventLog": "streamvc.publish.log",
     "Frame": "streamvc.types",
-    "Hole": "streamvc.publish.holes",
+    "Health": "streamvc.events",
+    "Lagging": "streamvc.publish.notices",
+    "Lost": "streamvc.publish.notices",
+    "Missed": "streamvc.publish.notices",
     "Prediction": "streamvc.types",
     "Publisher": "streamvc.publish.publisher",
     "Recognizer": "streamvc.inference.recognizer",
+    "Restarted": "streamvc.publish.notices",
     "Source": "streamvc.capture.source",
+    "State": "streamvc.events",
     "StreamvcError": "streamvc.errors",
     "Subscriber": "streamvc.publish.subscriber",
     "Tuning": "streamvc.pipeline",

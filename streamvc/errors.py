@@ -6,6 +6,7 @@ StreamvcError
 ├── InferenceError   no runtime is installed, or a runtime refused a model
 ├── DataError        training or evaluation data that cannot be used
 ├── PublishError     an endpoint that cannot be bound, reached or spoken to
+├── SinkError        a sink that cannot be used, or did not take what it was given
 └── ViewError        a picture or video that cannot be shown or written
 """
 
@@ -32,6 +33,10 @@ class DataError(StreamvcError):
 
 class PublishError(StreamvcError):
     """An endpoint cannot be bound, reached or spoken to."""
+
+
+class SinkError(StreamvcError):
+    """A sink cannot be used, or did not take what it was given."""
 
 
 class ViewError(StreamvcError):

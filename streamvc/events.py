@@ -1,10 +1,14 @@
-"""Events: what is published when an activity begins, goes on and ends.
+"""What is published: events when an activity begins, goes on and ends, the state and the health of cameras, and heartbeats.
 
 A `Detection` is what the detector decides, in stream time. An `Event` is a detection of a named camera and model, in wall-clock time (Unix seconds;
 for a recording, seconds since its start), with all that a reader needs to judge it.
+
+No field of what is published has a default, so that a reader refuses what lacks one. `seq` counts the messages of one camera and kind, and `epoch`
+the runs of the publisher; both are None until it is published.
 """
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Literal
@@ -12,7 +16,8 @@ from typing import Literal
 from streamvc.types import Clock
 
 Phase = Literal["start", "update", "end"]
-Reason = Literal["left", "gap", "stop", "end_of_stream", "lost", "restart"]
+Reason = Literal["left", "gap", "stop", "end_of_stream", "lost", "error", "restart"]
+Status = Literal["up", "stalled", "down", "ended", "degraded"]
 
 EARLIEST_WALL_TIME = datetime(1990, 1, 1, tzinfo=UTC).timestamp()
 CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
@@ -97,10 +102,9 @@ class Media:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """The `data` of a published event. Times are Unix seconds (for a recording: seconds since its start).
+    """An activity begins, goes on or ends. Times are Unix seconds (for a recording: seconds since its start).
 
-    No field has a default, so that a reader refuses what lacks one. `duration_s` is how long the activity has gone on; None at the start. `seq`
-    counts the events of one camera and `epoch` the runs of its publisher; both are set when it is published.
+    `duration_s` is how long the activity has gone on; None at the start.
     """
 
     event_id: str
@@ -122,6 +126,74 @@ class Event:
     epoch: int | None
 
 
+@dataclass(frozen=True, slots=True)
+class Activity:
+    """An activity that goes on: its event's identifier, its label, the score it began with, and when (as in the event)."""
+
+    event_id: str
+    label: str
+    score: float
+    t_start: float
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """What goes on at a camera now: the activities, the oldest first, and the status it reported last; None before it reported any."""
+
+    camera: str
+    status: Status | None
+    activities: tuple[Activity, ...]
+    seq: int | None
+    epoch: int | None
+
+    @property
+    def label(self) -> str | None:
+        """The label of the newest activity; None where nothing goes on."""
+        return self.activities[-1].label if self.activities else None
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """How a camera fares, or a node.
+
+    Attributes:
+        camera: The camera; for what concerns the whole program, the node.
+        status: `up`, frames come; `stalled`, none has come for a while; `down`, it is lost; `ended`, it was a recording, or was stopped; `degraded`,
+            it goes on, but lacks something.
+        reason: Why activities were ended with it, where that may be.
+        detail: What happened, in words; None where there is nothing to say.
+        fps_in: Frames/s received; None where there are none.
+        rate_hz: Frames/s analysed; None where there are none.
+        dropped: Frames dropped so far.
+    """
+
+    camera: str
+    status: Status
+    reason: Reason | None
+    detail: str | None
+    fps_in: float | None
+    rate_hz: float | None
+    dropped: int
+    seq: int | None
+    epoch: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Heartbeat:
+    """A publisher is alive, even where it has nothing to say; another follows in `interval_s`.
+
+    `sequences` are the last of each camera and kind, so that one who missed the last message knows.
+    """
+
+    node: str
+    epoch: int
+    interval_s: float
+    sequences: Mapping[str, Mapping[str, int]]
+
+
+Body = Event | State | Health | Heartbeat
+
+
 def event_id(camera: str, model_sha256: str, label: str, t_start: float) -> str:
     """An identifier in ULID form: 48 bits of `t_start` in milliseconds, then 80 bits of a digest of what happened.
 
@@ -134,12 +206,35 @@ def event_id(camera: str, model_sha256: str, label: str, t_start: float) -> str:
     return "".join(CROCKFORD[(number >> shift) & 31] for shift in range(125, -1, -5))
 
 
-def describe(event: Event) -> str:
-    """One line for people: when, which camera, what, how sure."""
+def describe(body: Body, written: float | None = None) -> str:
+    """One line for people: when, which camera, what, how sure.
+
+    Args:
+        body: What was published.
+        written: When, in Unix seconds, for what does not say so itself: all but events.
+    """
+    when = "" if written is None else f"{_local(written)}  "
+    match body:
+        case Event():
+            return _describe_event(body)
+        case State():
+            labels = ", ".join(activity.label for activity in body.activities)
+            return f"{when}{body.camera}  state   {labels or '-'}  ({body.status or 'unknown'})"
+        case Health():
+            return f"{when}{body.camera}  {body.status}" + (f"  {body.detail}" if body.detail else "")
+        case Heartbeat():
+            return f"{when}{body.node}  heartbeat"
+
+
+def _describe_event(event: Event) -> str:
     moment = event.t_start + (event.duration_s or 0.0)
     # A recording's clock starts at 0; wall-clock time is far above any recording's length.
-    when = f"{moment:7.2f} s" if moment < EARLIEST_WALL_TIME else f"{datetime.fromtimestamp(moment):%Y-%m-%d %H:%M:%S}"
+    when = f"{moment:7.2f} s" if moment < EARLIEST_WALL_TIME else _local(moment)
     line = f"{when}  {event.camera}  {event.phase:6}  {event.label}  {event.score:.2f}"
     if event.duration_s is None:
         return line
     return f"{line}  {event.duration_s:.1f} s" + (f"  ({event.reason})" if event.reason not in (None, "left") else "")
+
+
+def _local(time: float) -> str:
+    return f"{datetime.fromtimestamp(time):%Y-%m-%d %H:%M:%S}"

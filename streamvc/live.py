@@ -3,7 +3,6 @@
 import logging
 import signal
 import time
-from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
@@ -15,9 +14,13 @@ import cv2
 from streamvc.capture.buffer import Policy
 from streamvc.capture.source import Source, open_source
 from streamvc.detection import UPDATE_S
+from streamvc.errors import SourceError
+from streamvc.events import Health
 from streamvc.inference.recognizer import Recognizer
-from streamvc.pipeline import RATE_SPAN_S, Sink, Step, Tuning, Watch, camera_name, rate
+from streamvc.pipeline import Report, Sink, Step, Tuning, Watch, camera_name
 from streamvc.publish.publisher import Publisher
+from streamvc.recording import Recorder, Recording
+from streamvc.sinks.runner import run_sinks
 from streamvc.types import Frame
 from streamvc.view.overlay import Status, draw
 from streamvc.view.video import VideoWriter
@@ -30,8 +33,10 @@ logger = logging.getLogger(__name__)
 class Options:
     """What the user asked for.
 
-    Where `publish` is None nothing is published, and where `save` is None nothing is saved. `camera` None makes a name from the source, `pace` None
-    paces what is shown in a window. Without `headless`, there is a window if there is a display.
+    Where `publish` is None nothing is published, and where `save` is None nothing is saved. `log` None keeps what is published in memory. Without
+    `keys`, `publish` must be an endpoint of this machine, or `insecure`. `sinks` are URLs that events are delivered to besides (see
+    `streamvc.sinks`). `recording` None keeps no stills and clips of events. `camera` None makes a name from the source, `pace` None paces what is
+    shown in a window. Without `headless`, there is a window if there is a display.
     """
 
     source: str
@@ -46,6 +51,11 @@ class Options:
     publish: str | None = None
     wait_s: float = 0.0
     site: str = "site"
+    log: Path | None = None
+    keys: Path | None = None
+    insecure: bool = False
+    sinks: tuple[str, ...] = ()
+    recording: Recording | None = None
     save: Path | None = None
     headless: bool = False
 
@@ -78,16 +88,45 @@ def run(options: Options, on_event: Sink, on_step: Callable[[Step, Source], None
     camera = options.camera or camera_name(options.source)
     with ExitStack() as stack:
         sinks: tuple[Sink, ...] = (on_event,)
+        report: Report = _ignore
         if options.publish:
-            publisher = stack.enter_context(Publisher(options.publish, site=options.site))
-            _wait_for_subscriber(publisher, options.wait_s)
-            sinks = (publisher.publish, on_event)
+            publisher = stack.enter_context(_publishing(options, options.publish))
+            sinks, report = (publisher.publish, on_event), publisher.report
         pace = windowed if options.pace is None else options.pace
-        source = stack.enter_context(open_source(options.source, policy=options.policy, pace=pace))
-        watch = Watch(source, recognizer, camera=camera, sinks=sinks, tuning=options.tuning, update_s=options.update_s)
+        source = stack.enter_context(_opened(options, camera, pace, report))
+        recorder = stack.enter_context(Recorder(camera, options.recording)) if options.recording else None
+        watch = Watch(
+            source, recognizer, camera=camera, sinks=sinks, report=report, recorder=recorder, tuning=options.tuning, update_s=options.update_s
+        )
         screen = _Screen(watch, source, _views(stack, options, camera, windowed))
         stack.enter_context(_stopped_by_signals(watch.stop))
         return _drive(watch, source, screen, on_step)
+
+
+@contextmanager
+def _publishing(options: Options, endpoint: str) -> Iterator[Publisher]:
+    """A publisher that somebody may have joined, and the sinks that are fed from its log."""
+    with ExitStack() as stack:
+        publisher = stack.enter_context(
+            Publisher(endpoint, site=options.site, log=options.log, keys=options.keys, insecure=options.insecure),
+        )
+        if options.sinks:
+            stack.enter_context(run_sinks(publisher.log, options.sinks, site=options.site, node=publisher.node))
+        _wait_for_subscriber(publisher, options.wait_s)
+        yield publisher
+
+
+def _opened(options: Options, camera: str, pace: bool, report: Report) -> Source:
+    """The source; that it cannot be opened is reported too."""
+    try:
+        return open_source(options.source, policy=options.policy, pace=pace)
+    except SourceError as error:
+        report(Health(camera, "down", "lost", str(error), None, None, 0, seq=None, epoch=None))
+        raise
+
+
+def _ignore(_health: Health) -> None:
+    """Where nothing is published."""
 
 
 def _drive(watch: Watch, source: Source, screen: "_Screen", on_step: Callable[[Step, Source], None]) -> Summary:
@@ -147,7 +186,6 @@ class _Screen:
         self._watch = watch
         self._source = source
         self._views = views
-        self._analysed: deque[float] = deque()  # stream times of the frames analysed of late
         self._latency_s = 0.0
 
     def show(self, frame: Frame, step: Step) -> bool:
@@ -155,10 +193,7 @@ class _Screen:
         if not self._views:
             return True
         if step.analysed:
-            self._analysed.append(frame.timestamp)
             self._latency_s = step.latency_s
-        while self._analysed and not 0 <= frame.timestamp - self._analysed[0] <= RATE_SPAN_S:
-            self._analysed.popleft()
         picture = draw(frame.image, self._status(frame.timestamp))
         wanted = [view.show(picture, frame.timestamp) for view in self._views]
         return all(wanted)
@@ -171,7 +206,7 @@ class _Screen:
             active=newest.label if newest else None,
             active_s=now - newest.t_start if newest else 0.0,
             fps_in=self._watch.fps_in,
-            rate_hz=rate(self._analysed),
+            rate_hz=self._watch.rate_hz,
             latency_s=self._latency_s,
             dropped=self._source.dropped,
             warming_up=stages.prediction is None,

@@ -5,7 +5,6 @@ events, hands them to the sinks, and sees to it that every `start` gets its `end
 """
 
 import time
-from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -16,15 +15,19 @@ from numpy.typing import NDArray
 
 from streamvc.capture.source import Source, open_source
 from streamvc.detection import UPDATE_S, Detector
-from streamvc.errors import SourceError
-from streamvc.events import Decision, Detection, Event, Media, ModelInfo, Reason, StreamInfo, Timing, event_id
+from streamvc.errors import SourceError, StreamvcError
+from streamvc.events import Decision, Detection, Event, Health, ModelInfo, Reason, Status, StreamInfo, Timing, event_id
+from streamvc.health import STALL_S, Checkup, Rate
 from streamvc.inference.recognizer import Recognizer
+from streamvc.recording import NOTHING, Recorder
 from streamvc.smoothing import Smoother
 from streamvc.types import Frame, Prediction
 
 Sink = Callable[[Event], None]
+Report = Callable[[Health], None]
 
-RATE_SPAN_S = 2.0  # seconds of stream time over which the frame rate is measured
+# How a camera fares whose watch has ended for this reason; for all others, it has ended.
+STATUSES: dict[Reason, Status] = {"lost": "down", "error": "down"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,8 +122,9 @@ class Step:
 class Watch:
     """Watches one source until it ends or `stop` is called.
 
-    Events go to the sinks before they are yielded. However the watch ends (the source's end or loss, `stop`, an exception in the loop's body, a
-    generator that is dropped), running activities are ended and the sinks are told.
+    Events go to the sinks before they are yielded. However the watch ends (the source's end or loss, `stop`, an error of a stage, an exception in the
+    loop's body, a generator that is dropped), running activities are ended and the sinks are told. How the camera fares is reported beside: that it
+    is up, has stalled, is down, has ended.
     """
 
     def __init__(
@@ -130,6 +134,8 @@ class Watch:
         *,
         camera: str,
         sinks: Sequence[Sink] = (),
+        report: Report = lambda _health: None,
+        recorder: Recorder | None = None,
         tuning: Tuning | None = None,
         update_s: float = UPDATE_S,
     ) -> None:
@@ -140,15 +146,23 @@ class Watch:
         manifest = recognizer.bundle.manifest
         self._model = ModelInfo(manifest.name, manifest.version, recognizer.bundle.sha256)
         self._rate_hz = manifest.rate_hz
-        self._times: deque[float] = deque()
+        self._report = report
+        self._recorder = recorder
+        self._checkup = Checkup(camera)
+        self._received, self._analysed = Rate(), Rate()
         self._last_frame: Frame | None = None
         self._epoch_s: float | None = None
         self._stopped = False
 
     @property
     def fps_in(self) -> float:
-        """Frames per second of stream time, over the last seconds."""
-        return rate(self._times)
+        """Frames received per second of stream time, over the last seconds."""
+        return self._received.value
+
+    @property
+    def rate_hz(self) -> float:
+        """Frames analysed, likewise."""
+        return self._analysed.value
 
     def stop(self) -> None:
         """End the watch as soon as the frame in hand is done. May be called from a signal handler or another thread."""
@@ -157,34 +171,55 @@ class Watch:
 
     def steps(self) -> Generator[Step, None, None]:
         """What each frame brings, until the source ends; close the generator to leave early."""
-        lost: SourceError | None = None
+        problem: SourceError | None = None
         try:
-            for frame in self._source:
+            while (frame := self._next_frame()) is not None:
                 yield self._step(frame)
         except SourceError as error:
-            lost = error
+            problem = error
+        except Exception as error:
+            self._finish("error", error)
+            raise
         except BaseException:  # the reader left, or was interrupted: nothing can be yielded any more, but the sinks must hear the end
             self._finish("stop")
             raise
-        reason: Reason = "lost" if lost else "stop" if self._stopped else "end_of_stream"
-        if ends := self._finish(reason):
+        if ends := self._finish("lost" if problem else "stop" if self._stopped else "end_of_stream", problem):
             yield Step(None, ends, analysed=False, latency_s=0.0)
-        if lost:
-            raise lost
+        if problem:
+            raise problem
+
+    def _next_frame(self) -> Frame | None:
+        if self._source.is_live and not self._source.wait(STALL_S):
+            self._tell_health(self._checkup.not_up("stalled", self._source.dropped))
+        return next(self._source, None)
 
     def _step(self, frame: Frame) -> Step:
-        self._clock(frame)
-        analysed = self.stages.num_samples
+        self._last_frame = replace(frame, image=frame.image[:0])  # only its times are kept, the image is lent
+        self._received.step(frame.timestamp)
+        self._tell_health(self._checkup.up(frame.timestamp, self.fps_in, self.rate_hz, self._source.dropped))
+        if self._recorder:
+            self._recorder.see(frame)
+        num_samples = self.stages.num_samples
         detections = self.stages.step(frame)
         now = time.monotonic()
+        analysed = self.stages.num_samples > num_samples
+        if analysed:
+            self._analysed.step(frame.timestamp)
         events = [self._tell(detection, frame, now) for detection in detections]
-        return Step(frame, events, self.stages.num_samples > analysed, now - frame.captured)
+        return Step(frame, events, analysed, now - frame.captured)
 
-    def _finish(self, reason: Reason) -> list[Event]:
+    def _finish(self, reason: Reason, problem: Exception | None = None) -> list[Event]:
         detections = self.stages.flush(reason)
-        if self._last_frame is None:
-            return []
-        return [self._tell(detection, self._last_frame, time.monotonic()) for detection in detections]
+        last = self._last_frame
+        ends = [self._tell(detection, last, time.monotonic()) for detection in detections] if last else []
+        # The words of our own errors are made for others to read.
+        detail = str(problem) if isinstance(problem, StreamvcError) else type(problem).__name__ if problem else None
+        self._tell_health(self._checkup.not_up(STATUSES.get(reason, "ended"), self._source.dropped, reason, detail))
+        return ends
+
+    def _tell_health(self, health: Health | None) -> None:
+        if health is not None:
+            self._report(health)
 
     def _tell(self, detection: Detection, frame: Frame, decided: float) -> Event:
         event = self._event(detection, frame, decided)
@@ -192,22 +227,14 @@ class Watch:
             sink(event)
         return event
 
-    def _clock(self, frame: Frame) -> None:
-        self._last_frame = replace(frame, image=frame.image[:0])  # only its times are kept, the image is lent
-        times = self._times
-        if times and frame.timestamp < times[-1]:
-            times.clear()
-        times.append(frame.timestamp)
-        while times[-1] - times[0] > RATE_SPAN_S:
-            times.popleft()
-
     def _event(self, detection: Detection, frame: Frame, decided: float) -> Event:
         if self._epoch_s is None:  # asked once and not before the first event: a live source finds it out within its first second
             self._epoch_s = self._source.epoch_s
         t_start = self._epoch_s + detection.t_start
         t_end = None if detection.t_end is None else self._epoch_s + detection.t_end
+        identifier = event_id(self._camera, self._model.sha256, detection.label, t_start)
         return Event(
-            event_id=event_id(self._camera, self._model.sha256, detection.label, t_start),
+            event_id=identifier,
             phase=detection.phase,
             camera=self._camera,
             label=detection.label,
@@ -227,15 +254,10 @@ class Watch:
             ),
             stream=StreamInfo(self.fps_in, self._rate_hz, self._source.dropped, self.stages.gap_s, frame.clock),
             model=self._model,
-            media=Media(snapshot=None, clip=None),
+            media=self._recorder.link(identifier, detection, frame.image) if self._recorder else NOTHING,
             seq=None,
             epoch=None,
         )
-
-
-def rate(times: Sequence[float]) -> float:
-    """How many a second there are, of moments in order; 0.0 for less than two."""
-    return (len(times) - 1) / (times[-1] - times[0]) if len(times) > 1 and times[-1] > times[0] else 0.0
 
 
 def watch(
@@ -246,6 +268,7 @@ def watch(
     runtime: str | None = None,
     threads: int = 1,
     sinks: Sequence[Sink] = (),
+    report: Report = lambda _health: None,
     tuning: Tuning | None = None,
     update_s: float = UPDATE_S,
 ) -> Iterator[Event]:
@@ -261,6 +284,7 @@ def watch(
         runtime: `litert`, `tflite-runtime` or `tensorflow`; the first that is installed if not given.
         threads: Threads of the runtime.
         sinks: Are called with each event before it is yielded, and also hear the ends of what runs when the loop is left early.
+        report: Is called when the camera is up, stalls, is lost or ends; see `Health`.
         tuning: Settings in place of the model's own.
         update_s: Seconds between updates of a running activity; 0 for none.
 
@@ -269,7 +293,7 @@ def watch(
     """
     recognizer = Recognizer.load(model, runtime=runtime, threads=threads)
     with open_source(source) as opened:
-        live = Watch(opened, recognizer, camera=camera or camera_name(source), sinks=sinks, tuning=tuning, update_s=update_s)
+        live = Watch(opened, recognizer, camera=camera or camera_name(source), sinks=sinks, report=report, tuning=tuning, update_s=update_s)
         for step in live.steps():
             yield from step.events
 

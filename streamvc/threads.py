@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Generic, Self, TypeVar
 
 T = TypeVar("T")
+Lock = threading.RLock  # for what several threads call and cannot be a channel; not to be held over anything that waits
 
 
 class ChannelClosed(Exception):  # noqa: N818 - an end, not an error

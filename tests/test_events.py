@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import pytest
 
-from streamvc.events import Decision, Event, Media, ModelInfo, StreamInfo, Timing, describe, event_id
+from streamvc.events import Activity, Decision, Event, Health, Media, ModelInfo, State, StreamInfo, Timing, describe, event_id
 
 START = Event(
     event_id="x",
@@ -64,3 +64,19 @@ def test_a_live_event_is_told_in_local_time() -> None:
     line = describe(replace(START, t_start=1795289575.12))
     assert line.startswith("2026-11-2")
     assert line.endswith("yard  start   squat  0.86")
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        (State("yard", "up", (Activity("x", "squat", 0.9, 1.0), Activity("y", "lunge", 0.8, 2.0)), 1, 1), "yard  state   squat, lunge  (up)"),
+        (State("yard", None, (), 1, 1), "yard  state   -  (unknown)"),
+        (Health("yard", "down", "lost", "nothing came for 5 s", None, None, 0, 1, 1), "yard  down  nothing came for 5 s"),
+        (Health("yard", "up", None, None, 25.0, 5.0, 0, 1, 1), "yard  up"),
+    ],
+)
+def test_a_state_and_health_are_told_with_the_time_they_were_written(body: State | Health, words: str) -> None:
+    assert describe(body) == words
+    told = describe(body, written=1795289575.12)
+    assert told.startswith("2026-11-2")
+    assert told.endswith(f"  {words}")

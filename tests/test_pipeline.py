@@ -1,6 +1,7 @@
 """The whole pipeline, with the shipped model, on the shipped clip and on pictures that the figure renderer makes."""
 
 import random
+import time
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from itertools import pairwise
@@ -8,14 +9,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 import streamvc
 from streamvc.capture.source import open_source
-from streamvc.errors import SourceError
-from streamvc.events import Detection, Event
+from streamvc.errors import InferenceError, SourceError
+from streamvc.events import Detection, Event, Health
+from streamvc.health import STALL_S
 from streamvc.inference.recognizer import Recognizer
 from streamvc.pipeline import Stages, Tuning, Watch, camera_name, classify
 from streamvc.types import Frame
+from tests.capture.servers import Camera
 
 
 @pytest.fixture(scope="module")
@@ -122,6 +126,61 @@ def test_stopping_ends_what_runs(recognizer: Recognizer, demo_clip: Path) -> Non
             if step.events:
                 watch.stop()
     assert [(event.phase, event.reason) for event in found] == [("start", None), ("end", "stop")]
+
+
+def test_how_the_camera_fares_is_reported_beside(recognizer: Recognizer, demo_clip: Path) -> None:
+    told: list[Health] = []
+    with open_source(demo_clip) as source:
+        watch = Watch(source, recognizer, camera="c", report=told.append)
+        for _ in watch.steps():
+            if len(told) == 2:
+                watch.stop()
+    assert [(health.camera, health.status, health.reason) for health in told] == [
+        ("c", "up", None),
+        ("c", "up", None),
+        ("c", "ended", "stop"),
+    ]
+    assert told[1].fps_in == pytest.approx(25.0)
+    assert told[1].rate_hz == pytest.approx(recognizer.bundle.manifest.rate_hz)
+
+
+def filmed(frames: Iterable[Frame]) -> Iterator[NDArray[np.uint8]]:
+    """The pictures, when a camera would send them."""
+    begun = time.monotonic()
+    for number, frame in enumerate(frames):
+        time.sleep(max(0.0, begun + number / 25 - time.monotonic()))
+        yield frame.image
+
+
+def test_a_camera_that_falls_silent_stalls_and_is_lost(recognizer: Recognizer, clip_frames: list[Frame]) -> None:
+    told: list[Health] = []
+    always = Tuning(enter=0.0, leave=0.0, min_s=0.0)
+    with (
+        Camera(filmed(clip_frames[175:215]), then="fall silent").on() as host,
+        open_source(f"http://{host}/", policy="every", read_timeout_s=STALL_S + 1.0) as source,
+    ):
+        events: list[Event] = []
+        watch = Watch(source, recognizer, camera="c", sinks=[events.append], report=told.append, tuning=always)
+        with pytest.raises(SourceError):
+            list(watch.steps())
+    assert [(health.status, health.reason) for health in told] == [("up", None), ("stalled", None), ("down", "lost")]
+    assert told[-1].detail
+    assert {event.reason for event in events if event.phase == "end"} == {"lost"}
+
+
+def test_an_error_on_the_way_ends_what_runs(recognizer: Recognizer, demo_clip: Path) -> None:
+    told: list[Health] = []
+    heard: list[Event] = []
+
+    def fail_at_the_start(event: Event) -> None:
+        heard.append(event)
+        if event.phase == "start":
+            raise InferenceError("the runtime refused")
+
+    with open_source(demo_clip) as source, pytest.raises(InferenceError):
+        list(Watch(source, recognizer, camera="c", sinks=[fail_at_the_start], report=told.append).steps())
+    assert [(event.phase, event.reason) for event in heard] == [("start", None), ("end", "error")]
+    assert [(health.status, health.reason, health.detail) for health in told[-1:]] == [("down", "error", "the runtime refused")]
 
 
 def test_an_event_tells_where_when_and_how_it_was_made(recognizer: Recognizer, demo_clip: Path) -> None:

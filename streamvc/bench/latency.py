@@ -3,9 +3,11 @@
 import socket
 import subprocess
 import time
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
+from tempfile import TemporaryDirectory
 
 import numpy as np
 
@@ -40,7 +42,10 @@ def measure_latency(clip: Path, model: str, runtime: str | None, threads: int) -
     chosen = ["--runtime", runtime] if runtime else []
     command = [*STREAMVC, "watch", str(clip), "--model", model, "--threads", str(threads), *chosen, "--pace", "--policy", "latest", "--headless"]
     command += ["--publish", endpoint, "--wait-for-subscriber", str(JOIN_S), *ALWAYS]
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process:
+    with (
+        TemporaryDirectory() as folder,
+        subprocess.Popen([*command, "--log", f"{folder}/events.db"], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process,
+    ):
         latencies = []
         with Subscriber(endpoint, timeout_s=JOIN_S) as subscriber:
             for event in subscriber:
@@ -57,7 +62,12 @@ def measure_latency(clip: Path, model: str, runtime: str | None, threads: int) -
 
 
 def free_port() -> int:
-    """A TCP port that nobody listens on just now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A TCP port that nobody listens on just now, nor on the next two, as a publisher takes three."""
+    while True:
+        with ExitStack() as probes, suppress(OSError, OverflowError):
+            first = 0
+            for offset in range(3):
+                probe = probes.enter_context(socket.socket())
+                probe.bind(("127.0.0.1", first and first + offset))
+                first = first or int(probe.getsockname()[1])
+            return first

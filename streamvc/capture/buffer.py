@@ -98,6 +98,11 @@ class FrameBuffer:
                 return self._frames[-self._num_unread]
             raise self._error or ChannelClosed
 
+    def wait(self, timeout_s: float) -> bool:
+        """Wait until `get` would return or raise at once; False where it still would not after so many seconds."""
+        with self._changed:
+            return self._changed.wait_for(lambda: self._closed or self._num_unread > 0, timeout_s)
+
     def get(self) -> Frame:
         """Take the next frame, and give back the one before; waits while there is none.
 

@@ -158,6 +158,10 @@ class Source:
         """Copies of the frames of the last `seconds`, as far as the buffer holds them, oldest first. May be called by any thread."""
         return self._buffer.recent(seconds)
 
+    def wait(self, timeout_s: float) -> bool:
+        """Wait for the next frame, or the end; False where neither came within so many seconds."""
+        return self._buffer.wait(timeout_s)
+
     def stop(self) -> None:
         """End the iteration, also one that waits now. May be called by any thread and by a signal handler: it does not wait for anything."""
         self._buffer.stop()

@@ -15,6 +15,8 @@ from streamvc.cli.completion import completion
 from streamvc.cli.data import data
 from streamvc.cli.demo import demo
 from streamvc.cli.evaluate import evaluate
+from streamvc.cli.events import events
+from streamvc.cli.keys import keys
 from streamvc.cli.models import models
 from streamvc.cli.open_set import open_set
 from streamvc.cli.recipes import recipes
@@ -51,6 +53,7 @@ def main(verbose: int) -> None:
       streamvc watch 0 --model exercise              the first webcam
       streamvc watch rtsp://host/stream --headless   a network camera, without a window
       streamvc subscribe                             print the events of a running watch
+      streamvc events --last 2h                      print those that it has logged
       streamvc classify clip.mp4                     what does this clip show?
       streamvc train my-clips --out models/mine      teach it your own activities
 
@@ -60,5 +63,22 @@ def main(verbose: int) -> None:
     logging.basicConfig(level=level, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
 
 
-for command in (watch, classify, subscribe, data, recipes, train, evaluate, open_set, compare, models, backbones, bench, demo, completion):
+for command in (
+    watch,
+    classify,
+    subscribe,
+    events,
+    keys,
+    data,
+    recipes,
+    train,
+    evaluate,
+    open_set,
+    compare,
+    models,
+    backbones,
+    bench,
+    demo,
+    completion,
+):
     main.add_command(command)

@@ -8,6 +8,8 @@ import click
 
 if TYPE_CHECKING:
     from streamvc.alarms import Alarm
+    from streamvc.pipeline import Tuning
+    from streamvc.recording import Recording
     from streamvc.training.evaluate import Quiet
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -84,6 +86,62 @@ def runtime(command: F) -> F:
     )
 
 
+def publishing(command: F) -> F:
+    """Where events go, who may have them, and where they are kept."""
+    for option in (
+        click.option(
+            "--sink",
+            "sinks",
+            multiple=True,
+            metavar="URL",
+            help="Deliver events there too: mqtt://[USER@]HOST[:PORT][/PREFIX], http(s)://..., file:PATH, - (standard output), or @FILE that "
+            "holds one of these. May be given several times.",
+        ),
+        click.option("--insecure", is_flag=True, help="Let other machines subscribe without a key."),
+        click.option(
+            "--keys", type=click.Path(file_okay=False, path_type=Path), metavar="FOLDER", help="Let only those subscribe whose key is in this folder."
+        ),
+        click.option("--no-log", is_flag=True, help="Keep events in memory only."),
+        click.option(
+            "--log",
+            type=click.Path(dir_okay=False, path_type=Path),
+            metavar="PATH",
+            help="Log of all that is published; see `streamvc events`.  [default: ~/.local/state/streamvc/events-PORT.db]",
+        ),
+        click.option("--site", default="site", show_default=True, help="First part of topics and event sources."),
+        click.option("--no-publish", is_flag=True, help="Publish nothing, and keep no log."),
+        click.option(
+            "--publish",
+            default=ENDPOINT,
+            show_default=True,
+            metavar="ENDPOINT",
+            help="ZeroMQ endpoint for the events; the next two ports are used as well.",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+def recording(command: F) -> F:
+    """Stills and clips of events, and how long they are kept."""
+    for option in (
+        click.option("--keep-gib", type=click.FloatRange(0), default=10.0, show_default=True, help="Keep so much of them at most."),
+        click.option("--keep-days", type=click.FloatRange(0), default=30.0, show_default=True, help="Remove stills and clips that are older."),
+        click.option(
+            "--pre-roll-s", type=click.FloatRange(0), default=5.0, show_default=True, help="Seconds before an activity that its clip shows."
+        ),
+        click.option("--clips/--no-clips", default=True, show_default=True, help="With --record: a clip of each activity beside the still."),
+        click.option(
+            "--record",
+            type=click.Path(file_okay=False, path_type=Path),
+            metavar="FOLDER",
+            help="Keep a still and a clip of each activity in this folder; its events have the links.",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
 def tuning(command: F) -> F:
     """The thresholds and times of detection, in place of the model's own."""
     share = click.FloatRange(0, 1)
@@ -97,3 +155,21 @@ def tuning(command: F) -> F:
     ):
         command = click.option(name, type=kind, help=f"{text}  [default: the model's]")(command)
     return command
+
+
+def take_tuning(chosen: dict[str, Any]) -> "Tuning":
+    """What the options of `tuning` were given, taken out of all that was."""
+    from streamvc.pipeline import Tuning
+
+    try:
+        return Tuning(**{name: chosen.pop(name) for name in ("enter", "leave", "min_s", "cooldown_s", "smoothing_s")})
+    except ValueError as error:
+        raise click.UsageError(str(error)) from error
+
+
+def take_recording(chosen: dict[str, Any]) -> "Recording | None":
+    """What the options of `recording` were given, taken out of all that was; None where nothing is to be recorded."""
+    from streamvc.recording import Recording
+
+    folder, clips, pre_roll_s, days, gib = (chosen.pop(name) for name in ("record", "clips", "pre_roll_s", "keep_days", "keep_gib"))
+    return Recording(folder, clips, pre_roll_s, keep_s=days * 86400, keep_bytes=round(gib * 2**30)) if folder else None

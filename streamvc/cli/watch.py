@@ -5,7 +5,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -27,33 +27,26 @@ if TYPE_CHECKING:
 @click.option("--pace/--no-pace", default=None, help="Play a file at its own speed, as a camera would.  [default: only in a window]")
 @click.option("--headless", is_flag=True, help="No window.")
 @click.option("--save", type=click.Path(dir_okay=False, path_type=Path), metavar="VIDEO", help="Write the annotated video to this file.")
-@click.option("--publish", default=options.ENDPOINT, show_default=True, metavar="ENDPOINT", help="ZeroMQ endpoint for the events.")
-@click.option("--no-publish", is_flag=True, help="Publish nothing.")
+@options.publishing
+@options.recording
 @click.option(
     "--wait-for-subscriber", "wait_s", type=click.FloatRange(0), default=0.0, metavar="SECONDS", help="Start when one has joined, or after so long."
 )
-@click.option("--site", default="site", show_default=True, help="First part of topics and event sources.")
 @click.option("--update-s", type=click.FloatRange(0), default=1.0, show_default=True, help="Seconds between updates of what runs; 0 for none.")
 @options.tuning
 @options.runtime
 @options.as_json
 def watch(
     source: str,
-    model: str,
-    camera: str | None,
-    policy: str | None,
-    pace: bool | None,
     headless: bool,
-    save: Path | None,
     publish: str,
     no_publish: bool,
-    wait_s: float,
     site: str,
-    update_s: float,
+    log: Path | None,
+    no_log: bool,
+    sinks: tuple[str, ...],
     as_json: bool,
-    runtime: str | None,
-    threads: int,
-    **tuning: float | None,
+    **chosen: Any,
 ) -> None:
     """Recognise activities in SOURCE, live, until it ends or is stopped (Ctrl-C, SIGTERM, `q` in the window).
 
@@ -66,30 +59,25 @@ def watch(
       streamvc watch rtsp://user:secret@192.0.2.7/stream --model cctv-fight --camera yard --headless
       streamvc watch clip.mp4 --headless --no-publish --json > events.jsonl
       streamvc watch clip.mp4 --save annotated.mp4 --enter 0.8
+      streamvc watch 0 --publish 'tcp://*:7788' --keys keys --sink mqtt://192.0.2.9
+      streamvc watch rtsp://192.0.2.7/stream --headless --record events --pre-roll-s 10
     """
     from streamvc import live
     from streamvc.cli.progress import frame_progress
-    from streamvc.pipeline import Tuning
+    from streamvc.publish.log import default_log
 
-    try:
-        chosen = Tuning(**tuning)
-    except ValueError as error:
-        raise click.UsageError(str(error)) from error
+    if no_publish and sinks:
+        raise click.UsageError("--sink delivers what is published; leave --no-publish away")
     settings = live.Options(
         source=source,
-        model=model,
-        camera=camera,
-        policy=policy,  # type: ignore[arg-type]  # click has checked the choice
-        pace=pace,
-        runtime=runtime,
-        threads=threads,
-        tuning=chosen,
-        update_s=update_s,
-        publish=None if no_publish else publish,
-        wait_s=wait_s,
-        site=site,
-        save=save,
         headless=headless,
+        publish=None if no_publish else publish,
+        site=site,
+        log=None if no_log else log or default_log(publish),
+        sinks=sinks,
+        tuning=options.take_tuning(chosen),
+        recording=options.take_recording(chosen),
+        **chosen,
     )
     with frame_progress(shown=headless and sys.stderr.isatty()) as on_step:
         summary = live.run(settings, _printer(as_json, site), on_step)

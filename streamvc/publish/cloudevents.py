@@ -1,87 +1,145 @@
-"""Events as CloudEvents 1.0 in JSON: the same bytes on every sink.
+"""What is published, as CloudEvents 1.0 in JSON: the same bytes on every sink.
 
-The `id` is made of the event's content alone: `<event_id>-start`, `<event_id>-update-<ms since its start>`, `<event_id>-end`. So it is the same in a
-replay and after a restart, and a reader that has seen it can skip it. Readers ignore fields they do not know; a breaking change gets a new `type`.
+An event's `id` is made of its content alone: `<event_id>-start`, `<event_id>-update-<ms since its start>`, `<event_id>-end`. So it is the same in a
+replay and after a restart, and a reader that has seen it can skip it. The others are told apart by their numbers. Readers ignore fields they do not
+know; a breaking change gets a new `type`.
 """
 
 from datetime import UTC, datetime
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
+from pydantic_core import PydanticSerializationError
 
 from streamvc.errors import PublishError
-from streamvc.events import Event
+from streamvc.events import Body, Event, Health, Heartbeat, State
 from streamvc.publish.wire import escape
 
-Type = Literal["dev.streamvc.activity.start.v1", "dev.streamvc.activity.update.v1", "dev.streamvc.activity.end.v1"]
 Name = Annotated[str, Field(min_length=1)]
 UtcTime = Annotated[str, Field(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z$", json_schema_extra={"format": "date-time"})]
 
+# Without `revalidate_instances` a body would be taken as it is, with a NaN or a NumPy number in it.
+CHECKED = ConfigDict(revalidate_instances="always", allow_inf_nan=False)
 
-# Without `revalidate_instances` an `Event` would be taken as it is, with a NaN or a NumPy number in it.
-@dataclass(frozen=True, slots=True, config=ConfigDict(revalidate_instances="always", allow_inf_nan=False))
+
+@dataclass(frozen=True, slots=True, config=CHECKED)
 class CloudEvent:
-    """The envelope of an event. `subject` is the camera; `time` is when the event was written, in UTC with milliseconds."""
+    """The envelope. `subject` is the camera, or the node; `time` is when it was written, in UTC with milliseconds."""
 
     specversion: Literal["1.0"]
     id: Name
     source: Name
-    type: Type
+    type: str
     subject: Name
     time: UtcTime
     datacontenttype: Literal["application/json"]
+    data: Body
+
+
+@dataclass(frozen=True, slots=True, config=CHECKED)
+class ActivityEvent(CloudEvent):
+    """An activity begins, goes on or ends."""
+
+    type: Literal["dev.streamvc.activity.start.v1", "dev.streamvc.activity.update.v1", "dev.streamvc.activity.end.v1"]
     data: Event
 
 
-ADAPTER = TypeAdapter(CloudEvent)
+@dataclass(frozen=True, slots=True, config=CHECKED)
+class StateEvent(CloudEvent):
+    """What goes on at a camera has changed."""
+
+    type: Literal["dev.streamvc.camera.state.v1"]
+    data: State
 
 
-def encode(event: Event, *, site: str, node: str, time: float) -> bytes:
-    """The event as CloudEvents JSON, in UTF-8.
+@dataclass(frozen=True, slots=True, config=CHECKED)
+class HealthEvent(CloudEvent):
+    """How a camera fares, or a node."""
+
+    type: Literal["dev.streamvc.camera.health.v1"]
+    data: Health
+
+
+@dataclass(frozen=True, slots=True, config=CHECKED)
+class HeartbeatEvent(CloudEvent):
+    """A publisher is alive."""
+
+    type: Literal["dev.streamvc.heartbeat.v1"]
+    data: Heartbeat
+
+
+ENVELOPES: dict[type[Body], type[CloudEvent]] = {Event: ActivityEvent, State: StateEvent, Health: HealthEvent, Heartbeat: HeartbeatEvent}
+WRITERS: dict[type[Body], TypeAdapter[Any]] = {body: TypeAdapter(envelope) for body, envelope in ENVELOPES.items()}
+ADAPTER: TypeAdapter[CloudEvent] = TypeAdapter(Annotated[ActivityEvent | StateEvent | HealthEvent | HeartbeatEvent, Field(discriminator="type")])
+
+
+def encode(body: Body, *, site: str, node: str, time: float) -> bytes:
+    """What is published, as CloudEvents JSON in UTF-8.
 
     Args:
-        event: What to encode.
+        body: What to encode.
         site: The site, first part of the source.
         node: The machine, second part of the source.
-        time: When the event is written, in Unix seconds.
+        time: When it is written, in Unix seconds.
 
     Raises:
-        PublishError: A value of the event is not of its type, or a name is empty.
+        PublishError: A value is not of its type, or a name is empty.
     """
     moment = datetime.fromtimestamp(time, UTC).isoformat(timespec="milliseconds")
+    kind, identifier, subject = _described(body, time)
     try:
-        envelope = CloudEvent(
+        envelope = ENVELOPES[type(body)](
             specversion="1.0",
-            id=_identifier(event),
+            id=identifier,
             source=f"streamvc://{escape(site)}/{escape(node)}",
-            type=f"dev.streamvc.activity.{event.phase}.v1",  # type: ignore[arg-type]  # checked at run time
-            subject=event.camera,
+            type=f"dev.streamvc.{kind}.v1",
+            subject=subject,
             time=moment.replace("+00:00", "Z"),
             datacontenttype="application/json",
-            data=event,
+            data=body,
         )
     except ValidationError as error:
-        raise PublishError(f"an event of camera {event.camera!r} cannot be published: {_first_reason(error)}") from error
-    return ADAPTER.dump_json(envelope)
+        raise PublishError(f"a message about {subject!r} cannot be published: {_first_reason(error)}") from error
+    try:
+        return WRITERS[type(body)].dump_json(envelope)
+    except PydanticSerializationError as error:  # half a character of UTF-16
+        raise PublishError(f"a message about {subject!a} cannot be published: it is not valid Unicode text") from error
 
 
-def decode(body: bytes) -> Event:
-    """The event that was encoded as `body`; fields that are not known are ignored.
+def decode(body: bytes) -> Body:
+    """What was encoded as `body`; fields that are not known are ignored.
 
     Raises:
-        PublishError: This is not an event.
+        PublishError: This is not one of our events.
+    """
+    return open_envelope(body).data
+
+
+def open_envelope(body: bytes) -> CloudEvent:
+    """The same with its envelope around it.
+
+    Raises:
+        PublishError: This is not one of our events.
     """
     try:
-        return ADAPTER.validate_json(body, strict=True).data
+        return ADAPTER.validate_json(body, strict=True)
     except ValidationError as error:
         raise PublishError(f"not an event: {_first_reason(error)}") from error
 
 
-def _identifier(event: Event) -> str:
-    if event.phase == "update":
-        return f"{event.event_id}-update-{1000 * (event.duration_s or 0.0):.0f}"
-    return f"{event.event_id}-{event.phase}"
+def _described(body: Body, time: float) -> tuple[str, str, str]:
+    """What it is, its identifier, and what it is about."""
+    match body:
+        case Event():
+            moment = f"update-{1000 * (body.duration_s or 0.0):.0f}" if body.phase == "update" else body.phase
+            return f"activity.{body.phase}", f"{body.event_id}-{moment}", body.camera
+        case State():
+            return "camera.state", f"{body.camera}-state-{body.epoch}-{body.seq}", body.camera
+        case Health():
+            return "camera.health", f"{body.camera}-health-{body.epoch}-{body.seq}", body.camera
+        case Heartbeat():
+            return "heartbeat", f"{body.node}-heartbeat-{body.epoch}-{1000 * time:.0f}", body.node
 
 
 def _first_reason(error: ValidationError) -> str:

@@ -1,4 +1,4 @@
-"""The JSON Schema of a published event; `python -m streamvc.publish.schema` writes it to the package."""
+"""The JSON Schema of what is published; `python -m streamvc.publish.schema` writes it to the package."""
 
 import json
 from pathlib import Path
@@ -19,17 +19,19 @@ class _Plain(GenerateJsonSchema):
 
     def generate(self, schema: Any, mode: Any = "validation") -> JsonSchemaValue:
         generated = super().generate(schema, mode)
-        for definition in (generated, *generated.get("$defs", {}).values()):
+        for definition in generated["$defs"].values():
             definition.pop("title", None)
             definition["description"] = " ".join(definition["description"].split())
+        generated.pop("discriminator")  # of OpenAPI; each type says its own
         return generated
 
 
 def event_schema() -> dict[str, Any]:
-    """The schema (draft 2020-12) of what `cloudevents.encode` returns, made from the types."""
+    """The schema (draft 2020-12) of all that `cloudevents.encode` returns, made from the types: one of four envelopes."""
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "$id": "urn:streamvc:activity:v1",
+        "$id": "urn:streamvc:events:v1",
+        "description": "An event, state, health or heartbeat of streamvc, as CloudEvents 1.0.",
         **ADAPTER.json_schema(mode="serialization", schema_generator=_Plain),
     }
 

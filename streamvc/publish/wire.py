@@ -1,26 +1,44 @@
-"""The ZeroMQ wire: a message is `[topic][header][body]`. Pure.
+"""The ZeroMQ wire, byte by byte; docs/wire.md tells it to others. Pure.
+
+A message is `[topic][header][body]`:
 
 topic   `sv1/<site>/<camera>/<kind>/<label>/`. Names are percent-encoded (RFC 3986), so that any name will do and a "/" only ever separates. It always
         ends with one, because a subscription is a prefix: `run/` does not get `running/`.
 header  16 bytes, big-endian: sequence, then epoch. The sequence counts the messages of one `<site>/<camera>/<kind>` from 1, whatever their label, so
-        that a subscriber that filters still sees its holes. The epoch tells the runs of a publisher apart: with each, the sequence begins anew.
+        that a subscriber that filters still sees its holes. The epoch tells the runs of a publisher apart and always grows. With a log, the
+        sequence goes on across them; where the log was lost it begins anew. So `(epoch, sequence)` orders the messages of one camera and kind.
 body    JSON, UTF-8.
+
+A request is `[id][command][JSON]`. Its answer is any number of messages, `[id][topic][header][body]` each, and then `[id]["end"][JSON]`, or
+`[id]["error"][JSON]` alone. The id is the asker's choice.
 """
 
 import struct
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Literal, get_args
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Annotated, Any, Literal, TypeVar, get_args
 from urllib.parse import quote, unquote
+
+from pydantic import Field, TypeAdapter, ValidationError
 
 from streamvc.errors import PublishError
 
-Kind = Literal["event", "state", "health"]
+T = TypeVar("T")
+Kind = Literal["event", "state", "health", "heartbeat"]
+Command = Literal["snapshot", "since"]
+MAX_COUNT = 2**63 - 1  # what SQLite can hold
+Count = Annotated[int, Field(ge=0, le=MAX_COUNT)]
+Name = Annotated[str, Field(min_length=1)]
 
 VERSION = "sv1"
 KINDS: dict[str, Kind] = {kind: kind for kind in get_args(Kind)}
 HEADER = struct.Struct(">QQ")
 NUM_PARTS = 3
+MAX_ID_BYTES = 32
+MAX_LIMIT = 1000  # messages in one answer
+MAX_CACHED = 4_096  # names whose escaped form is kept: the same few come again and again
+NO_LABEL = "-"  # of a heartbeat
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +61,87 @@ class Message:
     body: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """Asks for the last state and health of these cameras, or of all.
+
+    `epoch` is one that the asker has heard, for the answer to say whether the numbering went on since; 0 if it has heard none.
+    """
+
+    cameras: tuple[Name, ...] | None = None
+    epoch: Count = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Since:
+    """Asks for the logged messages of a camera and kind that are behind `(epoch, seq)`, oldest first.
+
+    Behind it are those of `epoch` with a higher sequence, and those of every later epoch, whatever their sequence.
+
+    Attributes:
+        limit: Messages in the answer, at most.
+        from_s: Only messages written at this moment or later, in Unix seconds.
+    """
+
+    camera: Name
+    kind: Literal["event", "state", "health"]
+    epoch: Count
+    seq: Count
+    limit: Annotated[int, Field(ge=1, le=MAX_LIMIT)] = MAX_LIMIT
+    from_s: Annotated[float, Field(allow_inf_nan=False)] = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What a subscriber asks; `id` (1 to 32 bytes) comes back with each part of the answer."""
+
+    id: bytes
+    asked: Snapshot | Since
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """The last part of an answer.
+
+    Attributes:
+        command: What is answered.
+        count: Messages in the answer.
+        epoch: The publisher's, now.
+        renumbered: The asked epoch is none of the log's, or the log has a later one that numbers again what the asker has: its sequences say nothing.
+        more: There are more messages than the limit let through: ask again.
+        first: Oldest sequence of the camera and kind that is kept; 0 for none. For `since`.
+        last: Newest sequence; 0 for none. For `since`.
+        site: The publisher's. For `snapshot`.
+        node: The publisher's. For `snapshot`.
+        sequences: The last sequence of each camera and kind. For `snapshot`.
+    """
+
+    command: Command
+    count: Count
+    epoch: Count
+    renumbered: bool = False
+    more: bool = False
+    first: Count = 0
+    last: Count = 0
+    site: Name | None = None
+    node: Name | None = None
+    sequences: Mapping[str, Mapping[str, Count]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """The answer to a request that cannot be answered."""
+
+    reason: str
+
+
+ASKED: dict[bytes, TypeAdapter[Any]] = {b"snapshot": TypeAdapter(Snapshot), b"since": TypeAdapter(Since)}
+COMMANDS: dict[type[Snapshot] | type[Since], bytes] = {Snapshot: b"snapshot", Since: b"since"}
+END: TypeAdapter[End] = TypeAdapter(End)
+REFUSAL: TypeAdapter[Refusal] = TypeAdapter(Refusal)
+
+
+@lru_cache(maxsize=MAX_CACHED)
 def escape(name: str) -> str:
     """Percent-encode a name for a topic or a URI.
 
@@ -86,6 +185,8 @@ def split(parts: Sequence[bytes]) -> Message:
     if len(header) != HEADER.size:
         raise PublishError(f"a header has {HEADER.size} bytes, not {len(header)}")
     sequence, epoch = HEADER.unpack(header)
+    if max(sequence, epoch) > MAX_COUNT:
+        raise PublishError(f"sequences and epochs are numbers up to {MAX_COUNT}, not {max(sequence, epoch)}")
     return Message(_parse_topic(topic), sequence, epoch, body)
 
 
@@ -99,3 +200,81 @@ def _parse_topic(topic: bytes) -> Topic:
     if version != VERSION or rest or not (site and camera and label) or kind not in KINDS:
         raise PublishError(f"not a topic of {VERSION}: {shown}")
     return Topic(site, camera, KINDS[kind], label)
+
+
+def join_single(message: Message) -> bytes:
+    """The message in one frame, for the `latest` endpoint: ZeroMQ conflates only those. The topic comes first, for subscriptions to match."""
+    return single(join(message))
+
+
+def single(parts: Sequence[bytes]) -> bytes:
+    """The parts of a message in one frame."""
+    topic, header, body = parts
+    return topic + b"\0" + header + body
+
+
+def split_single(frame: bytes) -> Message:
+    """The message that was sent in one frame.
+
+    Raises:
+        PublishError: It is not a message of this wire.
+    """
+    topic, _, rest = frame.partition(b"\0")
+    return split([topic, rest[: HEADER.size], rest[HEADER.size :]])
+
+
+def join_request(request: Request) -> list[bytes]:
+    """The parts of a request as they are sent."""
+    command = COMMANDS[type(request.asked)]
+    return [request.id, command, ASKED[command].dump_json(request.asked, exclude_none=True)]
+
+
+def split_request(parts: Sequence[bytes]) -> Request:
+    """The request that was sent as these parts.
+
+    Raises:
+        PublishError: They are not a request; the words can be sent back.
+    """
+    if len(parts) != NUM_PARTS:
+        raise PublishError(f"a request has {NUM_PARTS} parts, not {len(parts)}")
+    identifier, command, parameters = parts
+    if not 1 <= len(identifier) <= MAX_ID_BYTES:
+        raise PublishError(f"the id of a request has 1 to {MAX_ID_BYTES} bytes, not {len(identifier)}")
+    if command not in ASKED:
+        raise PublishError(f"{command[:MAX_ID_BYTES]!r} is no command; there are snapshot and since")
+    return Request(identifier, _parse(ASKED[command], parameters, command.decode()))
+
+
+def join_answer(identifier: bytes, answer: Message | End | Refusal) -> list[bytes]:
+    """One part of the answer to the request of that id, as it is sent."""
+    if isinstance(answer, Message):
+        return [identifier, *join(answer)]
+    if isinstance(answer, End):
+        return [identifier, b"end", END.dump_json(answer, exclude_none=True)]
+    return [identifier, b"error", REFUSAL.dump_json(answer)]
+
+
+def split_answer(parts: Sequence[bytes]) -> tuple[bytes, Message | End | Refusal]:
+    """The id of the request, and one part of its answer.
+
+    Raises:
+        PublishError: They are not part of an answer.
+    """
+    if len(parts) == NUM_PARTS + 1:
+        return parts[0], split(parts[1:])
+    if len(parts) != NUM_PARTS:
+        raise PublishError(f"a part of an answer has {NUM_PARTS} or {NUM_PARTS + 1} parts, not {len(parts)}")
+    identifier, word, text = parts
+    if word == b"end":
+        return identifier, _parse(END, text, "end")
+    if word == b"error":
+        return identifier, _parse(REFUSAL, text, "error")
+    raise PublishError(f"not part of an answer: {word[:MAX_ID_BYTES]!r}")
+
+
+def _parse(adapter: TypeAdapter[T], text: bytes, what: str) -> T:
+    try:
+        return adapter.validate_json(text, strict=True)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+        raise PublishError(f"not the JSON of {what!r}: {'.'.join(map(str, first['loc'])) or 'all of it'}: {first['msg']}") from error

@@ -1,10 +1,12 @@
-"""Events to publish."""
+"""What is published: an event, a state, health and a heartbeat, and messages for the log."""
 
 import time
 from dataclasses import replace
 from typing import Any
 
-from streamvc.events import Decision, Event, Media, ModelInfo, StreamInfo, Timing
+from streamvc.events import Activity, Decision, Event, Health, Heartbeat, Media, ModelInfo, State, StreamInfo, Timing
+from streamvc.publish.cloudevents import encode
+from streamvc.publish.wire import NO_LABEL, Kind, Message, Topic
 
 START = Event(
     event_id="01JD7QXK3B0000000000000000",
@@ -26,8 +28,21 @@ START = Event(
     epoch=None,
 )
 
+END = replace(START, phase="end", t_end=1795289587.5, duration_s=12.38, reason="left")
+STATE = State("front_door", "up", (Activity(START.event_id, "PushUps", 0.86, 1795289575.12),), seq=4, epoch=7)
+HEALTH = Health("front_door", "stalled", "gap", "no picture has come for 5 s", fps_in=25.0, rate_hz=5.0, dropped=3, seq=2, epoch=7)
+HEARTBEAT = Heartbeat("node-1", epoch=7, interval_s=1.0, sequences={"front_door": {"event": 1042, "state": 4}})
+
 
 def update(duration_s: float, **changes: Any) -> Event:
     """An update so many seconds after the start, captured just now."""
     timing = replace(START.timing, capture=time.time())
     return replace(START, phase="update", duration_s=duration_s, timing=timing, **changes)
+
+
+def message(body: Event | State | Health, sequence: int, epoch: int, *, site: str = "site") -> Message:
+    """What a publisher would log and send of it."""
+    numbered = replace(body, seq=sequence, epoch=epoch)
+    kind: Kind = "event" if isinstance(body, Event) else "state" if isinstance(body, State) else "health"
+    topic = Topic(site, body.camera, kind, body.label if isinstance(body, Event) else NO_LABEL)
+    return Message(topic, sequence, epoch, encode(numbered, site=site, node="node-1", time=time.time()))

@@ -11,22 +11,34 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streamvc.errors import PublishError
-from streamvc.events import Event, Media
+from streamvc.events import Activity, Body, Event, Health, Heartbeat, Media, State
 from streamvc.publish import schema
-from streamvc.publish.cloudevents import decode, encode
-from tests.publish.samples import START, update
+from streamvc.publish.cloudevents import decode, encode, open_envelope
+from tests.publish.samples import END as UNNUMBERED_END
+from tests.publish.samples import HEALTH, HEARTBEAT, START, STATE, update
 
-END = replace(START, phase="end", t_end=1795289587.5, duration_s=12.38, reason="left", seq=3, epoch=7)
-EVENTS = [
+END = replace(UNNUMBERED_END, seq=3, epoch=7)
+BODIES = [
     START,
     update(1.5, seq=2**63 - 1, epoch=1),
     END,
     replace(END, reason="restart", media=Media("file:///a.jpg", "file:///a.mp4")),
     replace(START, camera="Tür / 門", label="俯卧撑", top=()),
+    STATE,
+    State("yard", None, (), None, None),
+    HEALTH,
+    Health("node-1", "degraded", None, None, None, None, 0, None, None),
+    HEARTBEAT,
+    Heartbeat("node-1", 1, 0.5, {}),
 ]
 
 numbers = st.floats(allow_nan=False, allow_infinity=False)
 any_text = st.text(st.characters(exclude_categories=["Cs"]), min_size=1)
+counts = st.integers(0, 2**63 - 1)
+numbering = st.none() | counts
+rates = st.none() | numbers
+reasons = st.sampled_from([None, "left", "gap", "stop", "end_of_stream", "lost", "error", "restart"])
+statuses = st.sampled_from(["up", "stalled", "down", "ended", "degraded"])
 events = st.builds(
     Event,
     event_id=any_text,
@@ -38,22 +50,27 @@ events = st.builds(
     t_start=numbers,
     t_end=st.none() | numbers,
     duration_s=st.none() | st.floats(0, 1e9),
-    reason=st.sampled_from([None, "left", "gap", "stop", "end_of_stream", "lost", "restart"]),
+    reason=reasons,
     decision=st.just(START.decision),
     timing=st.just(START.timing),
     stream=st.just(START.stream),
     model=st.just(START.model),
-    seq=st.none() | st.integers(0, 2**63 - 1),
-    epoch=st.none() | st.integers(0, 2**63 - 1),
+    seq=numbering,
+    epoch=numbering,
 )
+activities = st.builds(Activity, event_id=any_text, label=any_text, score=numbers, t_start=numbers)
+states = st.builds(State, any_text, st.none() | statuses, st.lists(activities, max_size=3).map(tuple), numbering, numbering)
+healths = st.builds(Health, any_text, statuses, reasons, st.none() | any_text, rates, rates, counts, numbering, numbering)
+last_sequences = st.dictionaries(any_text, st.dictionaries(st.sampled_from(["event", "state", "health"]), counts), max_size=3)
+heartbeats = st.builds(Heartbeat, any_text, counts, numbers, last_sequences)
 
 
-def encoded(event: Event) -> bytes:
-    return encode(event, site="site", node="node-1", time=1795289575.1369)
+def encoded(body: Body) -> bytes:
+    return encode(body, site="site", node="node-1", time=1795289575.1369)
 
 
-def envelope(event: Event) -> dict[str, Any]:
-    loaded: dict[str, Any] = json.loads(encoded(event))
+def envelope(body: Body) -> dict[str, Any]:
+    loaded: dict[str, Any] = json.loads(encoded(body))
     return loaded
 
 
@@ -81,9 +98,37 @@ def test_the_data_is_the_event() -> None:
     assert (data["phase"], data["reason"], data["duration_s"], data["seq"], data["epoch"]) == ("end", "left", 12.38, 3, 7)
 
 
-@given(events)
-def test_what_is_encoded_can_be_decoded(event: Event) -> None:
-    assert decode(encoded(event)) == event
+@pytest.mark.parametrize(
+    ("body", "identifier", "kind", "subject"),
+    [
+        (STATE, "front_door-state-7-4", "dev.streamvc.camera.state.v1", "front_door"),
+        (HEALTH, "front_door-health-7-2", "dev.streamvc.camera.health.v1", "front_door"),
+        (HEARTBEAT, "node-1-heartbeat-7-1795289575137", "dev.streamvc.heartbeat.v1", "node-1"),
+    ],
+)
+def test_each_kind_has_its_type_and_its_id(body: Body, identifier: str, kind: str, subject: str) -> None:
+    whole = envelope(body)
+
+    assert (whole["id"], whole["type"], whole["subject"]) == (identifier, kind, subject)
+
+
+def test_a_state_names_what_goes_on() -> None:
+    data = envelope(STATE)["data"]
+
+    assert data["activities"] == [{"event_id": START.event_id, "label": "PushUps", "score": 0.86, "t_start": 1795289575.12}]
+    assert STATE.label == "PushUps"
+    assert replace(STATE, activities=()).label is None
+
+
+@given(events | states | healths | heartbeats)
+def test_what_is_encoded_can_be_decoded(body: Body) -> None:
+    assert decode(encoded(body)) == body
+
+
+def test_the_envelope_can_be_read_too() -> None:
+    opened = open_envelope(encoded(HEALTH))
+
+    assert (opened.time, opened.source, opened.data) == ("2026-11-21T19:32:55.136Z", "streamvc://site/node-1", HEALTH)
 
 
 def test_each_event_has_an_id_of_its_own_and_the_same_one_in_a_replay() -> None:
@@ -105,9 +150,17 @@ def test_the_shipped_schema_is_that_of_the_types() -> None:
     assert shipped == schema.event_schema(), "run `python -m streamvc.publish.schema`"
 
 
-@pytest.mark.parametrize("event", EVENTS, ids=lambda event: f"{event.phase}-{event.reason}")
-def test_events_are_valid_by_the_schema(event: Event) -> None:
-    jsonschema.Draft202012Validator(schema.event_schema()).validate(envelope(event))
+@pytest.mark.parametrize("body", BODIES, ids=lambda body: type(body).__name__)
+def test_what_is_published_is_valid_by_the_schema(body: Body) -> None:
+    jsonschema.Draft202012Validator(schema.event_schema()).validate(envelope(body))
+
+
+def test_a_body_under_another_s_type_is_refused() -> None:
+    whole = {**envelope(HEALTH), "type": "dev.streamvc.camera.state.v1"}
+
+    with pytest.raises(PublishError, match="activities"):
+        decode(json.dumps(whole).encode())
+    assert not jsonschema.Draft202012Validator(schema.event_schema()).is_valid(whole)
 
 
 def without_score(whole: dict[str, Any]) -> None:
@@ -159,9 +212,9 @@ def test_garbage_is_refused(body: bytes) -> None:
         decode(body)
 
 
-@given(st.integers(0, len(encoded(END)) - 1), st.binary(max_size=3))
-def test_a_damaged_event_is_refused_or_still_valid(position: int, scrap: bytes) -> None:
-    body = encoded(END)
+@given(st.sampled_from([END, STATE, HEALTH, HEARTBEAT]), st.integers(0, len(encoded(END)) - 1), st.binary(max_size=3))
+def test_a_damaged_event_is_refused_or_still_valid(whole: Body, position: int, scrap: bytes) -> None:
+    body = encoded(whole)
     damaged = body[:position] + scrap + body[position + len(scrap) :]
     try:
         decode(damaged)
@@ -171,7 +224,7 @@ def test_a_damaged_event_is_refused_or_still_valid(position: int, scrap: bytes) 
 
 
 @pytest.mark.parametrize(
-    ("event", "complaint"),
+    ("body", "complaint"),
     [
         (replace(START, score=math.nan), "score: .*finite"),
         (replace(START, top=(("PushUps", math.inf),)), "top.*finite"),
@@ -179,11 +232,14 @@ def test_a_damaged_event_is_refused_or_still_valid(position: int, scrap: bytes) 
         (replace(START, camera="camera\udcff"), "camera"),
         (replace(START, phase="pause"), "type"),  # type: ignore[arg-type]
         (replace(START, label=None), "label"),  # type: ignore[arg-type]
+        (replace(STATE, activities=(Activity("x", "PushUps", math.nan, 0.0),)), "score: .*finite"),
+        (replace(HEALTH, status="well"), "status"),  # type: ignore[arg-type]
+        (replace(HEARTBEAT, interval_s=math.inf), "interval_s: .*finite"),
     ],
 )
-def test_an_event_that_no_reader_would_take_is_not_encoded(event: Event, complaint: str) -> None:
+def test_what_no_reader_would_take_is_not_encoded(body: Body, complaint: str) -> None:
     with pytest.raises(PublishError, match=complaint):
-        encoded(event)
+        encoded(body)
 
 
 def test_numbers_of_numpy_are_numbers() -> None:

@@ -1,61 +1,88 @@
+"""A series by itself; what it is for is tested with the feed."""
+
+from collections.abc import Iterable
+
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamvc.publish.holes import Hole, SequenceCheck
+from streamvc.publish.holes import MAX_HELD, Key, Position, Series
+from streamvc.publish.notices import Missed
 from streamvc.publish.wire import Message, Topic
 
 NUM_SENT = 20
+ROOM = 1_000
+KEY = Key("site", "yard", "event")
 
 
-def message(sequence: int, *, camera: str = "yard", epoch: int = 1) -> Message:
-    return Message(Topic("site", camera, "event", "run"), sequence, epoch, b"")
+def message(sequence: int, epoch: int = 1) -> Message:
+    return Message(Topic("site", "yard", "event", "run"), sequence, epoch, b"")
 
 
-@given(st.sets(st.integers(1, NUM_SENT), min_size=1), st.sets(st.integers(1, NUM_SENT), min_size=1))
-def test_what_is_missing_between_the_first_and_the_last_is_found(yard: set[int], door: set[int]) -> None:
-    check = SequenceCheck()
-    received = [
-        message(number, camera=camera)
-        for number in range(1, NUM_SENT + 1)
-        for camera in ("yard", "door")
-        if number in {"yard": yard, "door": door}[camera]
-    ]
-
-    holes = [hole for item in received if (hole := check.step(item))]
-
-    for camera, arrived in (("yard", yard), ("door", door)):
-        missing = {number for hole in holes if hole.camera == camera for number in range(hole.first, hole.last + 1)}
-        assert missing == set(range(min(arrived), max(arrived) + 1)) - arrived
-        assert sum(hole.num_missing for hole in holes if hole.camera == camera) == len(missing)
+def held(series: Series, numbers: Iterable[int]) -> list[int]:
+    """What is given of these, as they come."""
+    given = []
+    for number in numbers:
+        series.hold(message(number))
+        given += [released.sequence for released in series.release(1, ROOM)]
+    return given
 
 
-def test_a_hole_says_where_it_is() -> None:
-    check = SequenceCheck()
-    check.step(message(7))
+@given(st.sets(st.integers(1, NUM_SENT)))
+def test_what_arrived_and_what_is_missed_make_the_whole(arrived: set[int]) -> None:
+    series = Series(KEY, Position(1, 0))
+    given = held(series, sorted(arrived))
+    conceded = list(series.concede(Position(1, NUM_SENT)))
 
-    assert check.step(message(10)) == Hole(camera="yard", kind="event", first=8, last=9, epoch=1)
-
-
-def test_what_was_sent_before_one_joined_is_not_missing() -> None:
-    assert SequenceCheck().step(message(1000)) is None
-
-
-def test_a_new_epoch_is_a_restart_and_not_a_hole() -> None:
-    check = SequenceCheck()
-    check.step(message(1000))
-
-    assert check.step(message(1, epoch=2)) is None
-    assert check.step(message(2, epoch=2)) is None
+    missed = [number for step in conceded if isinstance(step, Missed) for number in range(step.first, step.last + 1)]
+    given += [step.sequence for step in conceded if isinstance(step, Message)]
+    assert given == sorted(arrived)
+    assert missed == sorted(set(range(1, NUM_SENT + 1)) - arrived)
+    assert sum(step.num_missing for step in conceded if isinstance(step, Missed)) == len(missed)
+    assert series.position == Position(1, NUM_SENT)
 
 
-def test_what_is_missing_at_the_beginning_of_a_new_epoch_is_found() -> None:
-    check = SequenceCheck()
-    check.step(message(1000))
+@given(st.sets(st.integers(1, NUM_SENT)), st.integers(0, NUM_SENT))
+def test_what_the_log_has_is_given_once_in_order_whatever_came_before(arrived: set[int], already: int) -> None:
+    series = Series(KEY, Position(1, already))
+    given = held(series, sorted(arrived))
+    given += [step.sequence for step in series.fill(map(message, range(1, NUM_SENT + 1))) if isinstance(step, Message)]
 
-    assert check.step(message(4, epoch=2)) == Hole("yard", "event", first=1, last=3, epoch=2)
+    assert given == list(range(already + 1, NUM_SENT + 1))
+    assert series.num_behind == 0
 
 
-def test_a_message_that_comes_twice_is_no_hole() -> None:
-    check = SequenceCheck()
+def test_no_more_is_given_than_there_is_room_for() -> None:
+    series = Series(KEY, Position(1, 0))
+    for number in range(1, 6):
+        series.hold(message(number))
 
-    assert [check.step(message(number)) for number in (1, 2, 1, 2, 3)] == [None] * 5
+    assert [released.sequence for released in series.release(1, 2)] == [1, 2]
+    assert series.num_behind == 3
+    assert [released.sequence for released in series.release(1, ROOM)] == [3, 4, 5]
+
+
+def test_few_messages_wait_behind_a_hole_and_the_others_are_known() -> None:
+    series = Series(KEY, Position(1, 0))
+    assert held(series, range(2, 2 * MAX_HELD)) == []
+    assert series.num_behind == 2 * MAX_HELD - 1
+
+    assert [step.sequence for step in series.fill([message(1)]) if isinstance(step, Message)] == [1]
+    assert [released.sequence for released in series.release(1, ROOM)] == list(range(2, MAX_HELD + 2))
+    assert series.known == Position(1, 2 * MAX_HELD - 1)
+
+
+def test_messages_of_a_later_epoch_wait() -> None:
+    series = Series(KEY, Position(1, 0))
+    series.hold(message(1))
+    series.hold(message(2, epoch=2))
+
+    assert [released.sequence for released in series.release(1, ROOM)] == [1]
+    assert [released.sequence for released in series.release(2, ROOM)] == [2]
+
+
+def test_the_same_sequence_of_a_later_epoch_is_the_same_place() -> None:
+    series = Series(KEY, Position(1, 7))
+    series.note(Position(2, 7))
+    assert series.num_behind == 0
+    series.note(Position(2, 9))
+    assert series.num_behind == 2

@@ -6,9 +6,37 @@ from streamvc.errors import PublishError
 from streamvc.publish import wire
 
 names = st.text(st.characters(exclude_categories=["Cs"]), min_size=1)
-topics = st.builds(wire.Topic, site=names, camera=names, kind=st.sampled_from(["event", "state", "health"]), label=names)
-counts = st.integers(0, 2**64 - 1)
+topics = st.builds(wire.Topic, site=names, camera=names, kind=st.sampled_from(["event", "state", "health", "heartbeat"]), label=names)
+counts = st.integers(0, 2**63 - 1)
 messages = st.builds(wire.Message, topic=topics, sequence=counts, epoch=counts, body=st.binary())
+requests = st.builds(
+    wire.Request,
+    id=st.binary(min_size=1, max_size=32),
+    asked=st.builds(wire.Snapshot, cameras=st.none() | st.lists(names).map(tuple), epoch=counts)
+    | st.builds(
+        wire.Since,
+        camera=names,
+        kind=st.sampled_from(["event", "state", "health"]),
+        epoch=counts,
+        seq=counts,
+        limit=st.integers(1, 1000),
+        from_s=st.floats(allow_nan=False, allow_infinity=False),
+    ),
+)
+ends = st.builds(
+    wire.End,
+    command=st.sampled_from(["snapshot", "since"]),
+    count=counts,
+    epoch=counts,
+    renumbered=st.booleans(),
+    more=st.booleans(),
+    first=counts,
+    last=counts,
+    site=st.none() | names,
+    node=st.none() | names,
+    sequences=st.dictionaries(names, st.dictionaries(st.sampled_from(["event", "state", "health"]), counts)),
+)
+answers = messages | ends | st.builds(wire.Refusal, reason=st.text(st.characters(exclude_categories=["Cs"])))
 
 
 def test_the_bytes_on_the_wire() -> None:
@@ -78,7 +106,94 @@ def test_a_header_of_another_size_is_refused(header: bytes) -> None:
         wire.split([b"sv1/site/camera/event/label/", header, b"{}"])
 
 
+@pytest.mark.parametrize("header", [wire.HEADER.pack(2**63, 1), wire.HEADER.pack(1, 2**64 - 1)])
+def test_a_number_that_no_log_can_hold_is_refused(header: bytes) -> None:
+    with pytest.raises(PublishError, match="numbers up to"):
+        wire.split([b"sv1/site/camera/event/label/", header, b"{}"])
+
+
 @pytest.mark.parametrize(("name", "complaint"), [("", "empty name"), ("camera\udcff", "Unicode")])
 def test_a_name_that_cannot_be_sent_is_refused(name: str, complaint: str) -> None:
     with pytest.raises(PublishError, match=complaint):
         wire.escape(name)
+
+
+@given(messages)
+def test_a_message_in_one_frame_can_be_split_again(message: wire.Message) -> None:
+    frame = wire.join_single(message)
+
+    assert wire.split_single(frame) == message
+    assert frame.startswith(wire.subscription(message.topic.site, message.topic.camera, message.topic.kind))
+
+
+def test_a_message_in_one_frame_byte_for_byte() -> None:
+    message = wire.Message(wire.Topic("site", "yard", "state", "-"), sequence=2, epoch=7, body=b"{}")
+
+    assert wire.join_single(message) == b"sv1/site/yard/state/-/\0" + bytes.fromhex("0000000000000002 0000000000000007") + b"{}"
+
+
+def test_a_request_byte_for_byte() -> None:
+    assert wire.join_request(wire.Request(b"1", wire.Since("yard", "event", 7, 1042))) == [
+        b"1",
+        b"since",
+        b'{"camera":"yard","kind":"event","epoch":7,"seq":1042,"limit":1000,"from_s":0.0}',
+    ]
+    assert wire.join_request(wire.Request(b"2", wire.Snapshot())) == [b"2", b"snapshot", b'{"epoch":0}']
+
+
+@given(requests)
+def test_a_request_can_be_split_again(request: wire.Request) -> None:
+    assert wire.split_request(wire.join_request(request)) == request
+
+
+@given(st.binary(min_size=1, max_size=32), answers)
+def test_a_part_of_an_answer_can_be_split_again(identifier: bytes, answer: wire.Message | wire.End | wire.Refusal) -> None:
+    assert wire.split_answer(wire.join_answer(identifier, answer)) == (identifier, answer)
+
+
+def test_fields_that_are_not_known_are_ignored() -> None:
+    request = wire.split_request([b"1", b"snapshot", b'{"cameras":["yard"],"mood":1}'])
+    _, end = wire.split_answer([b"1", b"end", b'{"command":"since","count":0,"epoch":7,"mood":1}'])
+
+    assert request.asked == wire.Snapshot(("yard",))
+    assert end == wire.End("since", 0, 7)
+
+
+@pytest.mark.parametrize(
+    ("parts", "complaint"),
+    [
+        ([], "3 parts, not 0"),
+        ([b"1", b"snapshot"], "3 parts, not 2"),
+        ([b"", b"snapshot", b"{}"], "1 to 32 bytes"),
+        ([bytes(33), b"snapshot", b"{}"], "1 to 32 bytes"),
+        ([b"1", b"delete", b"{}"], "no command"),
+        ([b"1", b"snapshot", b""], "snapshot"),
+        ([b"1", b"snapshot", b"\xff"], "snapshot"),
+        ([b"1", b"snapshot", b'{"cameras":"yard"}'], "cameras"),
+        ([b"1", b"snapshot", b'{"epoch":-1}'], "epoch"),
+        ([b"1", b"since", b"{}"], "camera"),
+        ([b"1", b"since", b'{"camera":"yard","kind":"heartbeat","epoch":1,"seq":1}'], "kind"),
+        ([b"1", b"since", b'{"camera":"yard","kind":"event","epoch":1,"seq":9223372036854775808}'], "seq"),
+        ([b"1", b"since", b'{"camera":"yard","kind":"event","epoch":1,"seq":true}'], "seq"),
+        ([b"1", b"since", b'{"camera":"yard","kind":"event","epoch":1,"seq":1,"limit":1001}'], "limit"),
+        ([b"1", b"since", b'{"camera":"yard","kind":"event","epoch":1,"seq":1,"from_s":1e999}'], "from_s"),
+        ([b"1", b"since", b"[" * 10_000], "since"),
+    ],
+)
+def test_a_request_that_makes_no_sense_is_refused_in_words(parts: list[bytes], complaint: str) -> None:
+    with pytest.raises(PublishError, match=complaint):
+        wire.split_request(parts)
+
+
+@given(st.lists(st.binary(max_size=40), max_size=5))
+def test_garbage_is_no_answer_and_no_request(parts: list[bytes]) -> None:
+    with pytest.raises(PublishError):
+        wire.split_request(parts)
+    with pytest.raises(PublishError):
+        wire.split_answer(parts)
+
+
+@given(st.binary(max_size=60))
+def test_garbage_in_one_frame_is_refused(frame: bytes) -> None:
+    with pytest.raises(PublishError):
+        wire.split_single(frame)

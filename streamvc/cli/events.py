@@ -1,0 +1,105 @@
+"""`streamvc events`."""
+
+import csv
+import json
+import re
+import sys
+import time
+from collections.abc import Iterable
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from streamvc.cli import options
+
+if TYPE_CHECKING:
+    from streamvc.publish.wire import Message
+
+UNITS_S = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+KINDS = ["event", "state", "health"]
+COLUMNS = ["time", "kind", "camera", "phase", "label", "score", "t_start", "t_end", "duration_s", "reason"]
+COLUMNS += ["status", "detail", "event_id", "seq", "epoch"]
+
+
+def moment(_context: click.Context, _parameter: click.Parameter, text: str | None) -> float | None:
+    """A date and time, local if it does not say where, in Unix seconds."""
+    try:
+        return None if text is None else datetime.fromisoformat(text).timestamp()
+    except ValueError as error:
+        raise click.BadParameter(f"{text!r} is not a time; write it as 2026-11-22, '2026-11-22 07:40' or 2026-11-22T07:40:00Z") from error
+
+
+def span(_context: click.Context, _parameter: click.Parameter, text: str | None) -> float | None:
+    """A span of time in seconds."""
+    if text is None:
+        return None
+    if found := re.fullmatch(r"(\d+(?:\.\d+)?)([smhd])", text):
+        return float(found[1]) * UNITS_S[found[2]]
+    raise click.BadParameter(f"{text!r} is not a span of time; write it as 90s, 15m, 2h or 7d")
+
+
+@click.command()
+@click.argument("endpoint", default=options.ENDPOINT)
+@click.option("--log", type=click.Path(path_type=Path), metavar="PATH", help="The log to read.  [default: that of ENDPOINT]")
+@click.option("--from", "start_s", callback=moment, metavar="TIME", help="Only what was published then or later.")
+@click.option("--to", "end_s", callback=moment, metavar="TIME", help="Only what was published before.")
+@click.option("--last", "last_s", callback=span, metavar="SPAN", help="Only what was published within the last 90s, 15m, 2h, 7d, ...")
+@click.option("--camera", "cameras", multiple=True, metavar="NAME", help="Only this camera; may be given several times.")
+@click.option("--label", "labels", multiple=True, metavar="NAME", help="Only this label; may be given several times.")
+@click.option("--kind", "kinds", type=click.Choice(KINDS), multiple=True, default=["event"], show_default=True, help="May be given several times.")
+@click.option("--json", "form", flag_value="json", help="Print each as one line of JSON, as it was published.")
+@click.option("--csv", "form", flag_value="csv", help="Print a table for spreadsheets.")
+def events(
+    endpoint: str,
+    log: Path | None,
+    start_s: float | None,
+    end_s: float | None,
+    last_s: float | None,
+    cameras: tuple[str, ...],
+    labels: tuple[str, ...],
+    kinds: tuple[Any, ...],
+    form: str | None,
+) -> None:
+    """Print the events that a `streamvc watch` which publishes on ENDPOINT has logged, the oldest first. It may still be running.
+
+    \b
+    Examples:
+      streamvc events --last 2h
+      streamvc events --from 2026-11-22 --to '2026-11-22 18:00' --camera front_door --csv > today.csv
+      streamvc events --kind health --last 7d
+      streamvc events --log events.db --json | jq .data.label
+    """
+    from streamvc.publish.log import default_log, query
+    from streamvc.publish.records import Criteria
+
+    if last_s is not None:
+        if start_s is not None or end_s is not None:
+            raise click.UsageError("--last says from when to when: leave --from and --to out")
+        start_s = time.time() - last_s
+    wanted = Criteria(start_s, end_s, cameras or None, labels or None, kinds)
+    messages = query(log or default_log(endpoint), wanted)
+    if form == "csv":
+        _print_csv(messages)
+    else:
+        for message in messages:
+            click.echo(message.body if form == "json" else _line(message))
+
+
+def _line(message: "Message") -> str:
+    from streamvc.events import describe
+    from streamvc.publish.cloudevents import open_envelope
+
+    envelope = open_envelope(message.body)
+    return describe(envelope.data, written=datetime.fromisoformat(envelope.time).timestamp())
+
+
+def _print_csv(messages: Iterable["Message"]) -> None:
+    writer = csv.DictWriter(sys.stdout, COLUMNS, extrasaction="ignore", lineterminator="\n")
+    writer.writeheader()
+    for message in messages:
+        envelope = json.loads(message.body)
+        data = envelope["data"]
+        running = ", ".join(activity["label"] for activity in data.get("activities", ()))
+        writer.writerow({"label": running, **data, "time": envelope["time"], "kind": message.topic.kind})

@@ -1,0 +1,70 @@
+"""How a camera fares, and when there is something to say about it. Pure."""
+
+from collections import deque
+
+from streamvc.events import Health, Reason, Status
+
+RATE_SPAN_S = 2.0  # seconds of stream time over which a rate is measured
+STALL_S = 2.0  # without a frame, after which a live camera has stalled; they pause for half a second at times
+REPEAT_S = 60.0  # seconds of stream time between two reports of a camera that stays up
+CHANGE = 0.2  # share by which a rate must have changed for another
+
+
+class Rate:
+    """How many there are a second of stream time, over the last seconds."""
+
+    def __init__(self) -> None:
+        self._times: deque[float] = deque()
+
+    @property
+    def value(self) -> float:
+        """A second; 0.0 for less than two."""
+        times = self._times
+        return (len(times) - 1) / (times[-1] - times[0]) if len(times) > 1 and times[-1] > times[0] else 0.0
+
+    def step(self, timestamp: float) -> None:
+        """Take the time of another one; time may also begin anew."""
+        times = self._times
+        if times and timestamp < times[-1]:
+            times.clear()
+        times.append(timestamp)
+        while timestamp - times[0] > RATE_SPAN_S:
+            times.popleft()
+
+
+class Checkup:
+    """Picks what is worth reporting of one camera: a status that is new and, while it stays up, rates that are."""
+
+    def __init__(self, camera: str) -> None:
+        self._camera = camera
+        self._told: Health | None = None
+        self._up_since = self._told_at = 0.0
+
+    def up(self, timestamp: float, fps_in: float, rate_hz: float, dropped: int) -> Health | None:
+        """A frame has come; the rates are frames/s received and analysed, and the first report of them waits until they are known."""
+        told = self._told
+        if told is None or told.status != "up":
+            self._up_since = timestamp
+            return self._tell("up", None, None, dropped)
+        # Time may begin anew.
+        known, recent = abs(timestamp - self._up_since) >= RATE_SPAN_S, abs(timestamp - self._told_at) < REPEAT_S
+        if not known or (told.fps_in is not None and (recent or not (_differ(fps_in, told.fps_in) or _differ(rate_hz, told.rate_hz)))):
+            return None
+        self._told_at = timestamp
+        return self._tell("up", fps_in, rate_hz, dropped)
+
+    def not_up(self, status: Status, dropped: int, reason: Reason | None = None, detail: str | None = None) -> Health | None:
+        """No frame comes; None where that was the last report."""
+        if self._told is not None and self._told.status == status:
+            return None
+        return self._tell(status, None, None, dropped, reason, detail)
+
+    def _tell(
+        self, status: Status, fps_in: float | None, rate_hz: float | None, dropped: int, reason: Reason | None = None, detail: str | None = None
+    ) -> Health:
+        self._told = Health(self._camera, status, reason, detail, fps_in, rate_hz, dropped, seq=None, epoch=None)
+        return self._told
+
+
+def _differ(now: float, before: float | None) -> bool:
+    return before is None or abs(now - before) > CHANGE * before

@@ -1,0 +1,230 @@
+"""The log of what is published: each message is written before it is sent, so that whoever missed it can have it later.
+
+It is a SQLite file (see `database`), or in memory. Old messages are deleted by age and by size, a few at a time, in a thread that does nothing else.
+"""
+
+import logging
+import os
+import re
+import selectors
+import sqlite3
+import time
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager, suppress
+from hashlib import sha256
+from pathlib import Path
+from typing import Self
+
+from streamvc.errors import PublishError
+from streamvc.events import Event
+from streamvc.publish import records
+from streamvc.publish.database import Database, connect, require_log
+from streamvc.publish.records import Answer, Criteria
+from streamvc.publish.wire import Kind, Message
+from streamvc.threads import ChannelClosed, Lock, Mailbox, Worker
+
+logger = logging.getLogger(__name__)
+
+KEEP_S = 30 * 24 * 3600.0
+KEEP_BYTES = 1024**3
+MEMORY_BYTES = 16 * 1024**2  # kept at most where there is no file
+TIDY_S = 60.0  # seconds after which what is too old is looked for, also where nothing is written
+TIDY_EVERY = 500  # messages after which it is, and the file brought up to date
+NUM_DELETED = 200  # messages deleted at once: a few milliseconds
+NUM_READ = 1_000  # messages that a query reads at once
+PAUSE_S = 0.01  # seconds in between, for others to write
+
+
+class EventLog:
+    """What was published, for those who missed it. All its methods may be called from any thread.
+
+    Attributes:
+        path: The file; None where it is in memory.
+        epoch: The number of this run, in milliseconds of Unix time or above: each is greater than all before.
+        sequences: The last sequence of each camera and kind, from runs before.
+        unended: What was last said (`start` or `update`) of each activity that runs before have left without an `end`, the oldest first.
+    """
+
+    epoch: int
+    sequences: Mapping[tuple[str, Kind], int]
+    unended: Sequence[Event]
+
+    def __init__(self, path: Path | None = None, *, keep_s: float | None = KEEP_S, keep_bytes: int | None = KEEP_BYTES) -> None:
+        """Open the log, or begin one.
+
+        Args:
+            path: The file; in memory if not given, and then 16 MB at most.
+            keep_s: Messages are deleted after so many seconds; never if None.
+            keep_bytes: The oldest are deleted when the file is larger; it may get as large as it will if None.
+
+        Raises:
+            LogUnavailable: The file cannot be opened or made: the disk is full, read-only or broken.
+            PublishError: Another program writes this file, or it is something else.
+        """
+        self.path = path
+        self.epoch = 0
+        self._keep_s = keep_s
+        self._keep_bytes = min(keep_bytes or MEMORY_BYTES, MEMORY_BYTES) if path is None else keep_bytes
+        self._num_appended = self._row = 0
+        self._listening = Lock()
+        self._listeners: tuple[Mailbox[None], ...] = ()
+        self._database = Database(path, self._begin)
+        self._tidying: Mailbox[None] = Mailbox(1)
+        self._worker = Worker("log", self._tidy, self._tidying.close).start()
+
+    def append(self, message: Message, event: Event | None = None) -> None:
+        """Write a message. When this returns it is kept, whatever becomes of this process.
+
+        Args:
+            message: The message; its sequence is greater than all before of its camera and kind.
+            event: The event in it, where it is one: so it is known what goes on.
+
+        Raises:
+            PublishError: It could not be written. It can be tried again.
+        """
+        with self._database.writing() as connection:
+            self._row = max(self._row + 1, records.row_at(time.time()))
+            records.insert(connection, self._row, message)
+            if event is not None:
+                records.note_running(connection, event, message.body)
+            self._num_appended += 1
+        self._tell_of(self._num_appended)
+
+    def since(self, camera: str, kind: Kind, epoch: int, sequence: int, limit: int, from_s: float = 0.0) -> Answer:
+        """What one camera and kind has behind a position, the oldest first.
+
+        Args:
+            camera: The camera.
+            kind: The kind of messages.
+            epoch: The epoch of the last message that is known; 0 for none.
+            sequence: Its sequence.
+            limit: Messages in the answer, at most.
+            from_s: Only what was written at this moment or later, in Unix seconds.
+
+        Raises:
+            PublishError: The log cannot be read.
+        """
+        with self._database.reading() as connection:
+            return records.since(connection, camera, kind, epoch, sequence, limit, from_s)
+
+    def knows(self, epoch: int) -> bool:
+        """Whether an epoch is one of this log's: sequences of others mean nothing to it.
+
+        Raises:
+            PublishError: The log cannot be read.
+        """
+        with self._database.reading() as connection:
+            return records.knows(connection, epoch)
+
+    def last(self, kind: Kind, cameras: Collection[str] | None = None) -> list[Message]:
+        """The newest message of each of these cameras, or of all.
+
+        Raises:
+            PublishError: The log cannot be read.
+        """
+        with self._database.reading() as connection:
+            return records.last(connection, kind, cameras)
+
+    def read(self, after_row: int, limit: int) -> list[tuple[int, Message]]:
+        """Messages in the order of writing, each with its row. Rows only grow, also where a new log had to be begun; 0 is before the first.
+
+        Raises:
+            PublishError: The log cannot be read.
+        """
+        with self._database.reading() as connection:
+            return records.after(connection, after_row, limit, Criteria())
+
+    @contextmanager
+    def listening(self) -> Iterator[Mailbox[None]]:
+        """Something lies in this mailbox when messages were appended since it was last emptied."""
+        mailbox: Mailbox[None] = Mailbox(1)
+        with self._listening:
+            self._listeners = (*self._listeners, mailbox)
+        try:
+            yield mailbox
+        finally:
+            with self._listening:
+                self._listeners = tuple(listener for listener in self._listeners if listener is not mailbox)
+            mailbox.close()
+            with suppress(ChannelClosed):
+                while True:
+                    mailbox.take()
+
+    def close(self) -> None:
+        """Close the log, and let others write the file."""
+        try:
+            self._worker.close()
+        finally:
+            self._database.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _begin(self, connection: sqlite3.Connection) -> None:
+        """At the opening, find out where the runs before have left off. When the file is opened anew, go on as before."""
+        if not self.epoch:
+            (last,) = connection.execute("SELECT coalesce(max(epoch), 0) FROM epochs").fetchone()
+            self._row = records.last_row(connection)
+            self.sequences = records.sequences(connection)
+            self.unended = records.unended(connection)
+            self.epoch = max(last + 1, time.time_ns() // 1_000_000)
+        connection.execute("INSERT OR IGNORE INTO epochs VALUES (?)", (self.epoch,))
+
+    def _tell_of(self, num_appended: int) -> None:
+        asked = (self._tidying,) if num_appended % TIDY_EVERY == 0 else ()
+        for mailbox in (*asked, *self._listeners):
+            with suppress(ChannelClosed):  # who listened may have left just now
+                mailbox.offer(None)
+
+    def _tidy(self) -> None:
+        pause_s = 0.0
+        with selectors.DefaultSelector() as selector:
+            selector.register(self._tidying, selectors.EVENT_READ)
+            while True:
+                selector.select(pause_s)
+                self._tidying.take()  # ends this thread when the log is closed
+                try:
+                    pause_s = PAUSE_S if self._delete_some() else TIDY_S
+                    self._database.checkpoint()
+                except PublishError as error:
+                    logger.warning("%s", error)
+                    pause_s = TIDY_S
+
+    def _delete_some(self) -> bool:
+        """Delete some of what is too old or too much; whether there may be more of it."""
+        before = 0 if self._keep_s is None else records.row_at(time.time() - self._keep_s)
+        with self._database.writing() as connection:
+            if self._keep_bytes is not None and records.num_bytes(connection) > self._keep_bytes:
+                before = records.MAX_INTEGER
+            return records.delete_oldest(connection, before, self.epoch, NUM_DELETED) == NUM_DELETED
+
+
+def query(path: Path, wanted: Criteria) -> Iterator[Message]:
+    """The messages of a log that are wanted, in the order of writing; also while somebody writes it.
+
+    Raises:
+        PublishError: There is no such log, or it cannot be read.
+    """
+    row = 0
+    try:
+        if not path.exists():
+            raise PublishError(f"there is no event log {path}; `streamvc watch` writes it where it publishes")
+        with closing(connect(path, "ro")) as connection:
+            require_log(connection, str(path))
+            # A page at a time: whoever holds a connection in the midst of a query keeps the write-ahead log from beginning anew.
+            while page := records.after(connection, row, NUM_READ, wanted):
+                row = page[-1][0]
+                yield from (message for _, message in page)
+    except (sqlite3.Error, OSError) as error:
+        raise PublishError(f"the event log {path} cannot be read: {error}") from error
+
+
+def default_log(endpoint: str) -> Path:
+    """Where the log of what is published on an endpoint lies if nothing else is said: `~/.local/state/streamvc/events-7788.db`."""
+    folder = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state")
+    port = re.fullmatch(r"tcp://.*:(\d+)", endpoint)
+    name = port[1] if port else sha256(endpoint.encode()).hexdigest()[:12]
+    return folder / "streamvc" / f"events-{name}.db"

@@ -1,0 +1,43 @@
+"""The state of each camera, from its events and its health. Pure."""
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+from streamvc.events import Activity, Event, Health, State
+
+
+class States:
+    """Follows all cameras. Each step returns the camera's new state, or None where it is as it was."""
+
+    def __init__(self, states: Iterable[State] = ()) -> None:
+        """Begin with these states, which were published before."""
+        self._states = {state.camera: replace(state, seq=None, epoch=None) for state in states}
+
+    def take_event(self, event: Event) -> State | None:
+        """An activity begins or ends. What an update says, the state does not: it changes when the activities do."""
+        state = self._state(event.camera)
+        others = tuple(activity for activity in state.activities if activity.event_id != event.event_id)
+        if event.phase == "end":
+            return self._become(replace(state, activities=others))
+        if len(others) < len(state.activities):
+            return None
+        return self._become(replace(state, activities=(*others, Activity(event.event_id, event.label, event.score, event.t_start))))
+
+    def take_health(self, health: Health) -> State | None:
+        """A camera comes, goes or falls silent."""
+        return self._become(replace(self._state(health.camera), status=health.status))
+
+    def clear(self) -> list[State]:
+        """Nothing goes on any more; returns the new states of the cameras where something did."""
+        cleared = [replace(state, activities=()) for state in self._states.values() if state.activities]
+        self._states.update((state.camera, state) for state in cleared)
+        return cleared
+
+    def _state(self, camera: str) -> State:
+        return self._states.get(camera) or State(camera, None, (), None, None)
+
+    def _become(self, state: State) -> State | None:
+        if state == self._states.get(state.camera):
+            return None
+        self._states[state.camera] = state
+        return state

@@ -1,0 +1,120 @@
+"""`streamvc events` on logs that are, or were, written."""
+
+import csv
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from io import StringIO
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from streamvc.cli import main
+from streamvc.publish.log import EventLog
+from tests.publish.samples import END, HEALTH, START, STATE, message
+
+
+def run(*arguments: str | Path) -> Result:
+    return CliRunner().invoke(main, ["events", *(str(argument) for argument in arguments)])
+
+
+@pytest.fixture
+def state_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    return tmp_path
+
+
+@pytest.fixture
+def log(state_home: Path) -> Iterator[Path]:
+    """The log of tcp://127.0.0.1:7788, which stays open for writing."""
+    path = state_home / "streamvc" / "events-7788.db"
+    with EventLog(path) as log:
+        for sequence, event in enumerate((START, END, replace(START, label='Lunges, "deep"')), 1):
+            log.append(message(event, sequence, log.epoch), event)
+        log.append(message(replace(START, camera="yard"), 1, log.epoch))
+        log.append(message(STATE, 1, log.epoch))
+        log.append(message(HEALTH, 1, log.epoch))
+        yield path
+
+
+def test_help_has_examples() -> None:
+    assert "streamvc events" in run("--help").output.split("Examples:")[1]
+
+
+@pytest.mark.usefixtures("log")
+def test_the_log_of_an_endpoint_is_found_and_printed_while_it_is_written() -> None:
+    result = run()
+    assert result.exit_code == 0, result.output
+    assert [line.split()[2:5] for line in result.stdout.splitlines()] == [
+        ["front_door", "start", "PushUps"],
+        ["front_door", "end", "PushUps"],
+        ["front_door", "start", "Lunges,"],
+        ["yard", "start", "PushUps"],
+    ]
+
+
+def test_json_is_what_was_published(log: Path) -> None:
+    printed = [json.loads(line) for line in run("--log", log, "--json", "--camera", "front_door", "--label", "PushUps").stdout.splitlines()]
+    assert [(each["data"]["phase"], each["data"]["seq"]) for each in printed] == [("start", 1), ("end", 2)]
+    assert printed[0]["specversion"] == "1.0"
+
+
+def test_csv_is_a_table(log: Path) -> None:
+    rows = list(csv.DictReader(StringIO(run("--csv", "--kind", "event", "--kind", "state", "--kind", "health").stdout)))
+    assert [(row["kind"], row["camera"], row["label"]) for row in rows] == [
+        ("event", "front_door", "PushUps"),
+        ("event", "front_door", "PushUps"),
+        ("event", "front_door", 'Lunges, "deep"'),
+        ("event", "yard", "PushUps"),
+        ("state", "front_door", "PushUps"),
+        ("health", "front_door", ""),
+    ]
+    assert (rows[1]["reason"], rows[1]["duration_s"], rows[5]["status"]) == ("left", "12.38", "stalled")
+    assert datetime.fromisoformat(rows[0]["time"]).tzinfo == UTC
+
+
+@pytest.mark.usefixtures("log")
+def test_states_and_health_are_told_too() -> None:
+    state, health = run("--kind", "state", "--kind", "health").stdout.splitlines()
+    assert state.endswith("front_door  state   PushUps  (up)")
+    assert health.endswith("front_door  stalled  no picture has come for 5 s")
+
+
+@pytest.mark.usefixtures("log")
+def test_a_span_of_time() -> None:
+    now, hour, day = datetime.now(), timedelta(hours=1), timedelta(days=1)
+    for arguments in (
+        ("--last", "90s"),
+        ("--from", (now - hour).isoformat(), "--to", (now + hour).isoformat(" ")),
+        ("--from", (datetime.now(UTC) - hour).isoformat()),
+        ("--from", (now - day).date().isoformat()),
+    ):
+        assert len(run(*arguments).stdout.splitlines()) == 4, arguments
+    for arguments in (("--to", (now - hour).isoformat()), ("--from", (now + day).date().isoformat())):
+        assert run(*arguments).stdout == "", arguments
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (("--last", "2 hours"), "'2 hours' is not a span of time; write it as 90s"),
+        (("--from", "yesterday"), "'yesterday' is not a time; write it as 2026-11-22"),
+        (("--last", "2h", "--to", "2026-11-22"), "leave --from and --to out"),
+        (("--kind", "heartbeat"), "heartbeat"),
+    ],
+)
+def test_what_is_not_understood_is_a_usage_error(arguments: tuple[str, ...], complaint: str) -> None:
+    result = run(*arguments)
+    assert result.exit_code == 2
+    assert complaint in result.stderr
+
+
+def test_without_a_log_one_line_says_so(state_home: Path) -> None:
+    result = run("tcp://127.0.0.1:7799")
+    assert result.exit_code == 1
+    assert result.stderr.splitlines() == [
+        f"Error: there is no event log {state_home / 'streamvc' / 'events-7799.db'}; `streamvc watch` writes it where it publishes"
+    ]
+    assert list(state_home.iterdir()) == []
