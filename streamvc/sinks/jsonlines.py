@@ -1,0 +1,115 @@
+"""JSON Lines: one message a line, in a file or on standard output."""
+
+import os
+import select
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Self
+from urllib.parse import SplitResult, unquote
+
+from streamvc.errors import SinkError
+from streamvc.publish.wire import Message
+from streamvc.sinks.sink import Choice, read_choice, read_options
+
+BATCH_SIZE = 500
+PRIVATE = 0o600  # who was where and when is nobody else's business
+PATIENCE_S = 5.0  # for whoever reads standard output
+PIPE_BYTES = 512  # what POSIX lets through a pipe that is writable, without waiting
+
+
+class JsonLines:
+    """Appends to a file. It is opened for each batch, so that it may be moved away or cut off at any time (logrotate)."""
+
+    def __init__(self, path: Path, choice: Choice | None = None) -> None:
+        """Begin to write to `path`; its folder is there.
+
+        Raises:
+            SinkError: The folder is not there, or this is no file.
+        """
+        if not path.parent.is_dir() or (path.exists() and not path.is_file()):
+            raise SinkError(f"cannot write events to {path}: there is no such folder, or it is not a file")
+        self.name = str(path)
+        self.choice = choice or Choice()
+        self.batch_size = BATCH_SIZE
+        self._path = path
+
+    @classmethod
+    def from_url(cls, url: SplitResult) -> Self:
+        """The sink of `file:PATH?kinds=event,state&phases=start,end`.
+
+        Raises:
+            SinkError: The path or an option cannot be used.
+        """
+        if url.netloc or url.fragment or not url.path:
+            raise SinkError("a file is written as file:PATH, with %23 for # and %3F for ? in it")
+        return cls(Path(unquote(url.path)), read_choice(read_options(url.query, ("kinds", "phases")), {"event"}))
+
+    def deliver(self, messages: Sequence[Message]) -> None:
+        """Append the messages; either all of them or none.
+
+        Raises:
+            SinkError: The file cannot be written.
+        """
+        data = _lines(messages)
+        try:
+            file = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, PRIVATE)
+            try:
+                size = os.fstat(file).st_size
+                if os.write(file, data) != len(data):
+                    os.ftruncate(file, size)
+                    raise SinkError(f"cannot write to {self._path}: the disk is full")
+            finally:
+                os.close(file)
+        except OSError as error:
+            raise SinkError(f"cannot write to {self._path}: {error.strerror}") from error
+
+    def close(self) -> None:
+        pass
+
+
+class StandardOutput:
+    """Writes to standard output; a reader that does not read is waited for, but never for long."""
+
+    def __init__(self, choice: Choice | None = None, *, patience_s: float = PATIENCE_S) -> None:
+        """Begin to write, and wait so long for a reader that does not read.
+
+        Raises:
+            SinkError: There is no standard output.
+        """
+        self.name = "standard output"
+        self.choice = choice or Choice()
+        self.batch_size = BATCH_SIZE
+        self._patience_s = patience_s
+        self._unwritten: tuple[Sequence[Message], bytes] = ((), b"")
+        try:
+            self._descriptor = sys.stdout.fileno()
+        except (OSError, AttributeError, ValueError) as error:
+            raise SinkError("there is no standard output to write events to") from error
+
+    def deliver(self, messages: Sequence[Message]) -> None:
+        """Write the messages, from where they broke off if they are given again.
+
+        Raises:
+            SinkError: Nobody reads, or not fast enough.
+        """
+        begun, rest = self._unwritten
+        rest = rest if begun == messages else _lines(messages)
+        deadline = time.monotonic() + self._patience_s
+        try:
+            while rest:
+                if not select.select([], [self._descriptor], [], max(0.0, deadline - time.monotonic()))[1]:
+                    raise SinkError("nobody reads standard output")
+                rest = rest[os.write(self._descriptor, rest[:PIPE_BYTES]) :]
+        except OSError as error:
+            raise SinkError(f"cannot write to standard output: {error.strerror}") from error
+        finally:
+            self._unwritten = (messages, rest)
+
+    def close(self) -> None:
+        pass
+
+
+def _lines(messages: Sequence[Message]) -> bytes:
+    return b"".join(message.body + b"\n" for message in messages)

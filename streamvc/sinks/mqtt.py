@@ -1,0 +1,212 @@
+"""MQTT 3.1.1, by paho-mqtt: events and, retained, the state and availability of cameras. See `topics` for what is published where."""
+
+import logging
+import ssl
+import sys
+import time
+import uuid
+from collections.abc import Sequence
+from concurrent.futures import Future
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any, Self
+from urllib.parse import SplitResult, unquote
+
+from paho.mqtt import client as paho
+from paho.mqtt.enums import CallbackAPIVersion
+
+from streamvc.errors import SinkError
+from streamvc.publish.wire import Kind, Message
+from streamvc.sinks.sink import Choice, read_choice, read_options, read_secret, reason
+from streamvc.sinks.topics import OFFLINE, ONLINE, Layout, Publication
+from streamvc.threads import Lock
+
+logger = logging.getLogger(__name__)
+
+PASSWORD_VARIABLE = "STREAMVC_MQTT_PASSWORD"
+PORTS = {"mqtt": 1883, "mqtts": 8883}
+KINDS: frozenset[Kind] = frozenset({"event", "state", "health"})
+PREFIX = "streamvc"
+DISCOVERY_PREFIX = "homeassistant"
+QOS = 1  # at least once
+BATCH_SIZE = 100
+KEEPALIVE_S = 30
+PATIENCE_S = 5.0  # for the broker to answer a connection, or to confirm a batch
+GOODBYE_S = 1.0
+LONGEST_PAUSE_S = 30
+
+
+@dataclass(frozen=True, slots=True)
+class Broker:
+    """Where the broker is, and who we are to it. `tls` None sends everything, the password too, for all to read."""
+
+    host: str
+    port: int
+    user: str | None = None
+    password: str | None = field(default=None, repr=False)
+    tls: ssl.SSLContext | None = None
+
+
+class Mqtt:
+    """Publishes to a broker, to which it connects by itself, and again when it is back."""
+
+    def __init__(self, broker: Broker, layout: Layout, choice: Choice | None = None, *, patience_s: float = PATIENCE_S) -> None:
+        """Begin to connect; wait so long for each answer of the broker."""
+        self.name = f"mqtt://{broker.host}:{broker.port}"
+        self.choice = choice or Choice(KINDS)
+        self.batch_size = BATCH_SIZE
+        self._patience_s = patience_s
+        self._broker = broker
+        self._layout = layout
+        # What the broker is to keep: it may lose it, where it is itself not made to.
+        self._retained: dict[str, Publication] = {}
+        self._changing = Lock()
+        self._closed = False
+        self._identifier = f"streamvc-{uuid.uuid4().hex[:12]}"  # one that it had before would be thrown out
+        self._client = self._connect()
+
+    @classmethod
+    def from_url(cls, url: SplitResult, *, site: str, node: str) -> Self:
+        """The sink of `mqtt://user@host:1883/prefix?discovery=1`; `mqtts://` encrypts.
+
+        Options: `password_file=PATH` (or the variable STREAMVC_MQTT_PASSWORD), `ca_file=PATH` (who signed the broker's certificate), `discovery=1`
+        (Home Assistant; or its prefix, if not `homeassistant`), `kinds=event,state,health`, `phases=start,end`.
+
+        Raises:
+            SinkError: The URL or an option cannot be used.
+        """
+        if not url.hostname or url.fragment:
+            raise SinkError("a broker is written as mqtt://[USER@]HOST[:PORT][/PREFIX][?OPTION=VALUE&...]")
+        if url.password is not None:
+            raise SinkError(
+                f"a password in an address is seen by all users of this machine; put it into a file (password_file=) or ${PASSWORD_VARIABLE}"
+            )
+        options = read_options(url.query, ("password_file", "ca_file", "discovery", "kinds", "phases"))
+        user = unquote(url.username) if url.username else None
+        password = read_secret(options, "password_file", PASSWORD_VARIABLE) if user else None
+        broker = Broker(url.hostname, url.port or PORTS[url.scheme], user, password, _tls(url.scheme, options.get("ca_file")))
+        discovery = options.get("discovery")
+        layout = Layout(
+            _topic(unquote(url.path).strip("/") or PREFIX), site, node, DISCOVERY_PREFIX if discovery == "1" else discovery and _topic(discovery)
+        )
+        return cls(broker, layout, read_choice(options, KINDS))
+
+    def deliver(self, messages: Sequence[Message]) -> None:
+        """Publish the messages; returns when the broker has confirmed all.
+
+        Raises:
+            SinkError: There is no connection, or the broker does not confirm.
+        """
+        try:
+            self._joined.result(self._patience_s)
+        except TimeoutError as error:
+            raise SinkError(f"no connection to {self.name}: it does not answer") from error
+        sent = [info for message in messages for one in self._layout.publications(message) if (info := self._publish(one))]
+        deadline = time.monotonic() + self._patience_s
+        try:
+            for info in sent:
+                info.wait_for_publish(max(0.0, deadline - time.monotonic()))
+            arrived = all(info.is_published() for info in sent)
+        except (RuntimeError, ValueError):  # the connection was lost meanwhile
+            arrived = False
+        if not arrived:
+            self._begin_anew()  # or what is given again would pile up behind what waits already
+            raise SinkError(f"{self.name} does not confirm what it is given")
+
+    def close(self) -> None:
+        with self._changing:
+            self._closed = True
+            if self._client.is_connected():
+                with suppress(RuntimeError, ValueError):
+                    self._client.publish(self._layout.status, OFFLINE, QOS, retain=True).wait_for_publish(GOODBYE_S)
+            self._disconnect()
+
+    def _publish(self, publication: Publication) -> paho.MQTTMessageInfo | None:
+        """Publish; None where it need not be, as the broker keeps just that, or cannot be."""
+        if self._retained.get(publication.topic) == publication:
+            return None
+        try:
+            sent = self._client.publish(publication.topic, publication.payload, QOS, publication.retained)
+        except ValueError as error:
+            logger.error("gave up what MQTT cannot carry: %s", error)
+            return None
+        if publication.retained:
+            self._retained[publication.topic] = publication
+        return sent
+
+    def _connect(self) -> paho.Client:
+        self._joined: Future[None] = Future()
+        client = paho.Client(CallbackAPIVersion.VERSION2, self._identifier)
+        client.on_connect = self._on_connect
+        client.on_connect_fail = self._on_connect_fail
+        client.on_disconnect = self._on_disconnect
+        client.on_message = self._on_message
+        client.will_set(self._layout.status, OFFLINE, QOS, retain=True)
+        client.reconnect_delay_set(1, LONGEST_PAUSE_S)
+        client.connect_timeout = self._patience_s
+        if self._broker.user is not None:
+            client.username_pw_set(self._broker.user, self._broker.password)
+        if self._broker.tls is not None:
+            client.tls_set_context(self._broker.tls)
+        client.connect_async(self._broker.host, self._broker.port, KEEPALIVE_S)
+        client.loop_start()
+        return client
+
+    def _disconnect(self) -> None:
+        self._client.disconnect()
+        self._client.loop_stop()
+
+    def _begin_anew(self) -> None:
+        with self._changing:
+            if not self._closed:
+                self._disconnect()
+                self._client = self._connect()
+
+    def _on_connect(self, client: paho.Client, _userdata: Any, _flags: Any, code: Any, _properties: Any) -> None:
+        if code.is_failure:
+            self._settle(SinkError(f"no connection to {self.name}: it says {str(code).lower()}; check the user and the password"))
+            return
+        client.publish(self._layout.status, ONLINE, QOS, retain=True)
+        for publication in self._retained.copy().values():
+            client.publish(publication.topic, publication.payload, QOS, retain=True)
+        client.subscribe(self._layout.status, QOS)
+        self._settle()
+
+    def _on_connect_fail(self, _client: paho.Client, _userdata: Any) -> None:
+        # paho calls this where it has caught an exception.
+        self._settle(SinkError(f"no connection to {self.name}: it cannot be reached ({reason(sys.exception())})"))
+
+    def _on_disconnect(self, _client: paho.Client, _userdata: Any, _flags: Any, _code: Any, _properties: Any) -> None:
+        if self._joined.done() and not self._joined.exception():
+            self._joined = Future()
+
+    def _settle(self, error: SinkError | None = None) -> None:
+        """An attempt to connect has come to its end; paho makes the next one by itself."""
+        settled: Future[None] = Future() if self._joined.done() else self._joined
+        if error is None:
+            settled.set_result(None)
+        else:
+            settled.set_exception(error)
+        self._joined = settled
+
+    def _on_message(self, client: paho.Client, _userdata: Any, message: paho.MQTTMessage) -> None:
+        """Gainsay what the broker says of us too late: the last will of a connection that was lost long ago, or of another program of this node."""
+        if message.payload == OFFLINE and not self._closed:
+            client.publish(self._layout.status, ONLINE, QOS, retain=True)
+
+
+def _tls(scheme: str, ca_file: str | None) -> ssl.SSLContext | None:
+    if scheme == "mqtt":
+        if ca_file is not None:
+            raise SinkError("ca_file= is for mqtts://, which encrypts; mqtt:// does not")
+        return None
+    try:
+        return ssl.create_default_context(cafile=ca_file)
+    except OSError as error:  # ssl.SSLError is one
+        raise SinkError(f"cannot read certificates in {ca_file} (ca_file)") from error
+
+
+def _topic(name: str) -> str:
+    if not name.isprintable() or any(sign in name for sign in "+#") or name.startswith("$"):
+        raise SinkError(f"{name!a} cannot be the beginning of an MQTT topic; leave out +, # and a $ in front")
+    return name

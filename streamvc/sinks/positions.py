@@ -1,0 +1,58 @@
+"""Where each sink has got to in the log, kept in a small SQLite file beside it, so that a restart goes on from there."""
+
+import logging
+import sqlite3
+from pathlib import Path
+
+logger = logging.getLogger(__name__)
+
+TABLE = "CREATE TABLE IF NOT EXISTS positions (sink TEXT PRIMARY KEY, row INTEGER NOT NULL) WITHOUT ROWID"
+
+
+class Positions:
+    """Rows of the log by sink. May be used from any thread."""
+
+    def __init__(self, path: Path | None) -> None:
+        """Open the file or make it; in memory where there is none, or it cannot be used."""
+        self._path = path
+        self._failed = False
+        try:
+            self._connection = _open(":memory:" if path is None else str(path))
+        except sqlite3.Error as error:
+            logger.error("cannot keep in %s what sinks were given (%s): after a restart, they go on with what is new", path, error)
+            self._connection = _open(":memory:")
+
+    def begin(self, sink: str, row: int) -> int:
+        """The row up to which a sink was given everything; this one for a sink that is new."""
+        found = self._connection.execute("SELECT row FROM positions WHERE sink = ?", (sink,)).fetchone()
+        if found is None:
+            self.advance(sink, row)
+            return row
+        return int(found[0])
+
+    def advance(self, sink: str, row: int) -> None:
+        """Keep how far a sink has got. If that fails, it is given some again after a restart."""
+        try:
+            self._connection.execute("REPLACE INTO positions VALUES (?, ?)", (sink, row))
+        except sqlite3.Error as error:
+            if not self._failed:
+                logger.warning("cannot keep in %s what sinks were given (%s): after a restart, they are given some of it again", self._path, error)
+            self._failed = True
+        else:
+            self._failed = False
+
+    def close(self) -> None:
+        self._connection.close()
+
+
+def _open(path: str) -> sqlite3.Connection:
+    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    try:
+        # What a power cut takes of it is given once more; it is never damaged.
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = NORMAL")
+        connection.execute(TABLE)
+    except sqlite3.Error:
+        connection.close()
+        raise
+    return connection

@@ -1,0 +1,161 @@
+"""Gives sinks what is in the log: each in a thread of its own, at its own pace, at least once, never in the way of whoever publishes."""
+
+import hashlib
+import logging
+import random
+import selectors
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future
+from contextlib import ExitStack, closing, contextmanager, suppress
+from pathlib import Path
+
+from streamvc.errors import StreamvcError
+from streamvc.publish.log import EventLog
+from streamvc.publish.records import row_at
+from streamvc.sinks.opening import open_sink
+from streamvc.sinks.positions import Positions
+from streamvc.sinks.sink import Sink
+from streamvc.threads import ChannelClosed, Mailbox, Worker
+
+logger = logging.getLogger(__name__)
+
+FIRST_PAUSE_S = 0.5
+LONGEST_PAUSE_S = 30.0
+DRAIN_S = 5.0  # at the end, for what was published last to arrive
+
+
+@contextmanager
+def run_sinks(log: EventLog, addresses: Sequence[str], *, site: str, node: str, drain_s: float = DRAIN_S) -> Iterator[None]:
+    """Deliver to these sinks what is written to the log, until the block is left; then what is left, as far as that is quick.
+
+    A sink that was there before goes on where it had got to, if the log is a file; one that is new begins now.
+
+    Args:
+        log: Is open for longer than the block.
+        addresses: See `open_sink`.
+        site: The publisher's site.
+        node: The publisher's machine.
+        drain_s: How long what was published last may take to arrive.
+
+    Raises:
+        SinkError: An address cannot be used.
+    """
+    with ExitStack() as stack:
+        sinks: dict[str, Sink] = {}
+        for address in dict.fromkeys(addresses):
+            sinks[address] = stack.enter_context(closing(open_sink(address, site=site, node=node)))
+        if not sinks:
+            yield
+            return
+        positions = stack.enter_context(closing(Positions(log.path and Path(f"{log.path}.sinks"))))
+        deliveries = [Delivery(log, sink, _key(address), positions, drain_s) for address, sink in sinks.items()]
+        for delivery in deliveries:
+            stack.enter_context(closing(delivery))
+        try:
+            yield
+        finally:
+            for delivery in deliveries:  # all at once, and not one after the other
+                delivery.finish()
+
+
+class Delivery:
+    """Delivers to one sink, from now until `close`."""
+
+    def __init__(self, log: EventLog, sink: Sink, key: str, positions: Positions, drain_s: float) -> None:
+        """Begin after the row that is kept for `key`."""
+        self._log = log
+        self._sink = sink
+        self._key = key
+        self._positions = positions
+        self._drain_s = drain_s
+        self._row = positions.begin(key, row_at(time.time()))
+        self._num_failures = 0
+        self._closing: Mailbox[None] = Mailbox(1)
+        self._finished: Future[None] = Future()
+        self._worker = Worker("sink", self._run, self._stop).start()
+
+    def finish(self) -> None:
+        """Deliver what is in the log now, and then no more. Returns at once."""
+        self._closing.close()
+
+    def close(self) -> None:
+        """Finish, and wait for it for a few seconds."""
+        self._worker.close()
+
+    def _stop(self) -> None:
+        self._closing.close()
+        with suppress(TimeoutError):
+            self._finished.result(self._drain_s)
+        self._sink.close()
+
+    def _run(self) -> None:
+        try:
+            with self._log.listening() as news:
+                self._deliver_all(news)
+        finally:
+            self._finished.set_result(None)
+
+    def _deliver_all(self, news: Mailbox[None]) -> None:
+        while True:
+            finishing = self._is_finishing()  # before the log is read, so that nothing that is in it now is missed
+            news.take()
+            try:
+                if self._deliver_some():
+                    continue
+                awaited, pause_s = [news], None
+            except StreamvcError as error:
+                self._fail(error)
+                awaited, pause_s = [], pause(self._num_failures)
+            if finishing:
+                return
+            _wait([self._closing, *awaited], pause_s)
+
+    def _deliver_some(self) -> bool:
+        """Deliver a batch; False where there is nothing to deliver."""
+        rows = self._log.read(self._row, self._sink.batch_size)
+        wanted = [message for _, message in rows if self._sink.choice.wants(message)]
+        if wanted:
+            self._sink.deliver(wanted)
+            self._succeed()
+        if rows:
+            self._row = rows[-1][0]
+            self._positions.advance(self._key, self._row)
+        return bool(rows)
+
+    def _is_finishing(self) -> bool:
+        try:
+            self._closing.take()
+        except ChannelClosed:
+            return True
+        return False
+
+    def _fail(self, error: StreamvcError) -> None:
+        self._num_failures += 1
+        if self._num_failures == 1:
+            logger.error("%s; what is published waits in the log, and is tried again", error)
+        else:
+            logger.info("%s (tried %d times)", error, self._num_failures)
+
+    def _succeed(self) -> None:
+        if self._num_failures:
+            logger.warning("%s takes events again, after %d failures", self._sink.name, self._num_failures)
+        self._num_failures = 0
+
+
+def pause(num_failures: int) -> float:
+    """Seconds to wait after so many failures in a row: twice as long after each, and a little by chance, so that not all come back at once."""
+    return float(min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2.0 ** min(num_failures - 1, 16)) * random.uniform(0.5, 1.0))
+
+
+def _wait(mailboxes: Sequence[Mailbox[None]], timeout_s: float | None) -> None:
+    """Wait until something lies in one of them, or one is closed."""
+    with selectors.DefaultSelector() as selector:
+        for mailbox in mailboxes:
+            selector.register(mailbox, selectors.EVENT_READ)
+        selector.select(timeout_s)
+
+
+def _key(address: str) -> str:
+    """What the position of a sink is kept under: its address may hold a secret."""
+    return hashlib.sha256(address.encode()).hexdigest()[:16]

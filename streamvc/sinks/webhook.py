@@ -1,0 +1,140 @@
+"""A webhook: each message is an HTTP POST of its CloudEvent (structured mode), signed where there is a secret."""
+
+import hashlib
+import hmac
+import http.client
+import json
+import logging
+import re
+import socket
+import ssl
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import Self
+from urllib.parse import SplitResult
+
+from streamvc._version import __version__
+from streamvc.errors import SinkError
+from streamvc.publish.wire import Message
+from streamvc.sinks.sink import Choice, read_choice, read_options, read_secret, reason
+
+logger = logging.getLogger(__name__)
+
+SECRET_VARIABLE = "STREAMVC_WEBHOOK_SECRET"
+TIMEOUT_S = 10.0  # of each step: to connect, to send, to hear the answer
+TOLERANCE_S = 300.0  # a signature that is older, or from the future, counts no more
+NUM_REFUSALS = 5  # after so many in a row, what is refused is given up
+SUCCESS = range(200, 300)
+# The server is not able to, now; all else that is no success is an answer that will not change by itself.
+PASSING = {408, 425, 429, *range(500, 600)}
+
+
+class Webhook:
+    """Posts messages one by one. Proxies and redirects are not followed."""
+
+    def __init__(self, url: SplitResult, *, secret: str | None = None, choice: Choice | None = None) -> None:
+        """Begin to post to `url`.
+
+        Args:
+            url: `http://` or `https://`, with a host.
+            secret: Signs what is posted: see `sign`.
+            choice: What is posted.
+
+        Raises:
+            SinkError: The URL has no host, or has a user in it.
+        """
+        if not url.hostname or "@" in url.netloc or not url.netloc.isascii() or not url.netloc.isprintable():
+            raise SinkError("a webhook is written as https://HOST[:PORT]/PATH, without a user; to prove who sends, sign with a secret")
+        self.name = f"{url.scheme}://{url.netloc}"  # what follows may be a secret
+        self.choice = choice or Choice()
+        self.batch_size = 1
+        self._url = url
+        self._target = re.sub(r"[^!-~]", lambda found: "".join(f"%{byte:02X}" for byte in found[0].encode()), url.path or "/")
+        self._target += f"?{url.query}" if url.query else ""
+        self._tls = ssl.create_default_context() if url.scheme == "https" else None
+        self._secret = secret
+        self._num_refusals = 0
+        self._connection: http.client.HTTPConnection | None = None
+        self._closed = False
+
+    @classmethod
+    def from_url(cls, url: SplitResult) -> Self:
+        """The sink of `https://host/path#secret_file=PATH&kinds=event&phases=start,end`.
+
+        Options stand behind the #, as what is before is the server's. The secret may be in the variable STREAMVC_WEBHOOK_SECRET instead.
+
+        Raises:
+            SinkError: The URL or an option cannot be used.
+        """
+        options = read_options(url.fragment, ("secret_file", "kinds", "phases"))
+        secret = read_secret(options, "secret_file", SECRET_VARIABLE)
+        return cls(url._replace(fragment=""), secret=secret, choice=read_choice(options, {"event"}))
+
+    def deliver(self, messages: Sequence[Message]) -> None:
+        """Post the messages, each on its own.
+
+        Raises:
+            SinkError: The server is not reached, is not able to take one, or has refused the last few.
+        """
+        for message in messages:
+            self._judge(self._post(message.body), message.body)
+
+    def close(self) -> None:
+        self._closed = True
+        connection = self._connection
+        if connection is not None and connection.sock is not None:
+            with suppress(OSError):
+                connection.sock.shutdown(socket.SHUT_RDWR)
+
+    def _judge(self, status: int, body: bytes) -> None:
+        if status in SUCCESS:
+            self._num_refusals = 0
+            return
+        if status in PASSING:
+            raise SinkError(f"{self.name} is not able to: it answers {status}")
+        self._num_refusals += 1
+        if self._num_refusals < NUM_REFUSALS:
+            raise SinkError(f"{self.name} refuses: it answers {status}; check the path and the secret")
+        logger.error(
+            "%s has refused %d times in a row (it answers %d): gave up event %s", self.name, self._num_refusals, status, json.loads(body)["id"]
+        )
+
+    def _post(self, body: bytes) -> int:
+        """The status that the server answers with."""
+        headers = {"Content-Type": "application/cloudevents+json; charset=utf-8", "User-Agent": f"streamvc/{__version__}", "Connection": "close"}
+        if self._secret is not None:
+            headers["Streamvc-Signature"] = sign(body, self._secret, int(time.time()))
+        self._connection = self._connect()
+        try:
+            if self._closed:  # between two posts
+                raise SinkError(f"{self.name} was closed")
+            self._connection.request("POST", self._target, body, headers)
+            return self._connection.getresponse().status
+        except (OSError, http.client.HTTPException) as error:
+            raise SinkError(f"{self.name} cannot be reached: {reason(error)}") from error
+        finally:
+            self._connection.close()
+
+    def _connect(self) -> http.client.HTTPConnection:
+        assert self._url.hostname is not None
+        if self._tls is None:
+            return http.client.HTTPConnection(self._url.hostname, self._url.port, timeout=TIMEOUT_S)
+        return http.client.HTTPSConnection(self._url.hostname, self._url.port, timeout=TIMEOUT_S, context=self._tls)
+
+
+def sign(body: bytes, secret: str, timestamp: int) -> str:
+    """The value of the header `Streamvc-Signature`: `t=TIMESTAMP,v1=HEX`.
+
+    HEX is the HMAC-SHA256, with the secret as its key, of the timestamp (Unix seconds, decimal), a full stop, and the body.
+    """
+    digest = hmac.new(secret.encode(), f"{timestamp}.".encode() + body, hashlib.sha256).hexdigest()
+    return f"t={timestamp},v1={digest}"
+
+
+def verify(signature: str, body: bytes, secret: str, now: float, tolerance_s: float = TOLERANCE_S) -> bool:
+    """Whether a signature was made with this secret, of this body, within the last few minutes. For the receiver."""
+    found = re.fullmatch(r"t=(\d{1,15}),v1=[0-9a-f]{64}", signature, re.ASCII)
+    if found is None or abs(now - int(found[1])) > tolerance_s:
+        return False
+    return hmac.compare_digest(sign(body, secret, int(found[1])), signature)
