@@ -1,0 +1,231 @@
+"""Stills and clips of events: what the camera saw when an activity began, and from some seconds before that to some seconds after it.
+
+Frames are kept as small JPEG pictures, so that the seconds before an event are there when it begins. One thread writes all files, never the one that
+recognises; a file is there when it is complete, or not at all. The links are in the event before the files are: a clip is there when its activity,
+and the seconds after it, are over.
+"""
+
+import logging
+import re
+import select
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Self
+from urllib.parse import quote
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from streamvc.errors import ViewError
+from streamvc.events import Detection, Media
+from streamvc.threads import Mailbox, Worker
+from streamvc.types import Frame
+from streamvc.view.video import VideoWriter, write_still
+
+logger = logging.getLogger(__name__)
+
+Job = Callable[[], None]
+
+CLIP_HZ = 10.0  # frames of a clip per second
+CLIP_PX = 640  # longest side of a clip's pictures
+CLIP_QUALITY = 85  # of the JPEG pictures that are kept until it is written
+LONGEST_S = 60.0  # of an activity that a clip shows
+DECISION_S = 10.0  # frames are kept for so long besides the pre-roll: an activity is told of when it has gone on for a while
+QUEUE_SIZE = 32  # files that may wait to be written
+TIDY_S = 60.0  # seconds between two looks at what is too old or too much
+NAME = re.compile(r"[0-9A-Z]{26}\.(jpg|mp4)")  # of the files that are ours: an event's identifier
+
+NOTHING = Media(snapshot=None, clip=None)
+
+
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """What is recorded of events, and for how long it is kept.
+
+    Attributes:
+        folder: Where files go: `<folder>/<camera>/<event_id>.jpg` and `.mp4`.
+        clips: Whether there are clips beside the stills.
+        pre_roll_s: Seconds before the activity's start that a clip shows.
+        post_roll_s: Seconds after its end.
+        keep_s: Older files are removed; None for never.
+        keep_bytes: The oldest files are removed beyond this sum; None for never.
+    """
+
+    folder: Path
+    clips: bool = True
+    pre_roll_s: float = 5.0
+    post_roll_s: float = 2.0
+    keep_s: float | None = 30 * 86400.0
+    keep_bytes: int | None = 10 * 2**30
+
+
+@dataclass(frozen=True, slots=True)
+class _Picture:
+    timestamp: float
+    jpeg: bytes
+
+
+@dataclass(slots=True)
+class _Clip:
+    """The clip of an activity that goes on, or has ended a moment ago."""
+
+    path: Path
+    until: float
+    pictures: list[_Picture] = field(default_factory=list)
+    ended: bool = False
+
+    def add(self, picture: _Picture) -> None:
+        if picture.timestamp <= self.until:
+            self.pictures.append(picture)
+
+
+class Recorder:
+    """Records the events of one camera. Use it in one thread, and close it: that completes the clips of what was going on."""
+
+    def __init__(self, camera: str, recording: Recording) -> None:
+        """Begin.
+
+        Raises:
+            ViewError: The folder cannot be made.
+        """
+        self._recording = recording
+        self._folder = recording.folder.resolve() / _escaped(camera)
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise ViewError(f"{self._folder}: cannot be made: {error.strerror}") from error
+        self._pictures: deque[_Picture] = deque()
+        self._clips: dict[str, _Clip] = {}
+        self.num_lost = 0  # files that could not be written
+        self._tidied = -TIDY_S
+        self._jobs: Mailbox[Job] = Mailbox(QUEUE_SIZE)
+        self._worker = Worker("record", self._write_all, self._jobs.close).start()
+
+    def see(self, frame: Frame) -> None:
+        """Take every frame of the stream, before what is decided with it."""
+        if not self._recording.clips:
+            return
+        if self._pictures and frame.timestamp < self._pictures[-1].timestamp:  # time begins anew
+            self._finish_clips()
+            self._pictures.clear()
+        if self._pictures and frame.timestamp < self._pictures[-1].timestamp + 1 / CLIP_HZ - 1e-6:
+            return
+        picture = _Picture(frame.timestamp, _jpeg(frame.image))
+        self._pictures.append(picture)
+        while self._pictures[0].timestamp < picture.timestamp - self._recording.pre_roll_s - DECISION_S:
+            self._pictures.popleft()
+        for clip in self._clips.values():
+            clip.add(picture)
+        self._finish_clips(lambda clip: clip.ended and clip.until < picture.timestamp)
+
+    def link(self, event_id: str, detection: Detection, image: NDArray[np.uint8]) -> Media:
+        """Record what is decided, and say where it will be found.
+
+        Args:
+            event_id: Of the event.
+            detection: The decision.
+            image: (H, W, 3) uint8, BGR, the frame that it was made with.
+
+        Returns:
+            The links, as `file:` URIs; None for what is not recorded.
+        """
+        still, clip = (self._folder / f"{event_id}{suffix}" for suffix in (".jpg", ".mp4"))
+        if detection.phase == "start":
+            self._queue(partial(write_still, still, image.copy()))
+            if self._recording.clips:
+                self._begin_clip(event_id, clip, detection.t_start)
+        elif detection.phase == "end" and event_id in self._clips:
+            running = self._clips[event_id]
+            running.ended = True
+            running.until = min(running.until, detection.timestamp + self._recording.post_roll_s)
+        return Media(snapshot=still.as_uri(), clip=clip.as_uri() if self._recording.clips else None)
+
+    def close(self) -> None:
+        """Complete what is being recorded."""
+        self._finish_clips()
+        self._worker.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _begin_clip(self, event_id: str, path: Path, t_start: float) -> None:
+        clip = _Clip(path, t_start + LONGEST_S)
+        for picture in self._pictures:
+            if picture.timestamp >= t_start - self._recording.pre_roll_s:
+                clip.add(picture)
+        self._clips[event_id] = clip
+
+    def _finish_clips(self, chosen: Callable[[_Clip], bool] = lambda _clip: True) -> None:
+        for event_id, clip in list(self._clips.items()):
+            if chosen(clip):
+                del self._clips[event_id]
+                self._queue(partial(_write_clip, clip))
+
+    def _queue(self, job: Job) -> None:
+        if not self._jobs.offer(job):
+            self._lose("too many files wait to be written")
+
+    def _lose(self, reason: object) -> None:
+        self.num_lost += 1
+        logger.error("a recording is lost: %s", reason)
+
+    def _write_all(self) -> None:
+        while True:
+            select.select([self._jobs], [], [])
+            for job in self._jobs.take():
+                try:
+                    job()
+                except ViewError as error:
+                    self._lose(error)
+            self._tidy()
+
+    def _tidy(self) -> None:
+        if time.monotonic() - self._tidied < TIDY_S:
+            return
+        self._tidied = time.monotonic()
+        for path in outdated(self._recording, time.time()):
+            path.unlink(missing_ok=True)
+
+
+def outdated(recording: Recording, now: float) -> Iterator[Path]:
+    """The files in a recording's folder that are too old, or beyond what may be kept; never one that is not an event's.
+
+    Args:
+        recording: What is kept.
+        now: In Unix seconds.
+    """
+    files = [(path.stat(), path) for path in recording.folder.glob("*/*") if NAME.fullmatch(path.name)]
+    kept = 0
+    for found, path in sorted(files, key=lambda each: each[0].st_mtime, reverse=True):
+        kept += found.st_size
+        too_old = recording.keep_s is not None and now - found.st_mtime > recording.keep_s
+        if too_old or (recording.keep_bytes is not None and kept > recording.keep_bytes):
+            yield path
+
+
+def _write_clip(clip: _Clip) -> None:
+    with VideoWriter(clip.path) as writer:
+        for picture in clip.pictures:
+            image = cv2.imdecode(np.frombuffer(picture.jpeg, np.uint8), cv2.IMREAD_COLOR)
+            writer.show(np.asarray(image, np.uint8), picture.timestamp)
+
+
+def _jpeg(image: NDArray[np.uint8]) -> bytes:
+    scale = CLIP_PX / max(image.shape[:2])
+    if scale < 1:
+        image = np.asarray(cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_LINEAR), np.uint8)
+    return bytes(cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, CLIP_QUALITY])[1])
+
+
+def _escaped(camera: str) -> str:
+    """A camera's name as that of a folder; a name of dots alone is none."""
+    name = quote(camera, safe="")
+    return name if name.strip(".") else name.replace(".", "%2E")

@@ -1,0 +1,141 @@
+import logging
+import os
+import time
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+import cv2
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from streamvc import live
+from streamvc.capture.source import open_source
+from streamvc.errors import ViewError
+from streamvc.events import Decision, Detection, Event, Phase
+from streamvc.recording import Recorder, Recording, outdated
+from streamvc.types import Frame
+
+ID = "01JD0000000000000000000000"
+
+
+def frame(number: int, fps: float = 25.0) -> Frame:
+    """A picture whose brightness tells its time: 2 of 255 for each tenth of a second."""
+    timestamp = number / fps
+    return Frame(number, timestamp, np.full((48, 64, 3), int(timestamp * 20), np.uint8))
+
+
+def detection(phase: Phase, timestamp: float, t_start: float = 6.0) -> Detection:
+    end = timestamp if phase == "end" else None
+    return Detection(phase, "run", 0.9, (("run", 0.9),), timestamp, t_start, end, "left" if end else None, Decision(0.7, 0.4, 0.5, 2.0, 0.6))
+
+
+def file(link: str | None) -> Path:
+    assert link is not None
+    return Path(unquote(urlsplit(link).path))
+
+
+def picture(link: str | None) -> NDArray[np.uint8]:
+    image = cv2.imread(str(file(link)))
+    assert image is not None
+    return np.asarray(image, np.uint8)
+
+
+def test_a_clip_shows_what_was_before_and_after_an_activity(tmp_path: Path) -> None:
+    links = set()
+    with Recorder("front door", Recording(tmp_path, pre_roll_s=2.0, post_roll_s=1.0)) as recorder:
+        for number in range(300):
+            now = frame(number)
+            recorder.see(now)
+            if number in (175, 200, 225):
+                phase: Phase = "start" if number == 175 else "update" if number == 200 else "end"
+                links.add(recorder.link(ID, detection(phase, now.timestamp), now.image))
+    (media,) = links
+    assert file(media.snapshot) == tmp_path / "front%20door" / f"{ID}.jpg"
+    assert picture(media.snapshot).mean() == pytest.approx(140, abs=2)  # 7.0 s
+    with open_source(file(media.clip), policy="every") as clip:
+        shown = [(each.timestamp, float(each.image.mean())) for each in clip]
+    assert shown[0][1] == pytest.approx(80, abs=4)  # from 4.0 s: 2 s before the start
+    assert shown[-1][1] == pytest.approx(200, abs=4)  # to 10.0 s: 1 s after the end
+    assert shown[-1][0] == pytest.approx(6.0, abs=0.15)
+    assert 1 / np.diff([at for at, _ in shown]).mean() == pytest.approx(10, rel=0.25)
+
+
+def test_what_goes_on_when_the_camera_is_closed_is_kept(tmp_path: Path) -> None:
+    with Recorder("yard", Recording(tmp_path)) as recorder:
+        for number in range(50):
+            recorder.see(frame(number))
+        media = recorder.link(ID, detection("start", 2.0, 1.0), frame(49).image)
+        assert not file(media.clip).exists()
+    assert file(media.clip).stat().st_size > 0
+
+
+def test_time_that_begins_anew_ends_a_clip(tmp_path: Path) -> None:
+    with Recorder("yard", Recording(tmp_path)) as recorder:
+        for number in range(100, 150):
+            recorder.see(frame(number))
+        media = recorder.link(ID, detection("start", 6.0, 5.0), frame(149).image)
+        recorder.see(frame(0))
+        for number in range(1, 50):
+            recorder.see(frame(number))
+    with open_source(file(media.clip), policy="every") as clip:
+        assert [each.image.mean() < 75 for each in clip].count(True) == 0  # nothing of the time from 0
+
+
+def test_stills_alone(tmp_path: Path) -> None:
+    with Recorder("..", Recording(tmp_path, clips=False)) as recorder:
+        recorder.see(frame(0))
+        media = recorder.link(ID, detection("start", 0.0), frame(0).image)
+    assert media.clip is None
+    assert file(media.snapshot).parent.parent == tmp_path
+    assert [path.name for path in tmp_path.iterdir()] == ["%2E%2E"]
+
+
+def test_a_file_that_cannot_be_written_is_told_of_and_stops_nothing(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.ERROR), Recorder("yard", Recording(tmp_path, clips=False)) as recorder:
+        (tmp_path / "yard" / f"{ID}.jpg").mkdir()
+        recorder.link(ID, detection("start", 0.0), frame(0).image)
+        recorder.link(ID[:-1] + "1", detection("start", 0.0), frame(0).image)
+    assert recorder.num_lost == 1
+    assert "it is a folder" in caplog.text
+    assert (tmp_path / "yard" / f"{ID[:-1]}1.jpg").is_file()
+
+
+def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
+    (tmp_path / "taken").touch()
+    with pytest.raises(ViewError, match="cannot be made"):
+        Recorder("yard", Recording(tmp_path / "taken"))
+
+
+def test_the_oldest_files_go_first_and_only_ours(tmp_path: Path) -> None:
+    now = time.time()
+    (tmp_path / "yard").mkdir()
+    for number in range(4):
+        path = tmp_path / "yard" / f"{ID[:-1]}{number}.jpg"
+        path.write_bytes(bytes(100))
+        os.utime(path, (now - 10 * number, now - 10 * number))
+    (tmp_path / "yard" / "mine.jpg").write_bytes(bytes(1000))
+
+    def gone(keep_s: float | None, keep_bytes: int | None) -> list[str]:
+        return [path.stem[-1] for path in outdated(Recording(tmp_path, keep_s=keep_s, keep_bytes=keep_bytes), now)]
+
+    assert gone(None, None) == []
+    assert gone(15, None) == ["2", "3"]
+    assert gone(None, 300) == ["3"]
+    assert gone(15, 100) == ["1", "2", "3"]
+
+
+def test_events_of_a_watch_have_the_links_and_the_files_are_there(demo_clip: Path, tmp_path: Path) -> None:
+    events: list[Event] = []
+    live.run(live.Options(str(demo_clip), model="figure", headless=True, recording=Recording(tmp_path, post_roll_s=1.0)), events.append)
+    starts = [event for event in events if event.phase == "start"]
+    assert starts
+    for event in events:
+        assert file(event.media.snapshot).stem == file(event.media.clip).stem == event.event_id
+    for event in starts:
+        assert picture(event.media.snapshot).shape[:2] == (480, 640)
+        with open_source(file(event.media.clip), policy="every") as clip:
+            ended = next(each for each in events if each.phase == "end" and each.event_id == event.event_id)
+            assert ended.t_end is not None
+            length_s = list(clip)[-1].timestamp
+        assert length_s == pytest.approx(min(event.t_start, 5.0) + ended.t_end - event.t_start + 1.0, abs=1.2)  # less where the video ends before
