@@ -48,7 +48,9 @@ def test_shipped_bundles_give_the_same_scores() -> None:
         recognizers = [Recognizer.load(bundle, runtime=runtime) for runtime in ("litert", "tflite-runtime")]
         exact, other = ([p.scores for frame in frames if (p := recognizer.step(frame))] for recognizer in recognizers)
         assert len(exact) > 0
-        assert np.array(exact) == pytest.approx(np.array(other), abs=1e-3)
+        # In int8 the two round differently, frame by frame.
+        in_int8 = any(part.backbone and "int8" in part.backbone.name for part in recognizers[0].bundle.manifest.parts)
+        assert np.array(exact) == pytest.approx(np.array(other), abs=0.05 if in_int8 else 1e-3)
 
 
 @numpy_1
