@@ -65,7 +65,7 @@ def _subscriber(endpoint: str) -> Iterator["subprocess.Popen[str]"]:
 def _lines(process: "subprocess.Popen[str]", num_lines: int, say: Callable[[str], None]) -> Iterator[str]:
     """As many lines as events were sent; fewer if the subscriber gives up first."""
     assert process.stdout is not None
-    for line, _ in zip(process.stdout, range(num_lines), strict=False):
+    for _, line in zip(range(num_lines), process.stdout, strict=False):  # in this order, or one line too many is waited for
         say(line.rstrip())
         yield line
 
