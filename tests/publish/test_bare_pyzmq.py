@@ -50,8 +50,12 @@ def test_subscribe_snapshot_since_and_heartbeat() -> None:
         Publisher("tcp://127.0.0.1:*", site="site", node="node", heartbeat_s=0.1) as publisher,
         connected(zmq.SUB, publisher.endpoint, 0) as feed,
         connected(zmq.DEALER, publisher.endpoint, 1) as requests,
+        connected(zmq.SUB, publisher.endpoint, 0) as witness,
     ):
+        witness.setsockopt(zmq.SUBSCRIBE, b"sv1/site/front%20door/state/")
+        assert publisher.wait_for_subscriber(20.0)
         publisher.publish(replace(START, camera="front door"))
+        witness.recv_multipart()  # the state comes behind the event: neither is on its way any more
         feed.setsockopt(zmq.SUBSCRIBE, b"sv1/")
         while (parts := feed.recv_multipart())[0] != b"sv1/site/node/heartbeat/-/":
             assert parts[0] == b"sv1/site/front%20door/state/-/"  # sent again to whoever joins
