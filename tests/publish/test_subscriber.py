@@ -412,9 +412,12 @@ def test_with_a_cursor_the_next_run_goes_on_behind_the_last(tmp_path: Path) -> N
 
 def test_what_was_published_while_a_reader_with_a_cursor_was_away_is_given(tmp_path: Path) -> None:
     with Publisher(ANY_PORT) as publisher:
-        publisher.publish(START)
+        with Subscriber(publisher.endpoint) as witness:
+            assert publisher.wait_for_subscriber(PATIENCE_S)
+            publisher.publish(START)
+            assert sequences(witness, 1) == [1]  # it is not on its way any more
         with Subscriber(publisher.endpoint, cursor=tmp_path / "cursor") as subscriber:
-            subscriber.receive(1.0)  # it begins with what comes; what was published just now may still be on its way
+            assert subscriber.receive(1.0) is None  # it begins with what comes
         publisher.publish(update(1.0))
         publisher.publish(replace(START, camera="new"))
         with Subscriber(publisher.endpoint, cursor=tmp_path / "cursor", timeout_s=PATIENCE_S) as subscriber:
