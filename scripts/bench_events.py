@@ -13,6 +13,7 @@ import sys
 import tempfile
 import time
 from dataclasses import dataclass, replace
+from itertools import cycle, islice
 from pathlib import Path
 from statistics import median
 
@@ -84,14 +85,15 @@ def measure(folder: Path, logged: bool) -> Round:
 
 def publish(publisher: Publisher, number: int, interval_s: float) -> np.ndarray:
     """When each call was made, and how long it took, in seconds."""
+    events = [replace(EVENT, camera=camera, timing=replace(EVENT.timing, capture=time.time())) for camera in CAMERAS]
     calls = []
     due = time.monotonic()
-    for index in range(number):
+    for event in islice(cycle(events), number):
         due += interval_s
         if interval_s:
             time.sleep(max(0.0, due - time.monotonic()))
         begun, clock = time.time(), time.perf_counter()
-        publisher.publish(replace(EVENT, camera=CAMERAS[index % len(CAMERAS)], timing=replace(EVENT.timing, capture=begun)))
+        publisher.publish(event)
         calls.append((begun, time.perf_counter() - clock))
     return np.array(calls)
 

@@ -220,7 +220,7 @@ def cuts(folder: Path, endpoint: str, arguments: argparse.Namespace) -> dict[str
 def stopped(folder: Path, endpoint: str, arguments: argparse.Namespace) -> dict[str, Any]:
     """Many subscribers, and one more that is stopped for a while: what it costs the others and the publisher, and whether it has all in the end."""
     log, path = folder / "events.db", folder / "had.db"
-    with process("read", endpoint, path, QUIET_S) as victim, process("listen", endpoint, arguments.subscribers) as others:
+    with process("read", endpoint, path, arguments.seconds + QUIET_S) as victim, process("listen", endpoint, arguments.subscribers) as others:
         with process("publish", endpoint, log, arguments.rate, NUM_CAMERAS) as publisher:
             for child in (publisher, victim, others):
                 await_line(child)

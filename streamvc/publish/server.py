@@ -24,6 +24,7 @@ Parts = list[bytes]
 
 GREET_S = 0.1  # who joins within this time is greeted together, as everybody who is subscribed hears it
 NUM_HEARD = 1_000  # subscriptions taken in one go
+GATHER_S = 0.001  # what is published within this time of the last sending is sent together: each waking costs those who publish as much as an event
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -124,6 +125,7 @@ class Server:
         self._beat = beat
         self._heartbeat_s = heartbeat_s
         self._beat_at = time.monotonic() + heartbeat_s
+        self._sent_at = -math.inf
         self._take_over(stand)
 
     def run(self) -> None:
@@ -162,17 +164,24 @@ class Server:
             self._stand.authenticator.answer()
         if self._feed.socket in ready or self._latest.socket in ready:
             self._hear()
+        if self._outbox.fileno() in ready:
+            time.sleep(max(0.0, self._sent_at + GATHER_S - time.monotonic()))
         beat = self._beat_if_due()
-        for parts in self._outbox.take():
-            self._feed.socket.send_multipart(parts)
-            if self._latest.topics:
-                self._latest.socket.send(wire.single(parts))
+        self._send(self._outbox.take())
         self._greet()
         if self._requests in ready:
             self._answer()
         if beat:
             self._feed.socket.send_multipart(beat)
             self._cut_off_expelled()
+
+    def _send(self, messages: Sequence[Parts]) -> None:
+        for parts in messages:
+            self._feed.socket.send_multipart(parts)
+            if self._latest.topics:
+                self._latest.socket.send(wire.single(parts))
+        if messages:
+            self._sent_at = time.monotonic()
 
     def _hear(self) -> None:
         self._feed.hear()
