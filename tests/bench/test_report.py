@@ -15,11 +15,11 @@ from streamvc.view.video import VideoWriter
 
 @pytest.fixture(scope="module")
 def short_clip(demo_clip: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The first eight seconds of the demo's clip."""
+    """The first five seconds of the demo's clip."""
     short = tmp_path_factory.mktemp("clips") / "short.mp4"
     with open_source(demo_clip) as source, VideoWriter(short) as writer:
         for frame in source:
-            if frame.timestamp > 8.0:
+            if frame.timestamp > 5.0:
                 break
             writer.show(frame.image, frame.timestamp)
     return short

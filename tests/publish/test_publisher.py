@@ -71,13 +71,14 @@ def test_the_state_follows_what_begins_and_ends_and_the_camera() -> None:
 
 
 def test_who_joins_late_is_told_the_state_again() -> None:
-    with Publisher(ANY_PORT) as publisher:
+    with Publisher(ANY_PORT) as publisher, reading(publisher, b"sv1/site/yard/state/") as witness:
         for camera in ("front_door", "yard"):
             publisher.publish(replace(START, camera=camera))
         publisher.publish(replace(END, camera="yard"))
+        receive(witness, 2)  # nothing is on its way any more
         with reading(publisher, b"sv1/site/front_door/") as first:
             greeting = first.recv_multipart()
-            with reading(publisher, b"sv1/site/") as second:
+            with reading(publisher, b"sv1/site/front_door/", b"sv1/site/yard/") as second:  # no heartbeats
                 greetings = {bytes(parts[0]): parts for parts in (second.recv_multipart(), second.recv_multipart())}
 
     assert wire.split(greeting).sequence == 1
@@ -90,8 +91,9 @@ def test_who_joins_late_is_told_the_state_again() -> None:
 
 
 def test_who_only_wants_the_latest_gets_it_in_one_frame() -> None:
-    with Publisher(ANY_PORT) as publisher, bare_socket(zmq.SUB) as reader:
+    with Publisher(ANY_PORT) as publisher, reading(publisher, b"sv1/site/front_door/state/") as witness, bare_socket(zmq.SUB) as reader:
         publisher.publish(START)
+        receive(witness, 1)  # it is not on its way any more
         reader.set(zmq.CONFLATE, 1)
         reader.subscribe(b"sv1/site/front_door/")
         reader.connect(neighbour(publisher.endpoint, "latest"))
