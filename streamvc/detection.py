@@ -38,7 +38,7 @@ class Detector:
     @property
     def running(self) -> list[Detection]:
         """The `start` detections of the activities that go on now, the oldest first."""
-        return sorted((watch.started for watch in self._watches if watch.started), key=lambda detection: detection.t_start)
+        return sorted((started for watch in self._watches if (started := watch.started)), key=lambda detection: detection.t_start)
 
     def step(self, prediction: Prediction) -> list[Detection]:
         """Take the next smoothed prediction; returns what begins, goes on and ends with it, ends first."""

@@ -2,11 +2,13 @@
 
 StreamvcError
 ├── SourceError      a camera, file or stream that cannot be opened, read, or was lost
+│   └── AccessError  one that refuses the login
 ├── BundleError      a model bundle that is missing, damaged, or does not agree with itself
 ├── InferenceError   no runtime is installed, or a runtime refused a model
 ├── DataError        training or evaluation data that cannot be used
 ├── PublishError     an endpoint that cannot be bound, reached or spoken to
 ├── SinkError        a sink that cannot be used, or did not take what it was given
+├── NodeError        a node's configuration that cannot be used, or a node that cannot run, be reached or be changed
 └── ViewError        a picture or video that cannot be shown or written
 """
 
@@ -17,6 +19,10 @@ class StreamvcError(Exception):
 
 class SourceError(StreamvcError):
     """A camera, file or stream cannot be opened or read, or was lost."""
+
+
+class AccessError(SourceError):
+    """A camera or server refuses the user name or the password."""
 
 
 class BundleError(StreamvcError):
@@ -37,6 +43,10 @@ class PublishError(StreamvcError):
 
 class SinkError(StreamvcError):
     """A sink cannot be used, or did not take what it was given."""
+
+
+class NodeError(StreamvcError):
+    """A node's configuration cannot be used, or a node cannot run, be reached or be changed. Of a configuration it names all faults, one a line."""
 
 
 class ViewError(StreamvcError):

@@ -17,7 +17,7 @@ from streamvc.types import Clock
 
 Phase = Literal["start", "update", "end"]
 Reason = Literal["left", "gap", "stop", "end_of_stream", "lost", "error", "restart"]
-Status = Literal["up", "stalled", "down", "ended", "degraded"]
+Status = Literal["up", "stalled", "frozen", "down", "disabled", "ended", "degraded"]
 
 EARLIEST_WALL_TIME = datetime(1990, 1, 1, tzinfo=UTC).timestamp()
 CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
@@ -158,8 +158,8 @@ class Health:
 
     Attributes:
         camera: The camera; for what concerns the whole program, the node.
-        status: `up`, frames come; `stalled`, none has come for a while; `down`, it is lost; `ended`, it was a recording, or was stopped; `degraded`,
-            it goes on, but lacks something.
+        status: `up`, frames come; `stalled`, none has come for a while; `frozen`, they come, but it is always the same picture; `down`, it is lost;
+            `disabled`, it is not watched now; `ended`, it was a recording, or was stopped; `degraded`, it goes on, but lacks something.
         reason: Why activities were ended with it, where that may be.
         detail: What happened, in words; None where there is nothing to say.
         fps_in: Frames/s received; None where there are none.

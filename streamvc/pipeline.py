@@ -16,12 +16,14 @@ from numpy.typing import NDArray
 from streamvc.capture.source import Source, open_source
 from streamvc.detection import UPDATE_S, Detector
 from streamvc.errors import SourceError, StreamvcError
-from streamvc.events import Decision, Detection, Event, Health, ModelInfo, Reason, Status, StreamInfo, Timing, event_id
+from streamvc.event_maker import EventMaker, Moment
+from streamvc.events import Decision, Detection, Event, Health, Reason, Status, StreamInfo
 from streamvc.health import STALL_S, Checkup, Rate
 from streamvc.inference.recognizer import Recognizer
-from streamvc.recording import NOTHING, Recorder
+from streamvc.recording import Recorder
+from streamvc.sampling import Sample
 from streamvc.smoothing import Smoother
-from streamvc.types import Frame, Prediction
+from streamvc.types import Feature, Frame, Prediction
 
 Sink = Callable[[Event], None]
 Report = Callable[[Health], None]
@@ -82,7 +84,8 @@ class Stages:
     @property
     def top(self) -> tuple[tuple[str, float], ...]:
         """The best labels with their smoothed scores, best first; empty while warming up."""
-        return () if self.prediction is None else self._detector.top(self.prediction)
+        prediction = self.prediction  # read once: another thread may ask
+        return () if prediction is None else self._detector.top(prediction)
 
     def step(self, frame: Frame) -> list[Detection]:
         """Take the next frame; returns what is decided with it."""
@@ -93,13 +96,17 @@ class Stages:
         if sample.gap_s:
             self.gap_s = sample.gap_s
             ended = self.flush("gap")
-        prediction = self._recognizer.observe(sample)
+        return ended + self.observe(sample, self._recognizer.extractor.step(frame.image, sample.num_ticks))
+
+    def observe(self, sample: Sample, feature: Feature | None) -> list[Detection]:
+        """As `step`, for a sample whose feature is known; None where it completes none. After a gap call `flush` first."""
+        prediction = None if feature is None else self._recognizer.observe_feature(feature, sample.frame.index, sample.timestamp)
         self.featured = time.monotonic()
         self.num_samples += 1
         if prediction is None:
-            return ended
+            return []
         self.prediction = self._smoother.step(prediction)
-        return ended + self._detector.step(self.prediction)
+        return self._detector.step(self.prediction)
 
     def flush(self, reason: Reason) -> list[Detection]:
         """End what runs and forget all that was seen."""
@@ -141,11 +148,9 @@ class Watch:
     ) -> None:
         self.stages = Stages(recognizer, tuning=tuning, update_s=update_s)
         self._source = source
-        self._camera = camera
         self._sinks = tuple(sinks)
-        manifest = recognizer.bundle.manifest
-        self._model = ModelInfo(manifest.name, manifest.version, recognizer.bundle.sha256)
-        self._rate_hz = manifest.rate_hz
+        self._maker = EventMaker(camera, recognizer.bundle, recorder)
+        self._rate_hz = recognizer.bundle.manifest.rate_hz
         self._report = report
         self._recorder = recorder
         self._checkup = Checkup(camera)
@@ -222,42 +227,13 @@ class Watch:
             self._report(health)
 
     def _tell(self, detection: Detection, frame: Frame, decided: float) -> Event:
-        event = self._event(detection, frame, decided)
+        if self._epoch_s is None:  # asked once and not before the first event: a live source finds it out within its first second
+            self._epoch_s = self._source.epoch_s
+        stream = StreamInfo(self.fps_in, self._rate_hz, self._source.dropped, self.stages.gap_s, frame.clock)
+        event = self._maker.make(detection, Moment(frame, self._epoch_s, stream, self.stages.featured, decided))
         for sink in self._sinks:
             sink(event)
         return event
-
-    def _event(self, detection: Detection, frame: Frame, decided: float) -> Event:
-        if self._epoch_s is None:  # asked once and not before the first event: a live source finds it out within its first second
-            self._epoch_s = self._source.epoch_s
-        t_start = self._epoch_s + detection.t_start
-        t_end = None if detection.t_end is None else self._epoch_s + detection.t_end
-        identifier = event_id(self._camera, self._model.sha256, detection.label, t_start)
-        return Event(
-            event_id=identifier,
-            phase=detection.phase,
-            camera=self._camera,
-            label=detection.label,
-            score=detection.score,
-            top=detection.top,
-            t_start=t_start,
-            t_end=t_end,
-            duration_s=None if detection.phase == "start" else detection.timestamp - detection.t_start,
-            reason=detection.reason,
-            decision=detection.decision,
-            timing=Timing(
-                capture=time.time() - (time.monotonic() - frame.captured),
-                decoded_s=frame.decoded - frame.captured,
-                features_s=max(self.stages.featured, frame.decoded) - frame.captured,
-                decided_s=decided - frame.captured,
-                published_s=None,
-            ),
-            stream=StreamInfo(self.fps_in, self._rate_hz, self._source.dropped, self.stages.gap_s, frame.clock),
-            model=self._model,
-            media=self._recorder.link(identifier, detection, frame.image) if self._recorder else NOTHING,
-            seq=None,
-            epoch=None,
-        )
 
 
 def watch(

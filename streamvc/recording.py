@@ -1,16 +1,18 @@
 """Stills and clips of events: what the camera saw when an activity began, and from some seconds before that to some seconds after it.
 
-Frames are kept as small JPEG pictures, so that the seconds before an event are there when it begins. One thread writes all files, never the one that
-recognises; a file is there when it is complete, or not at all. The links are in the event before the files are: a clip is there when its activity,
-and the seconds after it, are over.
+Frames are kept as small JPEG pictures, so that the seconds before an event are there when it begins. A thread of its own compresses them and writes
+all files, not the one that recognises; a file is there when it is complete, or not at all. The links are in the event before the files are: a clip is
+there when its activity, and the seconds after it, are over.
 """
 
 import logging
+import os
 import re
 import select
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -37,6 +39,7 @@ CLIP_QUALITY = 85  # of the JPEG pictures that are kept until it is written
 LONGEST_S = 60.0  # of an activity that a clip shows
 DECISION_S = 10.0  # frames are kept for so long besides the pre-roll: an activity is told of when it has gone on for a while
 QUEUE_SIZE = 32  # files that may wait to be written
+NUM_RAW = 32  # pictures that may wait to be compressed, 22 MB; a long clip takes some seconds to be written
 TIDY_S = 60.0  # seconds between two looks at what is too old or too much
 NAME = re.compile(r"[0-9A-Z]{26}\.(jpg|mp4)")  # of the files that are ours: an event's identifier
 
@@ -64,10 +67,17 @@ class Recording:
     keep_bytes: int | None = 10 * 2**30
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class _Picture:
+    """A picture of a clip: as it is, until the recorder's thread has compressed it."""
+
     timestamp: float
-    jpeg: bytes
+    image: NDArray[np.uint8] | None
+    jpeg: bytes = b""
+
+    def compress(self) -> None:
+        self.jpeg = bytes(cv2.imencode(".jpg", self.image, [cv2.IMWRITE_JPEG_QUALITY, CLIP_QUALITY])[1])
+        self.image = None
 
 
 @dataclass(slots=True)
@@ -103,7 +113,7 @@ class Recorder:
         self._clips: dict[str, _Clip] = {}
         self.num_lost = 0  # files that could not be written
         self._tidied = -TIDY_S
-        self._jobs: Mailbox[Job] = Mailbox(QUEUE_SIZE)
+        self._jobs: Mailbox[Job] = Mailbox(QUEUE_SIZE + NUM_RAW)
         self._worker = Worker("record", self._write_all, self._jobs.close).start()
 
     def see(self, frame: Frame) -> None:
@@ -115,7 +125,8 @@ class Recorder:
             self._pictures.clear()
         if self._pictures and frame.timestamp < self._pictures[-1].timestamp + 1 / CLIP_HZ - 1e-6:
             return
-        picture = _Picture(frame.timestamp, _jpeg(frame.image))
+        picture = _Picture(frame.timestamp, _small(frame.image))
+        self._compress(picture)
         self._pictures.append(picture)
         while self._pictures[0].timestamp < picture.timestamp - self._recording.pre_roll_s - DECISION_S:
             self._pictures.popleft()
@@ -145,9 +156,19 @@ class Recorder:
             running.until = min(running.until, detection.timestamp + self._recording.post_roll_s)
         return Media(snapshot=still.as_uri(), clip=clip.as_uri() if self._recording.clips else None)
 
+    @property
+    def is_recording(self) -> bool:
+        """Whether there may be something left to be written."""
+        return self._worker.is_running
+
+    def finish(self) -> None:
+        """Complete what is being recorded, without waiting for it; nothing else may be recorded then."""
+        self._finish_clips()
+        self._jobs.close()
+
     def close(self) -> None:
         """Complete what is being recorded."""
-        self._finish_clips()
+        self.finish()
         self._worker.close()
 
     def __enter__(self) -> Self:
@@ -155,6 +176,12 @@ class Recorder:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    def _compress(self, picture: _Picture) -> None:
+        """Let the other thread compress a picture, unless it is so far behind that this one has to."""
+        num_raw = sum(each.image is not None for each in self._pictures)
+        if num_raw >= NUM_RAW or not self._jobs.offer(picture.compress):
+            picture.compress()
 
     def _begin_clip(self, event_id: str, path: Path, t_start: float) -> None:
         clip = _Clip(path, t_start + LONGEST_S)
@@ -170,7 +197,7 @@ class Recorder:
                 self._queue(partial(_write_clip, clip))
 
     def _queue(self, job: Job) -> None:
-        if not self._jobs.offer(job):
+        if not self._jobs.offer(partial(self._write, job)):
             self._lose("too many files wait to be written")
 
     def _lose(self, reason: object) -> None:
@@ -181,18 +208,24 @@ class Recorder:
         while True:
             select.select([self._jobs], [], [])
             for job in self._jobs.take():
-                try:
-                    job()
-                except ViewError as error:
-                    self._lose(error)
-            self._tidy()
+                job()
+
+    def _write(self, job: Job) -> None:
+        try:
+            job()
+        except ViewError as error:
+            self._lose(error)
+        self._tidy()
 
     def _tidy(self) -> None:
         if time.monotonic() - self._tidied < TIDY_S:
             return
         self._tidied = time.monotonic()
-        for path in outdated(self._recording, time.time()):
-            path.unlink(missing_ok=True)
+        try:
+            for path in outdated(self._recording, time.time()):
+                path.unlink(missing_ok=True)
+        except OSError as error:
+            logger.error("%s: old recordings cannot be removed: %s", self._recording.folder, error.strerror)
 
 
 def outdated(recording: Recording, now: float) -> Iterator[Path]:
@@ -202,27 +235,35 @@ def outdated(recording: Recording, now: float) -> Iterator[Path]:
         recording: What is kept.
         now: In Unix seconds.
     """
-    files = [(path.stat(), path) for path in recording.folder.glob("*/*") if NAME.fullmatch(path.name)]
     kept = 0
-    for found, path in sorted(files, key=lambda each: each[0].st_mtime, reverse=True):
+    for found, path in sorted(_files(recording.folder), key=lambda each: each[0].st_mtime, reverse=True):
         kept += found.st_size
         too_old = recording.keep_s is not None and now - found.st_mtime > recording.keep_s
         if too_old or (recording.keep_bytes is not None and kept > recording.keep_bytes):
             yield path
 
 
+def _files(folder: Path) -> Iterator[tuple[os.stat_result, Path]]:
+    for path in folder.glob("*/*"):
+        if NAME.fullmatch(path.name):
+            with suppress(FileNotFoundError):  # the recorders of other cameras remove old files too
+                yield path.stat(), path
+
+
 def _write_clip(clip: _Clip) -> None:
+    """Write a clip, whose pictures have all been compressed: they are before it in the queue."""
     with VideoWriter(clip.path) as writer:
         for picture in clip.pictures:
             image = cv2.imdecode(np.frombuffer(picture.jpeg, np.uint8), cv2.IMREAD_COLOR)
             writer.show(np.asarray(image, np.uint8), picture.timestamp)
 
 
-def _jpeg(image: NDArray[np.uint8]) -> bytes:
+def _small(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """A copy of an image in the size of clips."""
     scale = CLIP_PX / max(image.shape[:2])
-    if scale < 1:
-        image = np.asarray(cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_LINEAR), np.uint8)
-    return bytes(cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, CLIP_QUALITY])[1])
+    if scale >= 1:
+        return image.copy()
+    return np.asarray(cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_LINEAR), np.uint8)
 
 
 def _escaped(camera: str) -> str:

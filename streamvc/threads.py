@@ -1,7 +1,7 @@
-"""Threads and what passes between them. Nothing else in the package imports `threading`, but the frame buffer.
+"""Threads and what passes between them. Nothing else in the package imports `threading`, but the frame buffer and the node's due frames.
 
-What passes between threads (a `Mailbox`, a frame buffer) is bounded and can be closed from either end; closing is the only stop signal. An exception
-in a thread closes what it feeds and travels behind the data: whoever reads it meets it after the last good item.
+What passes between threads (a `Mailbox`, a frame buffer, due frames) is bounded and can be closed from either end; closing is the only stop signal.
+An exception in a thread closes what it feeds and travels behind the data: whoever reads it meets it after the last good item.
 """
 
 import socket
@@ -41,6 +41,11 @@ class Worker:
     def start(self) -> Self:
         self._thread.start()
         return self
+
+    @property
+    def is_running(self) -> bool:
+        """Whether the thread has begun and not ended."""
+        return self._thread.is_alive()
 
     def close(self) -> None:
         """Stop the thread, wait for it, and raise the error it died of."""

@@ -8,6 +8,8 @@ import psutil
 import pytest
 from hypothesis import settings
 
+from streamvc.testing.rtsp import PACKAGES, find_gstreamer
+
 # How long an example takes says nothing on a machine that others use too.
 settings.register_profile("streamvc", deadline=None)
 settings.load_profile("streamvc")
@@ -39,3 +41,9 @@ def shared_data() -> Path:
 def demo_clip() -> Path:
     """The clip that ships with the package."""
     return ROOT / "streamvc" / "demo" / "figure.mp4"
+
+
+@pytest.fixture(scope="session")
+def gstreamer() -> str:
+    """A Python that has GStreamer's RTSP server, for `streamvc.testing.rtsp`."""
+    return find_gstreamer() or pytest.skip(f"GStreamer's RTSP server is not installed (Debian: {PACKAGES})")

@@ -139,3 +139,24 @@ def test_events_of_a_watch_have_the_links_and_the_files_are_there(demo_clip: Pat
             assert ended.t_end is not None
             length_s = list(clip)[-1].timestamp
         assert length_s == pytest.approx(min(event.t_start, 5.0) + ended.t_end - event.t_start + 1.0, abs=1.2)  # less where the video ends before
+
+
+def test_what_others_removed_and_what_cannot_be_removed_stops_nothing(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    folder = tmp_path / "yard" / f"{ID}.mp4"
+    folder.mkdir(parents=True)  # cannot be unlinked
+    os.utime(folder, (0, 0))
+    (tmp_path / "yard" / f"{ID}.jpg").symlink_to(tmp_path / "gone")
+    with caplog.at_level(logging.ERROR), Recorder("door", Recording(tmp_path, clips=False)) as recorder:
+        links = [recorder.link(f"{ID[:-1]}{number}", detection("start", 0.0), frame(0).image) for number in range(2)]
+    assert "old recordings cannot be removed" in caplog.text
+    assert all(file(media.snapshot).is_file() for media in links)
+
+
+def test_pictures_that_come_faster_than_they_are_compressed_are_all_kept(tmp_path: Path) -> None:
+    image = np.random.default_rng(0).integers(0, 255, (480, 640, 3), np.uint8)
+    with Recorder("yard", Recording(tmp_path)) as recorder:
+        for number in range(100):
+            recorder.see(Frame(number, number / 10, image))
+        media = recorder.link(ID, detection("start", 9.9, 5.0), image)
+    with open_source(file(media.clip), policy="every") as clip:
+        assert len(list(clip)) == 100

@@ -103,3 +103,18 @@ def test_a_closed_channel_ends_a_thread_without_an_error() -> None:
 
     with Worker("late", produce, lambda: None):
         pass
+
+
+def test_a_worker_runs_from_its_start_to_its_end() -> None:
+    mailbox: Mailbox[int] = Mailbox(1)
+
+    def wait() -> None:
+        while True:
+            select.select([mailbox], [], [])
+            mailbox.take()
+
+    worker = Worker("waiting", wait, mailbox.close)
+    seen = [worker.is_running]
+    with worker:
+        seen.append(worker.is_running)
+    assert [*seen, worker.is_running] == [False, True, False]

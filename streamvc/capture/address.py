@@ -14,7 +14,8 @@ SCHEMES = ("rtsp", "rtsps", "http", "https", "rtmp", "rtmps", "udp", "tcp", "srt
 LOGIN = re.compile(r"(?<=://)[^/?#]*@")
 # A password with an unescaped "/", "?" or "#" in it: no such URL can be opened, but the error that says so must not show it.
 MISTYPED_LOGIN = re.compile(r"(?<=://)[^@]*:(?!\d*[/?#])[^@]*@")
-SECRET = re.compile(r"((?:pass\w*?|pwd|psw|token|secret|key|auth|sig)\w*=)[^&]*", re.IGNORECASE)
+# As far as the next parameter, or the `: ` behind which an error says what is wrong.
+SECRET = re.compile(r"((?:pass\w*?|pwd|psw|token|secret|key|auth|sig)\w*=)(?:(?!: )[^&])*", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)

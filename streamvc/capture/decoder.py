@@ -12,7 +12,7 @@ from av.video.frame import VideoFrame
 from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 
-from streamvc.capture.stream import Picture
+from streamvc.capture.stream import Decode, Picture
 from streamvc.capture.timeline import Timeline
 from streamvc.errors import SourceError
 from streamvc.types import Array, Clock
@@ -21,6 +21,9 @@ Times = Literal["pts", "dts", "arrival"]
 
 FALLBACK_FPS = 25.0  # spaces pictures that come without a time, where the stream does not say its rate
 MAX_FPS = 1000.0  # more than that is no frame rate but the tick of the stream's clock
+
+SKIPPED: dict[Decode, Literal["DEFAULT", "NONREF", "NONKEY"]] = {"all": "DEFAULT", "reference": "NONREF", "keyframes": "NONKEY"}
+WITH_LUMA = frozenset({"gray", "nv12", "nv21"} | {f"{kind}{form}p" for kind in ("yuv", "yuvj") for form in ("411", "420", "422", "440", "444")})
 
 TURNS = {1: cv2.ROTATE_90_COUNTERCLOCKWISE, 2: cv2.ROTATE_180, 3: cv2.ROTATE_90_CLOCKWISE}  # by quarter turns to the left
 
@@ -32,12 +35,13 @@ class Decoder:
     their number of frames.
     """
 
-    def __init__(self, video: VideoStream, times: Times, name: str) -> None:
+    def __init__(self, video: VideoStream, times: Times, name: str, decode: Decode = "all") -> None:
         """Prepare `video`; `times` says where the time of its pictures is from, `name` what to call it in messages.
 
         AVI holds no presentation times (what FFmpeg gives as such is in the order of coding), so "dts" there.
         """
         video.codec_context.thread_count = 1
+        video.codec_context.skip_frame = SKIPPED[decode]
         video.codec_context.copy_opaque = True
         self.clock: Clock = "arrival" if times == "arrival" else "pts"
         self.fps = _announced_fps(video)
@@ -66,7 +70,9 @@ class Decoder:
         self.timestamp = self._timeline.step(self._time_of(frame, arrived))
         quarters = round(frame.rotation / 90) % 4
         height, width = (frame.width, frame.height) if quarters % 2 else (frame.height, frame.width)
-        return Picture(self.timestamp, self.clock, arrived, (height, width, 3), partial(self._write, frame, TURNS.get(quarters)))
+        turn = TURNS.get(quarters)
+        write, luma = partial(self._write, frame, turn), partial(self._luma, frame, turn)
+        return Picture(self.timestamp, self.clock, arrived, (height, width, 3), write, luma)
 
     def _time_of(self, frame: VideoFrame, arrived: float) -> float | None:
         match self._times:
@@ -78,15 +84,27 @@ class Decoder:
                 return arrived
 
     def _write(self, frame: VideoFrame, turn: int | None, slot: Array) -> None:
-        # One reformatter for all frames: a frame's own one sets itself up anew each time, which costs more than the conversion.
-        try:
-            image = self._reformatter.reformat(frame, format="bgr24", threads=1).to_ndarray()
-        except av.FFmpegError as error:
-            raise SourceError(f"{self._name}: pictures of the form {frame.format.name} cannot be converted ({error.strerror})") from error
+        image = self._convert(frame, "bgr24")
         if turn is None:
             np.copyto(slot, image)
         else:
             cv2.rotate(image, turn, dst=slot)
+
+    def _luma(self, frame: VideoFrame, turn: int | None) -> Array:
+        if frame.format.name in WITH_LUMA:
+            plane = frame.planes[0]
+            image: Array = np.frombuffer(memoryview(plane), np.uint8).reshape(frame.height, plane.line_size)[:, : frame.width]
+        else:
+            image = self._convert(frame, "gray")
+        turned: Array = image if turn is None else cv2.rotate(image, turn)
+        return turned
+
+    def _convert(self, frame: VideoFrame, form: str) -> Array:
+        # One reformatter for all frames: a frame's own one sets itself up anew each time, which costs more than the conversion.
+        try:
+            return self._reformatter.reformat(frame, format=form, threads=1).to_ndarray()
+        except av.FFmpegError as error:
+            raise SourceError(f"{self._name}: pictures of the form {frame.format.name} cannot be converted ({error.strerror})") from error
 
 
 def _announced_fps(video: VideoStream) -> float | None:

@@ -55,7 +55,7 @@ def _pictures(paths: list[Path], fps: float) -> Iterator[Picture | None]:
             _log.warning("%s: skipped, it cannot be read as an image", path)
             yield None
         else:
-            yield Picture(index / fps, "index", arrived, image.shape, partial(np.copyto, src=image))
+            yield Picture(index / fps, "index", arrived, image.shape, partial(np.copyto, src=image), partial(cv2.cvtColor, image, cv2.COLOR_BGR2GRAY))
 
 
 def _read(path: Path) -> Array | None:

@@ -3,7 +3,6 @@
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Self
@@ -13,8 +12,8 @@ from streamvc.capture.address import Address
 from streamvc.capture.buffer import NUM_SLOTS, FrameBuffer, Policy
 from streamvc.capture.camera import open_camera
 from streamvc.capture.images import open_images
-from streamvc.capture.stream import Picture, Stream
-from streamvc.capture.timeline import Arrivals, Pacer
+from streamvc.capture.stream import Decode, Stream
+from streamvc.capture.timeline import Arrivals, paced
 from streamvc.capture.video import open_file, open_url
 from streamvc.errors import SourceError
 from streamvc.threads import ChannelClosed, Worker
@@ -58,25 +57,37 @@ def open_source(
     return Source(found.name, _opener(found, fps, open_timeout_s, read_timeout_s), policy, pace, buffer_frames)
 
 
-def open_stream(recording: str | Path) -> AbstractContextManager[Stream]:
-    """Open a recording whose pictures are taken, and those that are wanted converted, by the calling thread, as fast as it can.
+def open_stream(
+    source: str | Path,
+    *,
+    open_timeout_s: float = OPEN_TIMEOUT_S,
+    read_timeout_s: float = READ_TIMEOUT_S,
+    decode: Decode = "all",
+) -> AbstractContextManager[Stream]:
+    """Open a source whose pictures are taken, and those that are wanted converted, by the calling thread, as fast as it can.
+
+    Args:
+        source: As for `open_source`.
+        open_timeout_s: Seconds after which a stream that does not answer is given up.
+        read_timeout_s: Seconds after which a stream that falls silent is lost.
+        decode: Which pictures of a video are decoded at all.
 
     Raises:
         SourceError: It cannot be opened.
     """
-    return _opener(address.find(recording), None, OPEN_TIMEOUT_S, READ_TIMEOUT_S)()
+    return _opener(address.find(source), None, open_timeout_s, read_timeout_s, decode)()
 
 
-def _opener(found: Address, fps: float | None, open_timeout_s: float, read_timeout_s: float) -> Opener:
+def _opener(found: Address, fps: float | None, open_timeout_s: float, read_timeout_s: float, decode: Decode = "all") -> Opener:
     match found.kind:
         case "camera":
             return partial(open_camera, int(found.location), read_timeout_s)
         case "file":
-            return partial(open_file, found.location)
+            return partial(open_file, found.location, decode)
         case "images":
             return partial(open_images, Path(found.location), fps)
         case "url":
-            return partial(open_url, found.location, found.name, (open_timeout_s, read_timeout_s))
+            return partial(open_url, found.location, found.name, (open_timeout_s, read_timeout_s), decode)
 
 
 class Source:
@@ -94,7 +105,6 @@ class Source:
         self._buffer = FrameBuffer(buffer_frames)
         self._arrivals = Arrivals()
         self._num_corrupt = 0
-        self._released = 0.0  # time.monotonic() when the last picture was due
         self._stream: Stream  # set before the first frame is there
         self._shape = (0, 0, 3)
         self._wall_s = time.time() - time.monotonic()  # from the monotonic clock to Unix time
@@ -198,24 +208,13 @@ class Source:
     def _pump(self, stream: Stream) -> None:
         self._stream = stream
         policy = self._policy or ("latest" if stream.is_live else "every")
-        pacer = Pacer() if stream.in_bursts or (self._pace and not stream.is_live) else None
-        for index, picture in enumerate(stream.pictures):
+        held = stream.in_bursts or (self._pace and not stream.is_live)
+        for index, picture in enumerate(paced(stream.pictures, self._buffer.wait_until) if held else stream.pictures):
             if picture is None:
                 self._num_corrupt += 1
                 continue
-            if pacer is not None:
-                picture = self._hold(picture, pacer)
             self._shape = picture.shape
             self._arrivals.step(picture.timestamp, picture.captured)
             self._buffer.put(index, picture, policy)
         if not any(self._shape[:2]):
             raise SourceError(f"{self._name}: no picture in it can be decoded")
-
-    def _hold(self, picture: Picture, pacer: Pacer) -> Picture:
-        """Wait until the picture is due, as if its encoded form had arrived that much later."""
-        ready = time.monotonic()
-        # A picture that others refer to is read ahead of its turn: while they were held, it did not wait for us.
-        begun = max(picture.captured, self._released)
-        self._buffer.wait_until(pacer.due(picture.timestamp, ready))
-        self._released = time.monotonic()
-        return replace(picture, captured=begun + self._released - ready)

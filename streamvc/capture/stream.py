@@ -2,8 +2,11 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Literal
 
 from streamvc.types import Array, Clock
+
+Decode = Literal["all", "reference", "keyframes"]  # which pictures: not those that no other is made from; those alone that are made from no other
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -16,6 +19,7 @@ class Picture:
         captured: `time.monotonic()` when its encoded form arrived, in seconds.
         shape: (H, W, 3) of the array that `write` fills.
         write: Fills a uint8 array of `shape` with the picture in BGR. Valid until the next picture is taken.
+        luma: Gives the picture's brightness, (H, W) uint8, which for most sources costs nothing. Valid until then, too, and not to be written to.
     """
 
     timestamp: float
@@ -23,6 +27,7 @@ class Picture:
     captured: float
     shape: tuple[int, int, int]
     write: Callable[[Array], None]
+    luma: Callable[[], Array]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -35,6 +40,7 @@ class Stream:
         fps: Pictures/s as announced; None where nothing is announced.
         duration_s: Length in seconds; None where it is unknown or endless.
         num_frames: How many pictures it holds, as announced or estimated; None where unknown.
+        codec: Short name of its codec, such as `h264`; None where there is none.
         in_bursts: Pictures come faster than they are to be shown, several at once (HLS, DASH), and must be spread by their time.
     """
 
@@ -43,4 +49,5 @@ class Stream:
     fps: float | None = None
     duration_s: float | None = None
     num_frames: int | None = None
+    codec: str | None = None
     in_bursts: bool = False

@@ -1,7 +1,12 @@
 """The time of a stream: from presentation times as they come to seconds since the first picture, and from these to moments on the clock."""
 
 import math
+import time
 from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+
+from streamvc.capture.stream import Picture
 
 GLITCH_S = 1.0  # seconds of stepping back that are a slip of the muxer; more than that is a new timeline, passed on as it is
 SETTLE_S = 1.0  # seconds after which the beginning of a live stream is known for good
@@ -56,6 +61,30 @@ class Pacer:
         if self._start is None or not 0 <= step_s <= LONGEST_WAIT_S:
             self._start = now - timestamp
         return self._start + timestamp
+
+
+def paced(pictures: Iterator[Picture | None], wait_until: Callable[[float], None], *, as_camera: bool = False) -> Iterator[Picture | None]:
+    """The same pictures, each when it is due, as if its encoded form had arrived that much later.
+
+    Args:
+        pictures: What comes too early.
+        wait_until: Waits for a moment of `time.monotonic()`.
+        as_camera: Cameras wait for nobody: a picture that is read too late came when it was due, all the same.
+    """
+    pacer = Pacer()
+    released = 0.0  # when the last picture was due
+    for picture in pictures:
+        if picture is None:
+            yield None
+            continue
+        ready = time.monotonic()
+        # A picture that others refer to is read ahead of its turn: while they were held, it did not wait for us.
+        begun = max(picture.captured, released)
+        moment = pacer.due(picture.timestamp, ready)
+        wait_until(moment)
+        released = time.monotonic()
+        came = begun + released - ready
+        yield replace(picture, captured=min(came, moment) if as_camera else came)
 
 
 class Arrivals:

@@ -19,8 +19,8 @@ from av.stream import Discard, Disposition
 from av.video.stream import VideoStream
 
 from streamvc.capture.decoder import Decoder
-from streamvc.capture.stream import Picture, Stream
-from streamvc.errors import SourceError
+from streamvc.capture.stream import Decode, Picture, Stream
+from streamvc.errors import AccessError, SourceError
 
 SEGMENT_TIMEOUT_S = 30.0  # at least, for HLS and DASH: they send a segment every few seconds
 AVFMT_NOTIMESTAMPS = 0x0080  # FFmpeg makes up the times of such formats (MJPEG, raw H.264)
@@ -54,14 +54,14 @@ _log = logging.getLogger(__name__)
 
 
 @contextmanager
-def open_file(path: str) -> Iterator[Stream]:
+def open_file(path: str, decode: Decode = "all") -> Iterator[Stream]:
     """Open a video file.
 
     Raises:
         SourceError: It is no video that can be read.
     """
     with _open(f"file:{path}", path) as container:
-        yield _recording(container, path)
+        yield _recording(container, path, decode)
 
 
 class Recording:
@@ -175,13 +175,14 @@ def open_recording(path: str) -> Iterator[Recording]:
 
 
 @contextmanager
-def open_url(url: str, name: str, timeouts: Timeouts) -> Iterator[Stream]:
+def open_url(url: str, name: str, timeouts: Timeouts, decode: Decode = "all") -> Iterator[Stream]:
     """Open a network stream; `name` is what to call it in messages. RTSP goes over TCP, or over UDP where the URL ends in `?udp`.
 
     A video file on a web server is a recording: it waits for its reader. All else is live.
 
     Raises:
-        SourceError: It cannot be reached, refuses, or is no video.
+        AccessError: It refuses the login.
+        SourceError: It cannot be reached, refuses otherwise, or is no video.
     """
     open_s, read_s = timeouts
     if urlsplit(url).path.endswith((".m3u8", ".mpd")):
@@ -189,7 +190,7 @@ def open_url(url: str, name: str, timeouts: Timeouts) -> Iterator[Stream]:
     options = RTSP_OPTIONS if url.lower().startswith("rtsp") else {}
     with _open(url, name, options, (open_s, read_s)) as container:
         on_demand = url.lower().startswith("http") and _has_end(container)
-        yield _recording(container, name) if on_demand else _live(container, name, (open_s, read_s))
+        yield _recording(container, name, decode) if on_demand else _live(container, name, (open_s, read_s), decode)
 
 
 @contextmanager
@@ -201,7 +202,8 @@ def _open(url: str, name: str, options: dict[str, str] | None = None, timeouts: 
         # Not by the error's class: what a time-out turns into depends on the protocol.
         timed_out = timeouts is not None and time.monotonic() - begun >= timeouts[0]
         why = f"no answer within {timeouts[0]:g} s" if timeouts and timed_out else _why(error)
-        raise SourceError(f"{name}: {why}") from _without_url(error)
+        refused = isinstance(error, (av.error.HTTPUnauthorizedError, av.error.HTTPForbiddenError))
+        raise (AccessError if refused else SourceError)(f"{name}: {why}") from _without_url(error)
     try:
         yield container
     finally:
@@ -220,17 +222,17 @@ def _find_video(container: InputContainer, name: str) -> VideoStream:
     return videos[0]
 
 
-def _recording(container: InputContainer, name: str) -> Stream:
+def _recording(container: InputContainer, name: str, decode: Decode) -> Stream:
     video = _find_video(container, name)
-    decoder = _decoder(container, video, name)
+    decoder = _decoder(container, video, name, decode)
     length_s = _length_s(container, video, decoder.fps)
     num_frames = video.frames or (round(length_s * decoder.fps) if length_s and decoder.fps else None)
     pictures = _play(container, video, decoder, name, length_s)
-    return Stream(pictures, is_live=False, fps=decoder.fps, duration_s=length_s, num_frames=num_frames)
+    return Stream(pictures, is_live=False, fps=decoder.fps, duration_s=length_s, num_frames=num_frames, codec=video.codec_context.name)
 
 
-def _decoder(container: InputContainer, video: VideoStream, name: str) -> Decoder:
-    return Decoder(video, "dts" if container.format.name == "avi" else "pts", name)
+def _decoder(container: InputContainer, video: VideoStream, name: str, decode: Decode = "all") -> Decoder:
+    return Decoder(video, "dts" if container.format.name == "avi" else "pts", name, decode)
 
 
 def _length_s(container: InputContainer, video: VideoStream, fps: float | None) -> float | None:
@@ -270,11 +272,11 @@ def _has_times(container: InputContainer) -> bool:
     return not container.format.flags & AVFMT_NOTIMESTAMPS
 
 
-def _live(container: InputContainer, name: str, timeouts: Timeouts) -> Stream:
+def _live(container: InputContainer, name: str, timeouts: Timeouts, decode: Decode) -> Stream:
     video = _find_video(container, name)
-    decoder = Decoder(video, "pts" if _has_times(container) else "arrival", name)
+    decoder = Decoder(video, "pts" if _has_times(container) else "arrival", name, decode)
     pictures = _receive(container, video, decoder, name, timeouts)
-    return Stream(pictures, is_live=True, fps=decoder.fps, in_bursts=_in_bursts(container))
+    return Stream(pictures, is_live=True, fps=decoder.fps, codec=video.codec_context.name, in_bursts=_in_bursts(container))
 
 
 def _receive(container: InputContainer, video: VideoStream, decoder: Decoder, name: str, timeouts: Timeouts) -> Iterator[Picture | None]:

@@ -18,6 +18,7 @@ from streamvc.cli.evaluate import evaluate
 from streamvc.cli.events import events
 from streamvc.cli.keys import keys
 from streamvc.cli.models import models
+from streamvc.cli.node import node
 from streamvc.cli.open_set import open_set
 from streamvc.cli.recipes import recipes
 from streamvc.cli.subscribe import subscribe
@@ -52,6 +53,7 @@ def main(verbose: int) -> None:
       streamvc demo                                  see it at work, without a camera
       streamvc watch 0 --model exercise              the first webcam
       streamvc watch rtsp://host/stream --headless   a network camera, without a window
+      streamvc node node.yaml                        many cameras, as a file says
       streamvc subscribe                             print the events of a running watch
       streamvc events --last 2h                      print those that it has logged
       streamvc classify clip.mp4                     what does this clip show?
@@ -65,6 +67,7 @@ def main(verbose: int) -> None:
 
 for command in (
     watch,
+    node,
     classify,
     subscribe,
     events,

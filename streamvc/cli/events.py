@@ -62,7 +62,7 @@ def events(
     kinds: tuple[Any, ...],
     form: str | None,
 ) -> None:
-    """Print the events that a `streamvc watch` which publishes on ENDPOINT has logged, the oldest first. It may still be running.
+    """Print the events that a `streamvc watch` or `streamvc node` which publishes on ENDPOINT has logged, the oldest first. It may still be running.
 
     \b
     Examples:

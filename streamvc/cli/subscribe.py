@@ -42,7 +42,7 @@ def _since(context: click.Context, parameter: click.Parameter, text: str | None)
 @click.option("--timeout", "timeout_s", type=click.FloatRange(0, min_open=True), help="Leave after so many seconds without any.")
 @click.option("--json", "as_json", is_flag=True, help="Print each as one line of JSON, as it was published.")
 def subscribe(endpoint: str, cameras: tuple[str, ...], labels: tuple[str, ...], count: int | None, as_json: bool, **choices: Any) -> None:
-    """Print the events of a running `streamvc watch`, one line each.
+    """Print the events of a running `streamvc watch` or `streamvc node`, one line each.
 
     What was missed on the way is had from its log first. What that does not keep any more, and a publisher that fell silent, came back or was
     restarted, is told on standard error.

@@ -12,7 +12,7 @@ from streamvc.inference.folders import check_sha256, find
 from streamvc.inference.manifest import BackboneManifest, Crop, ImageInput, PictureKind, read_manifest
 from streamvc.inference.pictures import Pictures
 from streamvc.inference.preprocessing import Preprocessor
-from streamvc.inference.runtime import Model, open_model
+from streamvc.inference.runtime import Model, Opener, open_model
 from streamvc.types import Array, Feature
 
 MANIFEST = "backbone.json"
@@ -95,14 +95,14 @@ class Backbone:
         return cls.open(find_backbone(name), runtime=runtime, threads=threads)
 
     @classmethod
-    def open(cls, folder: Path, *, crop: Crop | None = None, runtime: str | None = None, threads: int = 1) -> Self:
-        """Load the backbone in a folder; `crop` takes the place of its own. Raises as `load`."""
+    def open(cls, folder: Path, *, crop: Crop | None = None, runtime: str | None = None, threads: int = 1, opener: Opener = open_model) -> Self:
+        """Load the backbone in a folder; `crop` takes the place of its own, `opener` opens the network. Raises as `load`."""
         manifest = read_manifest(folder / MANIFEST, BackboneManifest)
         if crop:
             manifest = manifest.model_copy(update={"input": manifest.input.model_copy(update={"crop": crop})})
         path = folder / "backbone.tflite"
         check_sha256(path, manifest.sha256)
-        return cls(manifest, open_model(path, runtime, threads))
+        return cls(manifest, opener(path, runtime, threads))
 
     @property
     def input(self) -> ImageInput:

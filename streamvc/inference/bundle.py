@@ -26,7 +26,7 @@ from streamvc.inference.manifest import (
     refusal,
 )
 from streamvc.inference.pictures import Pictures
-from streamvc.inference.runtime import Model, open_model
+from streamvc.inference.runtime import Model, Opener, open_model
 
 MANIFEST = "model.json"
 
@@ -45,8 +45,10 @@ class Bundle:
         threshold = thresholds.labels.get(label, thresholds.default)
         return Decision(threshold.enter, threshold.leave, threshold.min_s, threshold.cooldown_s, self.manifest.smoothing_s)
 
-    def open_extractor(self, runtime: str | None = None, threads: int = 1) -> Extractor:
+    def open_extractor(self, runtime: str | None = None, threads: int = 1, *, opener: Opener | None = None) -> Extractor:
         """Load what makes its features: the backbone it was trained on, or all its parts; or what gives the pictures, where it sees these themselves.
+
+        `opener` opens the files, for those who share them.
 
         Raises:
             BundleError: It is missing, damaged or another one.
@@ -54,10 +56,11 @@ class Bundle:
         """
         manifest = self.manifest
         if manifest.input is None:
-            return Joined(_sources(self.path, manifest), _pose(self.path, manifest), runtime, threads)
+            return Joined(_sources(self.path, manifest), _pose(self.path, manifest), runtime, threads, opener=opener)
         if manifest.pictures:
             return Pictures(manifest.pictures, manifest.input.size_px, manifest.input.crop)
-        return Backbone.open(self.find_backbone(), crop=manifest.input.crop, runtime=runtime, threads=threads)
+        folder, crop = self.find_backbone(), manifest.input.crop
+        return Backbone.open(folder, crop=crop, runtime=runtime, threads=threads, opener=opener or open_model)
 
     def find_backbone(self) -> Path:
         """The folder of the backbone it was trained on.
@@ -88,8 +91,8 @@ class Bundle:
         """
         return tuple(dict.fromkeys(network.parent for network in self.networks()))
 
-    def open_head(self, runtime: str | None = None, threads: int = 1) -> Head:
-        """Load its head.
+    def open_head(self, runtime: str | None = None, threads: int = 1, *, opener: Opener | None = None) -> Head:
+        """Load its head; `opener` opens the files, for those who share them.
 
         Raises:
             BundleError: Shapes do not agree with the manifest.
@@ -97,7 +100,7 @@ class Bundle:
         """
 
         def load(name: str) -> Model | None:
-            return open_model(self.path / name, runtime, threads) if name in self.manifest.files else None
+            return (opener or open_model)(self.path / name, runtime, threads) if name in self.manifest.files else None
 
         try:
             return open_head(self.manifest, load)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from traceback import clear_frames
 from typing import Any
 
 import numpy as np
@@ -27,7 +28,11 @@ class InterpreterModel:
         self._view_output: Callable[[], Array] = interpreter.tensor(sink["index"])
 
     def run(self, fill: Callable[[Array], None]) -> NDArray[np.float32]:
-        fill(self._view_input())
+        try:
+            fill(self._view_input())
+        except BaseException as error:
+            _let_go(error)
+            raise
         try:
             self._interpreter.invoke()
         except (RuntimeError, ValueError) as error:
@@ -48,6 +53,13 @@ def open_interpreter(interpreter: Callable[..., Any], path: Path, threads: int) 
         return InterpreterModel(loaded, path)
     except (RuntimeError, ValueError) as error:
         raise InferenceError(f"{path}: not a model that this runtime can run: {_line(error)}") from error
+
+
+def _let_go(error: BaseException | None) -> None:
+    """Clear what an error remembers of where it came from: with a view among it, the interpreter would not run again while the error is kept."""
+    while error:
+        clear_frames(error.__traceback__)
+        error = error.__cause__ or error.__context__
 
 
 def _spec(details: dict[str, Any]) -> TensorSpec:

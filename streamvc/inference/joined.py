@@ -10,17 +10,17 @@ from numpy.typing import NDArray
 
 from streamvc.errors import BundleError
 from streamvc.inference import flow, foreground, views
-from streamvc.inference.backbone import MANIFEST, Backbone, choose
+from streamvc.inference.backbone import Backbone, choose
 from streamvc.inference.flow import FlowNumbers
-from streamvc.inference.folders import check_sha256
 from streamvc.inference.foreground import ForegroundView, Scene
-from streamvc.inference.manifest import BackboneManifest, Crop, ImageInput, Part, PartKind, PoseReference, read_manifest
+from streamvc.inference.manifest import Crop, ImageInput, Part, PartKind, PoseReference, read_manifest
+from streamvc.inference.models import Models
 from streamvc.inference.person import Person, PersonSearch
 from streamvc.inference.pose.features import FEATURE_SIZE, IDENTITY
 from streamvc.inference.pose.tracker import MANIFEST as POSE_MANIFEST
 from streamvc.inference.pose.tracker import PoseManifest, PoseTracker
 from streamvc.inference.preprocessing import check_image
-from streamvc.inference.runtime import Model, open_model
+from streamvc.inference.runtime import Opener
 from streamvc.inference.views import MovementView, Square
 from streamvc.types import Array, Feature
 
@@ -71,7 +71,9 @@ class Joined:
         pose: The networks that find the person; None where no part needs that.
     """
 
-    def __init__(self, sources: Sequence[Source], pose: Path | None, runtime: str | None = None, threads: int = 1) -> None:
+    def __init__(
+        self, sources: Sequence[Source], pose: Path | None, runtime: str | None = None, threads: int = 1, *, opener: Opener | None = None
+    ) -> None:
         """Load all parts; those of one network share it. See `streamvc.inference.bundle.Bundle.open_extractor`.
 
         Raises:
@@ -81,12 +83,12 @@ class Joined:
         self.parts = tuple(source.part for source in sources)
         self.pose = _pose_reference(pose) if pose else None
         every = max(part.every for part in self.parts)
-        self._search = PersonSearch(PoseTracker.open(pose, runtime=runtime, threads=threads), every) if pose else None
+        opener = opener or Models().open
+        self._search = PersonSearch(PoseTracker.open(pose, runtime=runtime, threads=threads, opener=opener), every) if pose else None
         self._flow = FlowNumbers()
         self._movement = MovementView() if any(part.crop == "movement" for part in self.parts) else None
         self._foreground = ForegroundView() if any("foreground" in (part.crop, part.kind) for part in self.parts) else None
-        models: dict[str, Model] = {}
-        self._looks = [self._open(source, models, runtime, threads) for source in sources]
+        self._looks = [self._open(source, runtime, threads, opener) for source in sources]
         self._before: deque[NDArray[np.uint8]] = deque(maxlen=max(NUM_BEFORE.get(part.kind, 0) for part in self.parts))
         self._shape: tuple[int, ...] | None = None
 
@@ -155,18 +157,13 @@ class Joined:
         np.copyto(picture, image)
         kept.appendleft(picture)
 
-    def _open(self, source: Source, models: dict[str, Model], runtime: str | None, threads: int) -> Callable[[Sight], Array]:
+    def _open(self, source: Source, runtime: str | None, threads: int, opener: Opener) -> Callable[[Sight], Array]:
         part = source.part
         if source.folder is None:
             return self._numbers(part.kind)
-        manifest = read_manifest(source.folder / MANIFEST, BackboneManifest)
-        if manifest.feature_map or manifest.num_frames > 1:
+        backbone = Backbone.open(source.folder, crop=part.crop, runtime=runtime, threads=threads, opener=opener)
+        if backbone.feature_map or backbone.num_frames > 1:
             raise BundleError(f"{part.name}: maps, and features of several frames, cannot be joined, follow a person or be differences")
-        if manifest.sha256 not in models:
-            path = source.folder / "backbone.tflite"
-            check_sha256(path, manifest.sha256)
-            models[manifest.sha256] = open_model(path, runtime, threads)
-        backbone = Backbone(manifest.model_copy(update={"input": part.input}), models[manifest.sha256])
         sees = CUTS.get(part.crop, _whole)
         if part.kind == "picture":
             return lambda sight: backbone.features(sees(sight, sight.image))

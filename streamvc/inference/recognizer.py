@@ -6,6 +6,7 @@ from typing import Self
 from streamvc.inference.backbone import Extractor
 from streamvc.inference.bundle import Bundle, load_bundle
 from streamvc.inference.head import Head
+from streamvc.inference.runtime import Opener
 from streamvc.sampling import Sample, Sampler
 from streamvc.types import Feature, Frame, Prediction
 
@@ -22,6 +23,7 @@ class Recognizer:
         bundle: What it was loaded from.
         labels: What the scores of a prediction are of, in their order.
         sampler: Picks the frames that are due.
+        extractor: Makes features of them.
     """
 
     def __init__(self, bundle: Bundle, extractor: Extractor, head: Head) -> None:
@@ -29,20 +31,21 @@ class Recognizer:
         self.bundle = bundle
         self.labels = manifest.labels
         self.sampler = Sampler(manifest.rate_hz)
-        self._extractor = extractor
+        self.extractor = extractor
         self._head = head
         self._stride = manifest.stride
         self._warm_up = manifest.warm_up
         self._num_ticks = 0  # features since the last gap, each counted for as many as it stands for
 
     @classmethod
-    def load(cls, name_or_path: str | Path, *, runtime: str | None = None, threads: int = 1) -> Self:
+    def load(cls, name_or_path: str | Path, *, runtime: str | None = None, threads: int = 1, opener: Opener | None = None) -> Self:
         """Load a bundle and its extractor.
 
         Args:
             name_or_path: A bundle's name or folder.
             runtime: For the backbone: `litert`, `tflite-runtime` or `tensorflow`; the first that is installed if not given.
             threads: Threads of the backbone's runtime.
+            opener: Opens the files, for those who share them: `Models.open`.
 
         Raises:
             BundleError: The bundle or its backbone is missing or damaged.
@@ -51,12 +54,12 @@ class Recognizer:
         bundle = load_bundle(name_or_path)
         # A GPU gains nothing on a head: a call of TensorFlow takes longer than the head's whole window on an edge runtime.
         head_runtime = None if runtime == "tensorflow" else runtime
-        return cls(bundle, bundle.open_extractor(runtime, threads), bundle.open_head(head_runtime))
+        return cls(bundle, bundle.open_extractor(runtime, threads, opener=opener), bundle.open_head(head_runtime, opener=opener))
 
     @property
     def span_s(self) -> float:
         """Seconds of video up to the first prediction."""
-        return self.bundle.manifest.first * self._extractor.num_frames / self.bundle.manifest.rate_hz
+        return self.bundle.manifest.first * self.extractor.num_frames / self.bundle.manifest.rate_hz
 
     def step(self, frame: Frame) -> Prediction | None:
         """Take the next frame of the stream; returns the scores where a prediction is due, None else and while warming up.
@@ -71,7 +74,7 @@ class Recognizer:
         """As `step`, for a frame that the sampler picked: for callers that ask `sampler` themselves, to see the gaps."""
         if sample.gap_s:
             self.forget()
-        feature = self._extractor.step(sample.frame.image, sample.num_ticks)
+        feature = self.extractor.step(sample.frame.image, sample.num_ticks)
         return None if feature is None else self.observe_feature(feature, sample.frame.index, sample.timestamp)
 
     def observe_feature(self, feature: Feature, index: int, timestamp: float) -> Prediction | None:
@@ -86,7 +89,7 @@ class Recognizer:
 
     def forget(self) -> None:
         """Forget what was seen, as after a gap. The sampler keeps its place in the stream."""
-        self._extractor.reset()
+        self.extractor.reset()
         self._head.reset()
         self._num_ticks = 0
 

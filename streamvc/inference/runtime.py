@@ -76,6 +76,8 @@ class Runtime:
     edge: str
 
 
+Opener = Callable[[Path, str | None, int], Model]  # as `open_model`
+
 # In the order they are tried in. Each edge has `open_model(path, threads)`.
 RUNTIMES = {
     "litert": Runtime("ai_edge_litert", "streamvc.inference.litert"),

@@ -110,6 +110,11 @@ class Publisher:
             self._opened = opened.pop_all()
 
     @property
+    def problem(self) -> str | None:
+        """Why the log cannot be written; None while it can."""
+        return self._journal.problem
+
+    @property
     def num_dropped(self) -> int:
         """Messages that found the outbox full. Subscribers see them as holes, and can ask for them."""
         return self._num_dropped
@@ -165,7 +170,7 @@ class Publisher:
         for state in self._states.clear():
             self._put_state(state)
         for health in healths:
-            if health.status in ("up", "stalled") and health.camera != self.node:
+            if health.status in ("up", "stalled", "frozen") and health.camera != self.node:
                 self.report(replace(health, status="down", reason="restart"))
         self._tell_problem()
 

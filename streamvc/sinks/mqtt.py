@@ -32,6 +32,8 @@ QOS = 1  # at least once
 BATCH_SIZE = 100
 KEEPALIVE_S = 30
 PATIENCE_S = 5.0  # for the broker to answer a connection, or to confirm a batch
+CONNECT_S = 3.0  # which nothing can cut short, also where the program is to stop
+LOOK_S = 0.2  # between two looks whether it is to stop
 GOODBYE_S = 1.0
 LONGEST_PAUSE_S = 30
 
@@ -105,7 +107,8 @@ class Mqtt:
         deadline = time.monotonic() + self._patience_s
         try:
             for info in sent:
-                info.wait_for_publish(max(0.0, deadline - time.monotonic()))
+                while not info.is_published() and not self._closed and (left_s := deadline - time.monotonic()) > 0:
+                    info.wait_for_publish(min(left_s, LOOK_S))
             arrived = all(info.is_published() for info in sent)
         except (RuntimeError, ValueError):  # the connection was lost meanwhile
             arrived = False
@@ -120,6 +123,7 @@ class Mqtt:
                 with suppress(RuntimeError, ValueError):
                     self._client.publish(self._layout.status, OFFLINE, QOS, retain=True).wait_for_publish(GOODBYE_S)
             self._disconnect()
+            self._settle(SinkError(f"{self.name} was closed"))
 
     def _publish(self, publication: Publication) -> paho.MQTTMessageInfo | None:
         """Publish; None where it need not be, as the broker keeps just that, or cannot be."""
@@ -143,7 +147,7 @@ class Mqtt:
         client.on_message = self._on_message
         client.will_set(self._layout.status, OFFLINE, QOS, retain=True)
         client.reconnect_delay_set(1, LONGEST_PAUSE_S)
-        client.connect_timeout = self._patience_s
+        client.connect_timeout = min(self._patience_s, CONNECT_S)
         if self._broker.user is not None:
             client.username_pw_set(self._broker.user, self._broker.password)
         if self._broker.tls is not None:

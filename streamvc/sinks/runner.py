@@ -2,6 +2,7 @@
 
 import hashlib
 import logging
+import math
 import random
 import selectors
 import time
@@ -72,11 +73,14 @@ class Delivery:
         self._row = positions.begin(key, row_at(time.time()))
         self._num_failures = 0
         self._closing: Mailbox[None] = Mailbox(1)
+        self._finish_by = math.inf
+        self._given_up = False
         self._finished: Future[None] = Future()
         self._worker = Worker("sink", self._run, self._stop).start()
 
     def finish(self) -> None:
         """Deliver what is in the log now, and then no more. Returns at once."""
+        self._finish_by = min(self._finish_by, time.monotonic() + self._drain_s)
         self._closing.close()
 
     def close(self) -> None:
@@ -84,9 +88,10 @@ class Delivery:
         self._worker.close()
 
     def _stop(self) -> None:
-        self._closing.close()
+        self.finish()
         with suppress(TimeoutError):
-            self._finished.result(self._drain_s)
+            self._finished.result(max(0.0, self._finish_by - time.monotonic()))
+        self._given_up = True
         self._sink.close()
 
     def _run(self) -> None:
@@ -99,6 +104,8 @@ class Delivery:
     def _deliver_all(self, news: Mailbox[None]) -> None:
         while True:
             finishing = self._is_finishing()  # before the log is read, so that nothing that is in it now is missed
+            if self._given_up:
+                return
             news.take()
             try:
                 if self._deliver_some():

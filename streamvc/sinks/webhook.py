@@ -22,7 +22,8 @@ from streamvc.sinks.sink import Choice, read_choice, read_options, read_secret, 
 logger = logging.getLogger(__name__)
 
 SECRET_VARIABLE = "STREAMVC_WEBHOOK_SECRET"
-TIMEOUT_S = 10.0  # of each step: to connect, to send, to hear the answer
+CONNECT_S = 3.0  # which nothing can cut short, also where the program is to stop
+TIMEOUT_S = 10.0  # to send, and to hear the answer
 TOLERANCE_S = 300.0  # a signature that is older, or from the future, counts no more
 NUM_REFUSALS = 5  # after so many in a row, what is refused is given up
 SUCCESS = range(200, 300)
@@ -107,8 +108,10 @@ class Webhook:
             headers["Streamvc-Signature"] = sign(body, self._secret, int(time.time()))
         self._connection = self._connect()
         try:
-            if self._closed:  # between two posts
-                raise SinkError(f"{self.name} was closed")
+            self._require_open()  # it may have been closed between two posts
+            self._connection.connect()
+            self._connection.sock.settimeout(TIMEOUT_S)
+            self._require_open()  # or meanwhile
             self._connection.request("POST", self._target, body, headers)
             return self._connection.getresponse().status
         except (OSError, http.client.HTTPException) as error:
@@ -116,11 +119,15 @@ class Webhook:
         finally:
             self._connection.close()
 
+    def _require_open(self) -> None:
+        if self._closed:
+            raise SinkError(f"{self.name} was closed")
+
     def _connect(self) -> http.client.HTTPConnection:
         assert self._url.hostname is not None
         if self._tls is None:
-            return http.client.HTTPConnection(self._url.hostname, self._url.port, timeout=TIMEOUT_S)
-        return http.client.HTTPSConnection(self._url.hostname, self._url.port, timeout=TIMEOUT_S, context=self._tls)
+            return http.client.HTTPConnection(self._url.hostname, self._url.port, timeout=CONNECT_S)
+        return http.client.HTTPSConnection(self._url.hostname, self._url.port, timeout=CONNECT_S, context=self._tls)
 
 
 def sign(body: bytes, secret: str, timestamp: int) -> str:

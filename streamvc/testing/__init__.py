@@ -1,1 +1,7 @@
-"""Test data that the project makes itself."""
+"""For tests: a network camera that fails on script, a network that can be cut, and test data that the project makes itself."""
+
+from streamvc.testing.camera import ScriptedCamera
+from streamvc.testing.pictures import moving_pattern, recording
+from streamvc.testing.script import Burst, Corrupt, Die, Freeze, Jump, Play, Refuse, Resize, Stall, Step
+
+__all__ = ["Burst", "Corrupt", "Die", "Freeze", "Jump", "Play", "Refuse", "Resize", "ScriptedCamera", "Stall", "Step", "moving_pattern", "recording"]

@@ -1,5 +1,5 @@
 """A small RTSP camera: H.264 in RTP over the RTSP connection itself (RFC 2326, RFC 6184), with a digest login. Where GStreamer's server is installed,
-the tests use that as well (`rtsp_server.py`)."""
+the tests use that as well (`streamvc.testing.rtsp`)."""
 
 import hashlib
 import re

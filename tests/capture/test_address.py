@@ -51,6 +51,7 @@ def test_what_means_nothing(source: str) -> None:
         ("http://host:8080/@home/live", "http://host:8080/@home/live"),
         ("rtsp://host:554/cam@2", "rtsp://host:554/cam@2"),
         ("http://host/plain", "http://host/plain"),
+        ("http://host/?pwd=s3 cret: refused", "http://host/?pwd=***: refused"),
     ],
 )
 def test_secrets_are_hidden(url: str, shown: str) -> None:

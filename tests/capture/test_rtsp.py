@@ -1,16 +1,12 @@
 import itertools
-import subprocess
-import sys
 import time
 import traceback
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
 
 import pytest
 
 from streamvc.capture.source import open_source
 from streamvc.errors import SourceError
+from streamvc.testing.rtsp import RtspServer
 
 from .rtsp import RtspCamera
 from .videos import number_of
@@ -63,33 +59,11 @@ def test_a_recording_that_a_server_plays_ends_in_peace() -> None:
         assert [frame.index for frame in source] == list(range(40))
 
 
-@pytest.fixture(scope="module")
-def gstreamer() -> str:
-    """A Python that has GStreamer's RTSP server."""
-    script = "import gi; gi.require_version('GstRtspServer', '1.0'); from gi.repository import Gst, GstRtspServer; Gst.init(None)"
-    script += "; assert Gst.ElementFactory.find('x264enc') and Gst.ElementFactory.find('rtph264pay')"
-    for python in ("/usr/bin/python3", sys.executable):
-        if Path(python).exists() and subprocess.run([python, "-c", script], capture_output=True).returncode == 0:
-            return python
-    pytest.skip("GStreamer's RTSP server is not installed (Debian: gir1.2-gst-rtsp-server-1.0 gstreamer1.0-plugins-ugly python3-gi)")
-
-
-@contextmanager
-def running(python: str, *login: str) -> Iterator[tuple[subprocess.Popen[str], int]]:
-    """GStreamer's server, with a camera that never ends, and its port."""
-    with subprocess.Popen([python, str(Path(__file__).with_name("rtsp_server.py")), *login], stdout=subprocess.PIPE, text=True) as server:
-        try:
-            assert server.stdout is not None
-            yield server, int(server.stdout.readline())
-        finally:
-            server.kill()
-
-
 def test_gstreamers_server_with_a_login_until_it_dies(gstreamer: str) -> None:
-    with running(gstreamer, "admin", "s3cret") as (server, port):
+    with RtspServer(gstreamer, "cam", login="admin:s3cret") as server:
         with pytest.raises(SourceError, match=r"\(401\)"):
-            open_source(f"rtsp://127.0.0.1:{port}/cam")
-        with open_source(f"rtsp://admin:s3cret@127.0.0.1:{port}/cam", read_timeout_s=2.0) as source:
+            open_source(server.url("cam").replace("admin:s3cret@", ""))
+        with open_source(server.url("cam"), read_timeout_s=2.0) as source:
             frames = [(frame.index, frame.timestamp, frame.clock) for frame in itertools.islice(source, 60)]
             assert (source.size, source.is_live) == ((320, 240), True)
             assert source.fps == pytest.approx(25.0, abs=1.0)
@@ -102,5 +76,5 @@ def test_gstreamers_server_with_a_login_until_it_dies(gstreamer: str) -> None:
 
 
 def test_gstreamers_server_over_udp(gstreamer: str) -> None:
-    with running(gstreamer) as (_, port), open_source(f"rtsp://127.0.0.1:{port}/cam?udp", read_timeout_s=2.0) as source:
+    with RtspServer(gstreamer, "cam") as server, open_source(f"{server.url('cam')}?udp", read_timeout_s=2.0) as source:
         assert len(list(itertools.islice(source, 20))) == 20

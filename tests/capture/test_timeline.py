@@ -1,11 +1,14 @@
 import math
+import time
 from itertools import pairwise
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamvc.capture.timeline import GLITCH_S, LONGEST_WAIT_S, Arrivals, Pacer, Timeline
+from streamvc.capture.stream import Picture
+from streamvc.capture.timeline import GLITCH_S, LONGEST_WAIT_S, Arrivals, Pacer, Timeline, paced
 
 
 def stamps(times: list[float | None], step_s: float = 0.04) -> list[float]:
@@ -81,3 +84,28 @@ def test_the_rate_is_that_of_the_last_pictures() -> None:
     for number in range(100):
         arrivals.step(10 + number / 25, 10 + number / 25)
     assert arrivals.fps == pytest.approx(25.0)
+
+
+def picture(timestamp: float) -> Picture:
+    return Picture(timestamp, "pts", time.monotonic(), (4, 6, 3), lambda _slot: None, lambda: np.zeros((4, 6), np.uint8))
+
+
+def test_pictures_that_come_too_early_are_held_until_they_are_due() -> None:
+    moments: list[float] = []
+    begun = time.monotonic()
+    told = list(paced(iter([picture(0.0), None, picture(0.2), picture(0.6)]), moments.append))
+    assert [moment - moments[0] for moment in moments] == pytest.approx([0.0, 0.2, 0.6])
+    assert [one and one.timestamp for one in told] == [0.0, None, 0.2, 0.6]
+    assert all(begun <= one.captured <= time.monotonic() for one in told if one)
+
+
+@pytest.mark.parametrize("as_camera", [False, True])
+def test_a_picture_that_is_read_too_late_came_when_it_was_due_from_a_camera(as_camera: bool) -> None:
+    moments: list[float] = []
+    pictures = paced((picture(timestamp) for timestamp in (0.0, 1e-6)), moments.append, as_camera=as_camera)
+    next(pictures)
+    begun = time.monotonic()
+    assert begun > moments[0] + 1e-6
+    late = next(pictures)
+    assert late
+    assert (late.captured <= moments[1] < begun) is as_camera

@@ -76,6 +76,21 @@ def test_a_reference_kept_to_the_input_tensor_is_an_error() -> None:
         open_model(MODEL).run(kept.append)
 
 
+def test_an_error_that_is_kept_does_not_keep_the_model_from_running() -> None:
+    model = open_model(MODEL)
+
+    def fail(tensor: Array) -> None:
+        try:
+            raise KeyError(tensor.shape)
+        except KeyError as error:
+            raise InferenceError("no such picture") from error
+
+    with pytest.raises(InferenceError, match="no such picture") as caught:
+        model.run(fail)
+    assert model.run(lambda tensor: tensor.fill(0)).shape == (1, 1280)
+    assert caught.value.__cause__
+
+
 def test_two_threads_give_what_one_gives() -> None:
     values = np.random.default_rng(0).uniform(-1, 1, (1, 224, 224, 3)).astype(np.float32)
     one, two = (open_model(MODEL, threads=threads).run(lambda tensor: np.copyto(tensor, values)) for threads in (1, 2))

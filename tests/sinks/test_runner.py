@@ -6,7 +6,7 @@ import sqlite3
 import subprocess
 import sys
 import time
-from contextlib import AbstractContextManager, closing
+from contextlib import AbstractContextManager, ExitStack, closing
 from pathlib import Path
 
 import pytest
@@ -78,6 +78,18 @@ def test_a_sink_that_never_answers_holds_up_nobody_else(tmp_path: Path) -> None:
         assert time.monotonic() - left < 5.0
     assert took_s < 5.0
     assert numbers(tmp_path / "events.jsonl") == list(range(1, 501))
+
+
+def test_several_that_never_answer_do_not_hold_up_the_end() -> None:
+    with EventLog() as log, socket.create_server(("127.0.0.1", 0)) as stuck, ExitStack() as open_until_the_end:
+        port = stuck.getsockname()[1]
+        addresses = [f"http://127.0.0.1:{port}/first", f"http://127.0.0.1:{port}/second", f"mqtt://127.0.0.1:{port}"]
+        with run_sinks(log, addresses, site="site", node="node", drain_s=0.1):
+            append(log, [1])
+            for _ in addresses:
+                open_until_the_end.enter_context(stuck.accept()[0])
+            left = time.monotonic()
+        assert time.monotonic() - left < 5.0
 
 
 def test_a_post_that_was_not_made_is_made_after_a_restart(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from streamvc.inference.folders import check_sha256
 from streamvc.inference.manifest import Manifest, Name, Sha256, read_manifest
 from streamvc.inference.pose.blazepose import LandmarkFinder, PersonDetector
 from streamvc.inference.pose.body import Body, Region
-from streamvc.inference.runtime import open_model
+from streamvc.inference.runtime import Opener, open_model
 
 MANIFEST = "pose.json"
 VERSION = 2  # raise it when the same networks find other landmarks
@@ -41,8 +41,8 @@ class PoseTracker:
         self._pause = 0
 
     @classmethod
-    def open(cls, folder: Path, *, runtime: str | None = None, threads: int = 1) -> Self:
-        """Load the networks in a folder.
+    def open(cls, folder: Path, *, runtime: str | None = None, threads: int = 1, opener: Opener = open_model) -> Self:
+        """Load the networks in a folder, by `opener`.
 
         Raises:
             BundleError: They are missing or damaged.
@@ -52,8 +52,8 @@ class PoseTracker:
         detect, landmark = folder / "detect.tflite", folder / "landmark.tflite"
         check_sha256(detect, manifest.detect_sha256)
         check_sha256(landmark, manifest.landmark_sha256)
-        detector = PersonDetector(open_model(detect, runtime, threads))
-        return cls(manifest, detector, LandmarkFinder(open_model(landmark, runtime, threads)))
+        detector = PersonDetector(opener(detect, runtime, threads))
+        return cls(manifest, detector, LandmarkFinder(opener(landmark, runtime, threads)))
 
     @property
     def name(self) -> str:

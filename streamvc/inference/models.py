@@ -1,0 +1,37 @@
+"""Models that several streams share."""
+
+from pathlib import Path
+from weakref import WeakValueDictionary
+
+from streamvc.inference.runtime import Model, open_model
+from streamvc.threads import Lock
+
+Key = tuple[object, ...]
+
+
+class Models:
+    """Opens each `.tflite` file once, for as long as somebody keeps it: one interpreter serves all streams, as what they remember lies outside it.
+
+    All that was opened here belongs to one thread at a time; to open more is allowed to any other meanwhile.
+    """
+
+    def __init__(self) -> None:
+        self._opened: WeakValueDictionary[Key, Model] = WeakValueDictionary()
+        self._lock = Lock()
+
+    def open(self, path: Path, runtime: str | None = None, threads: int = 1) -> Model:
+        """As `open_model`; a file that has been replaced since is another one."""
+        with self._lock:
+            key = (path.resolve(), _version(path), runtime, threads)
+            model = self._opened.get(key)
+            if model is None:
+                model = self._opened[key] = open_model(path, runtime, threads)
+            return model
+
+
+def _version(path: Path) -> Key | None:
+    """What changes when a file is replaced; None where there is none."""
+    if not path.is_file():
+        return None
+    found = path.stat()
+    return found.st_ino, found.st_mtime_ns, found.st_size

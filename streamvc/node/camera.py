@@ -1,0 +1,272 @@
+"""One camera, as the hub knows it: its life, its decoder, and what has come of it."""
+
+import logging
+import math
+import selectors
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+from streamvc.capture.address import redact
+from streamvc.events import Health, Reason, Status
+from streamvc.health import STALL_S, Checkup
+from streamvc.node.analysis import CameraAnalysis
+from streamvc.node.due import Counts, DueFrames
+from streamvc.node.lifecycle import APART_S, Kill, Lifecycle, Start, State
+from streamvc.node.messages import Arrived, Finished, Opened
+from streamvc.node.nursery import Nursery
+from streamvc.node.overload import Demand, Rates, Tally
+from streamvc.node.reception import Reception, decoder_settings
+from streamvc.node.settings import CameraConfig
+from streamvc.node.status import CameraStatus
+from streamvc.pipeline import Report
+
+logger = logging.getLogger(__name__)
+
+FAILED_S = 60.0  # after which a camera whose analysis has failed is tried again
+
+AWAY: set[State] = {"lost", "connecting"}  # in turns, until it is there
+FAULTS: dict[State, Status] = {"stalled": "stalled", "frozen": "frozen", "lost": "down"}
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A camera that is to be watched: how, with what, and by which worker."""
+
+    config: CameraConfig
+    analysis: CameraAnalysis
+    worker: int
+
+
+@dataclass(frozen=True, slots=True)
+class Channels:
+    """What a camera speaks to: the process that makes decoders, what hears them, what takes frames to the workers, and who is told how it fares."""
+
+    nursery: Nursery
+    selector: selectors.BaseSelector
+    due: DueFrames[CameraAnalysis]
+    report: Report
+
+
+@dataclass(frozen=True, slots=True)
+class _Rest:
+    """The camera is not watched: what is told of that, and the moment from which it may be again."""
+
+    status: Literal["disabled", "ended", "down"]
+    reason: Reason
+    detail: str
+    until: float
+
+
+class Camera:
+    """Watches a camera from `begin` to `stop`. For the hub's thread; `status` may be asked for by any."""
+
+    def __init__(self, plan: Plan, channels: Channels) -> None:
+        config = plan.config
+        self.name = config.name
+        self.was_tried = False  # it has been connected once, or could not be, or is not to be
+        self._plan = plan
+        self._channels = channels
+        self._reception = Reception(decoder_settings(config, plan.analysis.rates_hz), channels.nursery, channels.selector, owner=self)
+        self._timetable = config.timetable
+        self._minute: datetime | None = None  # in which the timetable was last looked at: it knows no shorter times
+        self._is_wanted = True
+        self._lifecycle = Lifecycle(open_timeout_s=config.open_timeout_s, read_timeout_s=config.read_timeout_s)
+        self._rest: _Rest | None = None
+        self._checkup = Checkup(self.name)
+        self._told: State = "connecting"
+        self._since = 0.0  # of the state that was told, or of its absence
+        self._told_apart = False
+        self._detail: str | None = None
+        self._hung: str | None = None  # why its decoder is being killed
+        self._counts = Counts(0, 0, 0, 0, 0)
+        self._rates = Rates()
+
+    def begin(self, now: float) -> None:
+        """Its frames are wanted from now on; a `step` soon connects it."""
+        period_s = 1 / max(self._plan.analysis.rates_hz)
+        self._channels.due.add(self.name, self._plan.analysis, worker=self._plan.worker, period_s=period_s, priority=self._plan.config.priority)
+        self._since = now
+
+    def stop(self) -> None:
+        """End it for good, and what goes on there."""
+        self._reception.disconnect()
+        self._channels.due.remove(self.name)
+        self._report(self._checkup.not_up("ended", self._num_dropped, "stop"))
+
+    @property
+    def due(self) -> float:
+        """When `step` is to be called next, in seconds of `time.monotonic()`."""
+        return self._lifecycle.due()
+
+    @property
+    def is_connecting(self) -> bool:
+        """A decoder of it is at work, and has no picture yet."""
+        return self._reception.is_on and self._lifecycle.state == "connecting"
+
+    def step(self, now: float, *, may_connect: bool) -> None:
+        """Time has passed: connect where that is due and allowed, and give up a decoder that hangs."""
+        match self._lifecycle.step(now):
+            case Start() if may_connect:
+                self._connect(now)
+            case Kill(detail):
+                self._hung = detail
+                self._reception.kill()
+        self._tell()
+
+    def hear(self, now: float) -> None:
+        """Take in what its decoder has said."""
+        for said in self._reception.receive():
+            match said:
+                case Opened():
+                    self._open(said, now)
+                case Arrived():
+                    self._take(said, now)
+                case Finished():
+                    self._finish(said, now)
+            self._tell()
+
+    def tick(self, now: float, clock: datetime) -> None:
+        """Another second is over: look at the timetable and at the rates. `clock` knows its time zone."""
+        self._follow_timetable(now, clock)
+        self._counts = self._channels.due.counts(self.name)
+        if self._lifecycle.state != "running":
+            return
+        due, used = self._counts.offered + self._reception.unplaced, self._counts.analysed + self._counts.still
+        self._rates.step(now, Tally(self._reception.received, due, used))
+        rate = self._rates.value
+        self._report(self._checkup.up(now, rate.received, rate.used, self._num_dropped))
+
+    def demand(self) -> Demand | None:
+        """How often it is to be analysed, and is; None where that is not known for long enough."""
+        rate = self._rates.value
+        return Demand(self.name, rate.due, rate.used) if self._rates.is_settled else None
+
+    def fail(self, now: float, error: Exception) -> None:
+        """Its analysis has failed: leave it alone for a while."""
+        if not self._rest:
+            self._lay_down(now, _Rest("down", "error", f"its analysis failed: {type(error).__name__}: {redact(str(error))}", now + FAILED_S))
+
+    def status(self, now: float) -> CameraStatus:
+        """How it fares; counts and rates are those of the last second."""
+        config, analysis, lifecycle, opened, counts = self._plan.config, self._plan.analysis, self._lifecycle, self._reception.opened, self._counts
+        rate = self._rates.value
+        return CameraStatus(
+            name=self.name,
+            source=redact(config.address),
+            models=tuple(use.name for use in config.models),
+            priority=config.priority,
+            state=lifecycle.state,
+            state_s=now - self._since,
+            detail=self._detail,
+            size=opened.size if opened else None,
+            codec=opened.codec if opened else None,
+            fps_in=rate.received,
+            due_hz=rate.due,
+            rate_hz=rate.used,
+            received=self._reception.received,
+            corrupt=self._reception.corrupt,
+            analysed=counts.analysed,
+            still=counts.still,
+            dropped={"replaced": counts.shed, "stale": counts.stale, "no_slot": self._reception.unplaced},
+            connections=lifecycle.num_connections,
+            gaps=lifecycle.num_gaps,
+            deaths=lifecycle.num_deaths,
+            memory_bytes=self._reception.memory_bytes(now),
+            activities=analysis.running,
+            top=analysis.top,
+        )
+
+    @property
+    def _num_dropped(self) -> int:
+        return self._counts.shed + self._counts.stale + self._reception.unplaced
+
+    def _connect(self, now: float) -> None:
+        self._lifecycle.started(now)
+        if failed := self._reception.connect():
+            self._finish(failed, now)
+
+    def _open(self, said: Opened, now: float) -> None:
+        if self._reception.num_sizes > 1:
+            self._channels.due.end(self.name, "gap")
+        self._lifecycle.opened(now, said.silence_s)
+
+    def _take(self, said: Arrived, now: float) -> None:
+        self._lifecycle.arrived(now, said.frozen)
+        if said.frozen:
+            said.release()
+        else:
+            self._channels.due.offer(self.name, said)
+
+    def _finish(self, said: Finished, now: float) -> None:
+        if said.reason != "end_of_stream":
+            # Whoever reads that knows the camera's name; where that is says nothing more.
+            words = redact(said.detail).removeprefix(f"{redact(self._plan.config.address)}: ")
+            self._detail, self._hung = self._hung or words, None
+            self._lifecycle.finished(now, said.reason)
+        elif self._plan.config.loop:
+            self._channels.due.end(self.name, "gap")
+            self._lifecycle.disable(now)
+            self._lifecycle.enable(now)
+        else:
+            self._lay_down(now, _Rest("ended", "end_of_stream", "the recording is over", math.inf))
+
+    def _follow_timetable(self, now: float, clock: datetime) -> None:
+        minute = clock.replace(second=0, microsecond=0)
+        if minute != self._minute:
+            self._minute = minute
+            self._is_wanted = self._plan.config.enabled and self._timetable.is_open(clock)
+        if not self._rest and not self._is_wanted:
+            detail = "it is not watched at this time" if self._plan.config.enabled else "it is disabled in the configuration"
+            self._lay_down(now, _Rest("disabled", "stop", detail, now))
+        elif self._rest and self._is_wanted and now >= self._rest.until:
+            self._rest = self._detail = None
+            self._lifecycle.enable(now)
+            self._tell()
+
+    def _lay_down(self, now: float, rest: _Rest) -> None:
+        self._rest, self._detail = rest, rest.detail
+        self._rates.clear()
+        self._reception.disconnect()
+        self._lifecycle.disable(now)
+        self._channels.due.end(self.name, rest.reason)
+        self._told, self._since, self.was_tried = "disabled", now, True
+        self._report(self._checkup.not_up(rest.status, self._num_dropped, rest.reason, rest.detail))
+
+    def _tell(self) -> None:
+        """See to what follows from another state of its life."""
+        before, self._told = self._told, self._lifecycle.state
+        if before == self._told:
+            return
+        self.was_tried = self.was_tried or self._told != "connecting"
+        if before == "running":
+            self._rates.clear()
+        if not {before, self._told} <= AWAY:
+            self._since = self._lifecycle.since
+        if self._told in FAULTS:
+            self._tell_fault(FAULTS[self._told])
+        elif self._told == "running":
+            self._detail = None
+
+    def _tell_fault(self, status: Status) -> None:
+        """What has been seen is void: end what goes on, and say why."""
+        self._channels.due.end(self.name, "gap")
+        match status:
+            case "stalled":
+                self._detail = f"no picture has come for {STALL_S:g} s"
+            case "frozen":
+                self._detail = f"the picture has not changed for {self._plan.config.frozen_s:g} s"
+        if self._lifecycle.is_set_apart and not self._told_apart:  # that it is down may have been told before
+            self._detail = f"its stream kills decoders, it is tried again every {APART_S / 60:g} minutes: {self._detail}"
+            self._report(Health(self.name, status, "gap", self._detail, None, None, self._num_dropped, seq=None, epoch=None))
+        else:
+            self._report(self._checkup.not_up(status, self._num_dropped, "gap", self._detail))
+        self._told_apart = self._lifecycle.is_set_apart
+
+    def _report(self, health: Health | None) -> None:
+        if health is None:
+            return
+        if health.fps_in is None:  # else it is up, as before
+            level = logging.WARNING if health.status in FAULTS.values() else logging.INFO
+            logger.log(level, "%s is %s%s", self.name, health.status, f": {health.detail}" if health.detail else "", extra={"camera": self.name})
+        self._channels.report(health)

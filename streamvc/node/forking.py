@@ -1,0 +1,167 @@
+"""The process that decoders are forked from: `python -m streamvc.node.forking DESCRIPTOR`, where a `Nursery` has the other end of that.
+
+A decoder whose connection was closed by the node should notice by itself. One that has not within `GRACE_S` (it hangs in a read that never returns)
+is killed, and so are all when the node closes this process's own connection.
+"""
+
+import ctypes
+import gc
+import math
+import os
+import resource
+import select
+import signal
+import socket
+import sys
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+
+import cv2
+
+from streamvc.node import decoding
+from streamvc.node.messages import Finished, encode
+
+GRACE_S = 0.5  # seconds for a decoder to end by itself
+MAX_BYTES = 1 << 16  # of the settings of a decoder
+PR_SET_PDEATHSIG = 1  # of prctl(2)
+
+
+@dataclass(slots=True, eq=False)
+class Child:
+    """A decoder.
+
+    Attributes:
+        pid: Its process.
+        connection: Its end of the connection: to see that the node has closed its own, and to say how the decoder died.
+        kill_at: `time.monotonic()` when it is to be dead, in seconds.
+    """
+
+    pid: int
+    connection: socket.socket
+    kill_at: float = math.inf
+
+
+class Forker:
+    """Forks decoders, until the node closes `control`; then sees to it that all end."""
+
+    def __init__(self, control: socket.socket) -> None:
+        self._control = control
+        self._open = True
+        self._children: dict[int, Child] = {}  # by the descriptor of the connection
+        self._woken, self._waking = socket.socketpair()  # by the end of a child
+        self._woken.setblocking(False)
+        self._waking.setblocking(False)
+        self._poller = select.poll()
+        self._poller.register(control, select.POLLIN)
+        self._poller.register(self._woken, select.POLLIN)
+
+    def run(self) -> None:
+        """Return when all is over."""
+        signal.signal(signal.SIGCHLD, lambda _number, _frame: None)
+        signal.set_wakeup_fd(self._waking.fileno())
+        while self._open or self._children:
+            for descriptor, _ in self._poller.poll(self._patience_ms()):
+                self._meet(descriptor)
+            self._kill_the_late()
+
+    def _meet(self, descriptor: int) -> None:
+        if descriptor == self._control.fileno():
+            self._hear()
+        elif descriptor == self._woken.fileno():
+            self._bury()
+        elif child := self._children.get(descriptor):
+            self._let_go(child)
+
+    def _hear(self) -> None:
+        settings, descriptors, _, _ = socket.recv_fds(self._control, MAX_BYTES, 1)
+        if not settings:
+            self._close()
+        elif descriptors:  # none, where there are too many open ones: the node sees that the connection was closed
+            self._fork(settings, socket.socket(fileno=descriptors[0]))
+
+    def _close(self) -> None:
+        self._open = False
+        self._poller.unregister(self._control)
+        for child in self._children.values():
+            self._let_go(child)
+
+    def _fork(self, settings: bytes, connection: socket.socket) -> None:
+        try:
+            pid = os.fork()
+        except OSError as error:  # no memory, or too many processes
+            _tell_death(connection, f"no decoder can be started: {error.strerror}")
+            return
+        if pid == 0:
+            self._become_decoder(settings, connection)
+        self._children[connection.fileno()] = Child(pid, connection)
+        self._poller.register(connection, select.POLLRDHUP)
+
+    def _become_decoder(self, settings: bytes, connection: socket.socket) -> None:
+        """The rest of a child's life."""
+        code = 1
+        try:
+            signal.set_wakeup_fd(-1)
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+            resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # they would fill the disk, with passwords in them
+            for other in (self._control, self._woken, self._waking, *(child.connection for child in self._children.values())):
+                other.close()
+            decoding.run(connection, settings)
+            code = 0
+        finally:
+            os._exit(code)
+
+    def _let_go(self, child: Child) -> None:
+        if child.kill_at == math.inf:
+            child.kill_at = time.monotonic() + GRACE_S
+            self._poller.unregister(child.connection)
+
+    def _patience_ms(self) -> int | None:
+        first = min((child.kill_at for child in self._children.values()), default=math.inf)
+        return None if first == math.inf else max(0, math.ceil((first - time.monotonic()) * 1000))
+
+    def _kill_the_late(self) -> None:
+        now = time.monotonic()
+        for child in self._children.values():
+            if child.kill_at <= now:
+                os.kill(child.pid, signal.SIGKILL)
+                child.kill_at = now + GRACE_S  # it takes a moment
+
+    def _bury(self) -> None:
+        with suppress(BlockingIOError):
+            self._woken.recv(4096)
+        while self._children:
+            pid, status = os.waitpid(-1, os.WNOHANG)
+            if not pid:
+                return
+            child = next(child for child in self._children.values() if child.pid == pid)
+            del self._children[child.connection.fileno()]
+            if child.kill_at == math.inf:
+                self._poller.unregister(child.connection)
+            _tell_death(child.connection, _how(status))
+
+
+def _tell_death(connection: socket.socket, detail: str) -> None:
+    with connection, suppress(OSError):  # nobody may be there to hear it
+        connection.send(encode(Finished("died", detail)))
+
+
+def _how(status: int) -> str:
+    code = os.waitstatus_to_exitcode(status)
+    if code >= 0:
+        return f"the decoder ended with exit code {code}"
+    name = next((known.name for known in signal.Signals if known == -code), f"signal {-code}")
+    return f"the decoder was killed by {name}"
+
+
+def main() -> None:
+    """Prepare what all decoders share, and fork."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # systemd sends it to all processes of a service; the node hears it, and closes the connections
+    cv2.setNumThreads(1)
+    gc.freeze()  # what is there now is never looked through again, so that children go on sharing its memory
+    Forker(socket.socket(fileno=int(sys.argv[1]))).run()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,185 @@
+"""One program that watches many cameras: what it consists of, put together and taken apart."""
+
+import logging
+import time
+from collections.abc import Callable, Iterable
+from contextlib import ExitStack, closing
+from functools import partial
+from selectors import DefaultSelector
+from typing import Self
+
+import cv2
+import psutil
+
+from streamvc._version import __version__
+from streamvc.events import Event
+from streamvc.inference.models import Models
+from streamvc.node.analysis import CameraAnalysis
+from streamvc.node.camera import Channels, Plan
+from streamvc.node.changes import Changes, compare
+from streamvc.node.due import DueFrames
+from streamvc.node.hub import Hub
+from streamvc.node.meter import STAGES, Meter, together
+from streamvc.node.nursery import Nursery
+from streamvc.node.settings import CameraConfig, NodeConfig
+from streamvc.node.status import Resources, Snapshot
+from streamvc.node.web import Web
+from streamvc.node.worker import InferenceWorker
+from streamvc.publish.publisher import Publisher
+from streamvc.recording import Recorder
+from streamvc.sinks.runner import run_sinks
+from streamvc.threads import ChannelClosed, Worker
+
+logger = logging.getLogger(__name__)
+
+DRAIN_S = 1.0  # for the last events to arrive at sinks: a node has to stop within five seconds
+HUNG_S = 10.0  # without a sign of life of the hub, after which the node is not healthy
+
+
+class Node:
+    """Watches the cameras of its configuration, from now until `close`; which those are can be changed by `apply` meanwhile.
+
+    Attributes:
+        endpoint: Where it publishes, with the real port.
+        http: Where it answers over HTTP, likewise; None for nowhere.
+        failure: Which part of it has failed, in words; it has to be started again then. None while all work.
+    """
+
+    def __init__(self, config: NodeConfig) -> None:
+        """Start.
+
+        Raises:
+            StreamvcError: Something of it cannot be used: a model, an endpoint, a sink, a folder. A camera that cannot be reached is no error.
+        """
+        cv2.setNumThreads(1)  # OpenCV's own threads would take the cores from the decoders and the runtime
+        self._started = time.monotonic()
+        self._process = psutil.Process()
+        self._config = config.model_copy(update={"cameras": ()})
+        self.failure: str | None = None
+        self._models = [Models() for _ in range(config.limits.workers)]
+        self._meters = [Meter() for _ in self._models]
+        self._plans: dict[str, Plan] = {}
+        with ExitStack() as opened:
+            self._publisher = opened.enter_context(_publisher(config))
+            opened.enter_context(run_sinks(self._publisher.log, config.sinks, site=config.site, node=config.node, drain_s=DRAIN_S))
+            due = DueFrames[CameraAnalysis](config.limits.staleness_s)
+            nursery = opened.enter_context(Nursery())
+            channels = Channels(nursery, DefaultSelector(), due, self._publisher.report)
+            self._hub = Hub(config.node, channels, num_connecting=config.limits.connecting)
+            for number, meter in enumerate(self._meters):
+                publish = partial(self._publish, meter)
+                worker = InferenceWorker(number, due, publish=publish, told=meter.told, failed=self._hub.fail)
+                opened.enter_context(Worker(f"inference-{number}", self._watched(worker.run), due.close))
+            opened.enter_context(Worker("hub", self._watched(self._hub.run), self._hub.close))
+            self.apply(config)
+            web = opened.enter_context(closing(Web(config.http, self.snapshot, self.problem))) if config.http else None
+            self._opened = opened.pop_all()
+        self.endpoint = self._publisher.endpoint
+        self.http = web.address if web else None
+
+    def apply(self, config: NodeConfig) -> Changes:
+        """Add, remove and change cameras to what this configuration says; the others are not touched. For one thread at a time.
+
+        Returns:
+            What has changed, and what else would have to.
+
+        Raises:
+            StreamvcError: A model cannot be used, for instance. Nothing is changed then.
+        """
+        changes = compare(self._config, config)
+        gone, new = {*changes.removed, *changes.changed}, {*changes.added, *changes.changed}
+        kept = {name: plan for name, plan in self._plans.items() if name not in gone}
+        with ExitStack() as opened:
+            for camera in config.cameras:
+                if camera.name in new:
+                    kept[camera.name] = self._plan(camera, kept.values())
+                    opened.callback(kept[camera.name].analysis.close)
+            self._hub.change([*changes.removed, *changes.changed], [kept[name] for name in (*changes.added, *changes.changed)])
+            opened.pop_all()
+        self._plans = {camera.name: kept[camera.name] for camera in config.cameras}
+        self._config = self._config.model_copy(update={"cameras": config.cameras})
+        return changes
+
+    def snapshot(self) -> Snapshot:
+        """How it fares now. May be called from any thread."""
+        now = time.monotonic()
+        watched = self._hub.cameras
+        # One that was just added may not be watched yet, one that was just removed still be.
+        cameras = tuple(watched[name].status(now) for name in self._plans if name in watched)
+        latencies = [meter.latency for meter in self._meters]
+        problem = self.problem() or self._publisher.problem or self._hub.problem
+        return Snapshot(
+            site=self._config.site,
+            node=self._config.node,
+            version=__version__,
+            time=time.time(),
+            uptime_s=now - self._started,
+            state="degraded" if problem else "up" if self._hub.is_ready else "starting",
+            detail=problem,
+            cameras=cameras,
+            latency={stage: together(latency[stage] for latency in latencies) for stage in STAGES},
+            age=together(meter.age for meter in self._meters),
+            events=sum(meter.num_events for meter in self._meters),
+            unsent=self._publisher.num_dropped,
+            resources=_resources(self._process),
+        )
+
+    def problem(self) -> str | None:
+        """Why it does not work and should be started again; None while it does. May be called from any thread, and never waits."""
+        if self.failure:
+            return self.failure
+        silent_s = time.monotonic() - self._hub.turned
+        return f"nothing was heard of its hub for {silent_s:.0f} s" if silent_s > HUNG_S else None
+
+    def close(self) -> None:
+        """Stop: what goes on is ended, published and delivered. Takes less than five seconds."""
+        self._opened.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _plan(self, camera: CameraConfig, others: Iterable[Plan]) -> Plan:
+        """Load what a camera needs, for the worker that has least to do."""
+        loads = [0.0] * len(self._models)
+        for plan in others:
+            loads[plan.worker] += sum(plan.analysis.rates_hz)
+        worker = loads.index(min(loads))
+        limits, recording = self._config.limits, self._config.recording
+        with ExitStack() as opened:
+            recorder = opened.enter_context(Recorder(camera.name, recording.recording)) if recording else None
+            analysis = CameraAnalysis(camera, self._models[worker], runtime=limits.runtime, threads=limits.threads, recorder=recorder)
+            opened.pop_all()
+        return Plan(camera, analysis, worker)
+
+    def _publish(self, meter: Meter, event: Event) -> None:
+        self._publisher.publish(event)
+        meter.num_events += 1
+
+    def _watched(self, run: Callable[[], None]) -> Callable[[], None]:
+        """A thread's target that leaves word when it fails: the node lacks a part from then on."""
+
+        def watched() -> None:
+            try:
+                run()
+            except ChannelClosed:
+                raise
+            except Exception as error:
+                # The first is the cause of those that follow.
+                self.failure = self.failure or f"a part of the node has failed: {type(error).__name__}: {error}"
+                logger.exception("a part of the node has failed")
+                raise
+
+        return watched
+
+
+def _publisher(config: NodeConfig) -> Publisher:
+    return Publisher(config.publish, site=config.site, node=config.node, log=config.log, keys=config.keys, insecure=config.insecure)
+
+
+def _resources(process: psutil.Process) -> Resources:
+    with process.oneshot():
+        times = process.cpu_times()
+        return Resources(process.memory_info().rss, times.user + times.system, process.num_threads(), process.num_fds())

@@ -1,0 +1,99 @@
+"""Whether a node keeps up with its cameras, and in which words it says that it does not. Pure."""
+
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+SPAN_S = 10.0  # over which rates are measured
+SHORT = 0.9  # share of its due frames below which a camera is analysed too seldom
+ENOUGH = 0.95  # and that it must reach again; between the two nothing is said
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """What a camera has brought so far, in frames: received by its decoder, due for analysis, and used for it. As rates: the same a second."""
+
+    received: float
+    due: float
+    used: float
+
+
+NOTHING = Tally(0.0, 0.0, 0.0)
+
+
+class Rates:
+    """A camera's rates over the last `SPAN_S` seconds, of its tallies at some moments.
+
+    Attributes:
+        value: Frames/s; zeros where only one moment is known.
+    """
+
+    def __init__(self) -> None:
+        self.value = NOTHING
+        self._tallies: deque[tuple[float, Tally]] = deque()
+
+    def step(self, now: float, tally: Tally) -> None:
+        """Take the tally at `now`, in seconds; counts may also begin anew."""
+        tallies = self._tallies
+        if tallies and _went_back(tallies[-1][1], tally):
+            tallies.clear()
+        tallies.append((now, tally))
+        while len(tallies) > 2 and now - tallies[1][0] >= SPAN_S:
+            tallies.popleft()
+        begin, first = tallies[0]
+        self.value = _rates(first, tally, now - begin) if now > begin else NOTHING
+
+    @property
+    def is_settled(self) -> bool:
+        """The whole span is known."""
+        return bool(self._tallies) and self._tallies[-1][0] - self._tallies[0][0] >= SPAN_S
+
+    def clear(self) -> None:
+        """Forget what was: the camera was not there."""
+        self._tallies.clear()
+        self.value = NOTHING
+
+
+def _rates(first: Tally, last: Tally, span_s: float) -> Tally:
+    return Tally((last.received - first.received) / span_s, (last.due - first.due) / span_s, (last.used - first.used) / span_s)
+
+
+def _went_back(before: Tally, after: Tally) -> bool:
+    return after.received < before.received or after.due < before.due or after.used < before.used
+
+
+@dataclass(frozen=True, slots=True)
+class Demand:
+    """How often a camera's frames are due, and how often they are used, a second."""
+
+    camera: str
+    due_hz: float
+    used_hz: float
+
+    @property
+    def share(self) -> float:
+        """Of the due frames that are used."""
+        return self.used_hz / self.due_hz if self.due_hz else 1.0
+
+
+class Overload:
+    """Finds the cameras that are analysed below their rate, and says so when there are some."""
+
+    def __init__(self) -> None:
+        self._short: frozenset[str] = frozenset()
+
+    def step(self, demands: Sequence[Demand]) -> str | None:
+        """What is wrong, in words; None where all cameras are analysed at their rate.
+
+        Args:
+            demands: Of all cameras whose rates are known.
+        """
+        short = [demand for demand in demands if demand.share < (ENOUGH if demand.camera in self._short else SHORT)]
+        self._short = frozenset(demand.camera for demand in short)
+        if not short:
+            return None
+        lowest = min(short, key=lambda demand: demand.share)
+        rate = f"{lowest.used_hz:.1f} of {lowest.due_hz:.1f} Hz ({lowest.camera})"
+        if len(short) == 1:
+            return f"1 of {len(demands)} cameras is analysed below its rate, at {rate}"
+        return f"{len(short)} of {len(demands)} cameras are analysed below their rate, the lowest at {rate}"

@@ -1,0 +1,111 @@
+"""Runs a node until it is told to stop, and follows its configuration file."""
+
+import logging
+import select
+import signal
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+from streamvc.errors import NodeError, StreamvcError
+from streamvc.node.config import read_config
+from streamvc.node.node import Node
+
+logger = logging.getLogger(__name__)
+
+LOOK_S = 1.0  # between two looks at the file
+STOP = (signal.SIGINT, signal.SIGTERM)
+
+Version = tuple[int, int, int]  # of a file: what changes when it is written
+
+
+def run(path: Path, on_start: Callable[[Node], None] = lambda _node: None) -> None:
+    """Watch the cameras of a configuration until SIGTERM or SIGINT comes. For the main thread.
+
+    When the file is changed, or on SIGHUP, the cameras are changed to what it says. Where it cannot be used, that is logged, and all stays as it was.
+
+    Args:
+        path: The configuration.
+        on_start: Is called once, when all cameras are being connected.
+
+    Raises:
+        StreamvcError: The configuration, or something that it names, cannot be used; or a part of the node has failed.
+    """
+    file = _File(path)
+    config = read_config(path)
+    with ExitStack() as closing:
+        with _signals() as signals:
+            node = closing.enter_context(Node(config))
+            on_start(node)
+            if not config.cameras:
+                logger.info("there is no camera yet; add one with `streamvc node add %s NAME SOURCE`", path)
+            _follow(node, path, file, signals)
+        # From here on, a second signal has its usual effect.
+        logger.info("stopping")
+
+
+def _follow(node: Node, path: Path, file: "_File", signals: socket.socket) -> None:
+    """Do what the file says, until a signal to stop comes."""
+    while (number := _next_signal(signals)) not in STOP:
+        if number is not None:
+            file = _File(path)
+        if number is not None or file.has_changed():
+            _reload(node, path)
+        if node.failure:
+            raise NodeError(f"{node.failure}; the log says more")
+
+
+class _File:
+    """Notices that a file was written, when it has stayed as it is for one look: an editor may write it in several steps."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._used = self._seen = self._version()
+
+    def has_changed(self) -> bool:
+        """Whether there is a version of it that was not there at the last yes."""
+        before, self._seen = self._seen, self._version()
+        if self._seen in (None, self._used) or self._seen != before:
+            return False
+        self._used = self._seen
+        return True
+
+    def _version(self) -> Version | None:
+        try:
+            found = self._path.stat()
+        except OSError:  # it is being replaced, or gone: what runs goes on
+            return None
+        return found.st_mtime_ns, found.st_size, found.st_ino
+
+
+def _reload(node: Node, path: Path) -> None:
+    try:
+        changes = node.apply(read_config(path))
+    except StreamvcError as error:
+        logger.error("the configuration cannot be used, all stays as it was: %s", error)
+    else:
+        logger.log(logging.WARNING if changes.later else logging.INFO, "the configuration was read again: %s", changes)
+
+
+@contextmanager
+def _signals() -> Iterator[socket.socket]:
+    """A socket that gets the numbers of the signals that come; when the block is left they have their usual effect again."""
+    reading, writing = socket.socketpair()
+    with reading, writing:
+        writing.setblocking(False)
+        descriptor = signal.set_wakeup_fd(writing.fileno())
+        numbers = [*STOP, signal.SIGHUP]
+        before = {number: signal.signal(number, lambda _number, _frame: None) for number in numbers}
+        try:
+            yield reading
+        finally:
+            for number, effect in before.items():
+                signal.signal(number, effect)
+            signal.set_wakeup_fd(descriptor)
+
+
+def _next_signal(signals: socket.socket) -> int | None:
+    """The next signal; None where none comes until it is time to look at the file again."""
+    ready, _, _ = select.select([signals], [], [], LOOK_S)
+    return signals.recv(1)[0] if ready else None

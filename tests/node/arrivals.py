@@ -1,0 +1,28 @@
+"""What decoders say, made here: of pictures in memory, without a process."""
+
+import time
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streamvc.node.messages import Arrived
+from streamvc.types import Frame
+
+PICTURE: NDArray[np.uint8] = np.zeros((4, 6, 3), np.uint8)
+
+
+def arrived(frame: Frame, *, still: bool = False, release: Callable[[], None] = lambda: None, epoch_s: float = 0.0, received: int = 0) -> Arrived:
+    """The frame, as a decoder tells of it; without its picture where it is still."""
+    shown = None if still else frame
+    index, timestamp = frame.index, frame.timestamp
+    return Arrived(shown, index, timestamp, frame.clock, frame.captured, frame.decoded, epoch_s, received, 0, 0, False, release)
+
+
+def arrival(
+    number: int = 0, *, age_s: float = 0.0, still: bool = False, period_s: float = 0.2, release: Callable[[], None] = lambda: None
+) -> Arrived:
+    """The picture of this number, captured so many seconds ago."""
+    captured = time.monotonic() - age_s
+    frame = Frame(number, number * period_s, PICTURE, "pts", captured, captured)
+    return arrived(frame, still=still, release=release)

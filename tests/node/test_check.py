@@ -1,0 +1,67 @@
+import math
+import socket
+from pathlib import Path
+from typing import Any
+
+from streamvc.node.check import check
+from streamvc.node.settings import NodeConfig
+from streamvc.testing import Play, ScriptedCamera
+from tests.capture.videos import write_plain, write_video
+
+
+def config(*cameras: dict[str, Any], connecting: int = 8) -> NodeConfig:
+    given = [{"models": ["figure"], **camera} for camera in cameras]
+    return NodeConfig.model_validate({"log": None, "limits": {"connecting": connecting}, "cameras": given})
+
+
+def test_cameras_and_models_that_work_are_described(demo_clip: Path) -> None:
+    with ScriptedCamera([Play(math.inf)], size=(320, 240), fps=50) as camera:
+        findings = check(config({"name": "file", "source": str(demo_clip)}, {"name": "network", "source": camera.url, "rate_hz": 2}))
+    file, network = findings.cameras
+    assert findings.is_well
+    assert (file.name, file.source, file.size, file.fps, file.codec) == ("file", str(demo_clip), (640, 480), 25.0, "h264")
+    assert (network.name, network.source, network.size) == ("network", camera.url, (320, 240))
+    assert all(found.first_picture_s is not None and found.first_picture_s > 0 for found in (file, network))
+    (model,) = findings.models
+    assert (model.name, model.rate_hz, model.problem) == ("figure", 5.0, None)
+    assert model.frame_s is not None
+    assert math.isclose(findings.load, (5 + 2) * model.frame_s)
+
+
+def test_what_does_not_work_is_told_of_each_and_disturbs_no_other(tmp_path: Path) -> None:
+    clip = write_plain(tmp_path / "clip.mp4", 5)
+    findings = check(
+        config(
+            {"name": "none", "source": str(tmp_path / "none.mp4"), "models": ["figure", "figura"]},
+            {"name": "good", "source": str(clip)},
+            {"name": "closed", "source": "rtsp://me:hunter2@127.0.0.1:9/stream"},
+            {"name": "empty", "source": str(write_video(tmp_path / "empty.mkv", []))},
+            {"name": "off", "source": str(tmp_path / "none.mp4"), "enabled": False},
+            connecting=2,
+        )
+    )
+    problems = {found.name: found.problem for found in findings.cameras}
+    assert list(problems) == ["none", "good", "closed", "empty"]
+    assert "there is no such file" in str(problems["none"])
+    assert problems["good"] is None
+    assert "refused" in str(problems["closed"])
+    assert problems["empty"]
+    assert [(model.name, model.problem is None) for model in findings.models] == [("figure", True), ("figura", False)]
+    assert "did you mean 'figure'" in str(findings.models[1].problem)
+    assert not findings.is_well
+    assert "hunter2" not in repr(findings)
+
+
+def test_keys_that_are_not_there_are_told(tmp_path: Path) -> None:
+    findings = check(NodeConfig.model_validate({"log": None, "keys": tmp_path}))
+    assert findings.cameras == findings.models == ()
+    assert not findings.is_well
+    assert "make them with `streamvc keys new" in findings.problems[0]
+
+
+def test_a_camera_that_says_nothing_is_not_waited_for() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:  # takes connections, and no more than that
+        url = "http://{}:{}/stream".format(*server.getsockname())
+        (found,) = check(config({"name": "silent", "source": url, "open_timeout_s": 0.3})).cameras
+    assert found.problem
+    assert found.first_picture_s is None

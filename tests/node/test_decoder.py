@@ -1,0 +1,397 @@
+"""Real decoder processes on real files, pipes and sockets."""
+
+import os
+import resource
+import selectors
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import psutil
+import pytest
+
+from streamvc.capture.source import open_source
+from streamvc.errors import NodeError
+from streamvc.node.decoder import Decoder, Said
+from streamvc.node.messages import Arrived, DecoderSettings, Due, Finished, MotionSettings, Opened, encode
+from streamvc.node.nursery import Nursery
+from streamvc.node.ring import NUM_SLOTS, new_memory
+from streamvc.sampling import Sampler
+from tests.capture.servers import Camera
+from tests.capture.videos import number_of, plain, write_plain, write_video
+
+UNGATED = MotionSettings(gate=False)
+DEADLINE_S = 30.0  # for a busy machine
+
+
+@pytest.fixture(scope="module")
+def lasting_nursery() -> Iterator[Nursery]:
+    with Nursery() as nursery:
+        yield nursery
+
+
+@pytest.fixture
+def nursery(lasting_nursery: Nursery) -> Iterator[Nursery]:
+    """One for all tests, without a decoder before and behind each."""
+    yield lasting_nursery
+    assert not psutil.wait_procs(forker().children(), DEADLINE_S)[1]
+
+
+def forker() -> psutil.Process:
+    """The nursery's process."""
+    return next(child for child in psutil.Process().children() if "streamvc.node.forking" in child.cmdline())
+
+
+def settings(source: object, **options: object) -> DecoderSettings:
+    return DecoderSettings("yard", str(source), **({"rates_hz": (5.0,), "pace": False, "motion": UNGATED, "frozen_s": 0.0} | options))  # type: ignore[arg-type]
+
+
+def heard(decoder: Decoder, until: Callable[[Said], bool] = lambda said: isinstance(said, Finished)) -> Iterator[Said]:
+    """What a decoder says, up to what is waited for."""
+    deadline = time.monotonic() + DEADLINE_S
+    with selectors.DefaultSelector() as selector:
+        selector.register(decoder, selectors.EVENT_READ)
+        while True:
+            assert selector.select(deadline - time.monotonic()), "it said nothing more"
+            for said in decoder.receive():
+                yield said
+                if until(said):
+                    return
+
+
+def read(nursery: Nursery, source: object, **options: object) -> list[Said]:
+    """All that a decoder says of a source; pictures are copied and given back."""
+    decoder = Decoder(settings(source, **options), nursery)
+    said = []
+    for word in heard(decoder):
+        said.append(word)
+        if isinstance(word, Arrived):
+            word.release()
+    decoder.close()
+    return said
+
+
+def arrivals(said: list[Said]) -> list[Arrived]:
+    return [word for word in said if isinstance(word, Arrived)]
+
+
+def test_the_due_pictures_of_a_recording_come_in_order(nursery: Nursery, tmp_path: Path) -> None:
+    path = write_plain(tmp_path / "a.mp4", 25, (64, 48))
+    decoder = Decoder(settings(path), nursery)
+    numbers = []
+    for said in heard(decoder):
+        match said:
+            case Opened():
+                assert (said.size, said.fps, said.codec, said.is_live) == ((64, 48), 25.0, "h264", False)
+            case Arrived():
+                assert said.frame
+                assert (said.frame.index, said.frame.timestamp, said.clock) == (said.index, said.timestamp, "pts")
+                numbers.append((said.index, number_of(said.frame.image)))
+                said.release()
+            case Finished():
+                assert said.reason == "end_of_stream"
+    decoder.close()
+    assert numbers == [(index, index) for index in (0, 5, 10, 15, 20)]
+
+
+def test_the_same_pictures_are_picked_as_a_model_would_and_they_are_the_same(nursery: Nursery, demo_clip: Path) -> None:
+    samplers = Sampler(8.0), Sampler(5.0)
+    with open_source(demo_clip) as source:
+        frames = [replace(frame, image=frame.image.copy()) for frame, _ in zip(source, range(51), strict=False)]
+    due = {frame.index: frame for frame in frames if [sample for sampler in samplers if (sample := sampler.step(frame))]}
+    decoder = Decoder(settings(demo_clip, rates_hz=(8.0, 5.0), pace=True), nursery)
+    for said in heard(decoder, lambda said: isinstance(said, Arrived) and said.index == 50):
+        if isinstance(said, Arrived) and said.frame:
+            frame = due.pop(said.index)
+            assert said.timestamp == frame.timestamp
+            assert np.array_equal(said.frame.image, frame.image)
+            said.release()
+    decoder.close()
+    assert not due
+
+
+def test_a_recording_is_played_at_its_own_speed_in_wall_clock_time(nursery: Nursery, tmp_path: Path) -> None:
+    path = write_plain(tmp_path / "a.mp4", 40)
+    arrived = arrivals(read(nursery, path, pace=True))
+    assert arrived[-1].captured - arrived[0].captured == pytest.approx(1.4, abs=0.3)
+    assert arrived[-1].epoch_s + arrived[-1].timestamp == pytest.approx(time.time(), abs=DEADLINE_S)
+    assert arrivals(read(nursery, path, pace=False))[-1].epoch_s == 0.0
+
+
+def test_still_pictures_are_told_without_their_pixels(nursery: Nursery, tmp_path: Path) -> None:
+    pictures = [plain(0)] * 100 + [plain(40)] * 5
+    path = write_video(tmp_path / "a.mp4", pictures, options={"qp": "10"})
+    arrived = arrivals(read(nursery, path, motion=MotionSettings(settle_s=1.0, keep_alive_s=100.0)))
+    assert len(arrived) == 21
+    assert [one.index for one in arrived if one.frame] == [0, 5, 10, 15, 20, 25, 100]
+
+
+def test_a_frozen_picture_is_told_and_the_first_behind_it_is_sent(nursery: Nursery, tmp_path: Path) -> None:
+    path = write_video(tmp_path / "a.mkv", [plain(0)] * 50 + [plain(40)] * 5, codec="ffv1")
+    arrived = arrivals(read(nursery, path, frozen_s=1.0))
+    assert [one.index for one in arrived if one.frozen] == [25, 30, 35, 40, 45]
+    assert [one.index for one in arrived if one.frame] == [0, 5, 10, 15, 20, 50]
+
+
+def test_what_lies_outside_the_zones_is_grey(nursery: Nursery, tmp_path: Path) -> None:
+    path = write_plain(tmp_path / "a.mp4", 5)
+    decoder = Decoder(settings(path, exclude=(((0.0, 0.0), (0.5, 0.0), (0.5, 1.0), (0.0, 1.0)),)), nursery)
+    (frame,) = [said.frame for said in heard(decoder) if isinstance(said, Arrived) and said.frame]
+    decoder.close()
+    assert np.all(frame.image[:, :30] == 127)
+    assert np.all(frame.image[:, 34:] < 40)
+
+
+def test_a_new_size_in_mid_stream_is_told_with_new_memory(nursery: Nursery, tmp_path: Path) -> None:
+    parts = [write_plain(tmp_path / f"{width}.ts", 10, (width, 48), format="mpegts").read_bytes() for width in (64, 96)]
+    (tmp_path / "both.ts").write_bytes(b"".join(parts))
+    said = read(nursery, tmp_path / "both.ts")
+    assert [word.size for word in said if isinstance(word, Opened)] == [(64, 48), (96, 48)]
+    assert {one.frame.image.shape for one in arrivals(said) if one.frame} == {(48, 64, 3), (48, 96, 3)}
+
+
+def test_pictures_that_nobody_gives_back_cost_new_ones_and_are_counted(nursery: Nursery, tmp_path: Path) -> None:
+    decoder = Decoder(settings(write_plain(tmp_path / "a.mp4", 50), rates_hz=(25.0,), pace=True), nursery)
+    kept = [said for said in heard(decoder, lambda said: isinstance(said, Arrived) and said.index == NUM_SLOTS - 1) if isinstance(said, Arrived)]
+    with selectors.DefaultSelector() as selector:
+        selector.register(decoder, selectors.EVENT_READ)
+        assert not selector.select(0.2)
+    assert [number_of(said.frame.image) for said in kept if said.frame] == list(range(NUM_SLOTS))
+    for said in kept:
+        said.release()
+    (following,) = (said for said in heard(decoder, lambda said: isinstance(said, Arrived)) if isinstance(said, Arrived))
+    decoder.close()
+    assert following.dropped == following.index - NUM_SLOTS > 0
+
+
+def test_pictures_that_are_not_decoded_are_not_received(nursery: Nursery, tmp_path: Path) -> None:
+    path = write_plain(tmp_path / "a.mp4", 50, options={"g": "10"})
+    assert [one.index for one in arrivals(read(nursery, path, decode="keyframes"))] == [0, 1, 2, 3, 4]
+
+
+def test_damaged_pictures_are_counted(nursery: Nursery, shared_data: Path) -> None:
+    assert arrivals(read(nursery, shared_data / "broken" / "corrupted.mp4"))[-1].corrupt > 0
+
+
+def test_a_file_that_aborts_opencv_is_read(nursery: Nursery, shared_data: Path) -> None:
+    said = read(nursery, shared_data / "broken" / "aborts_opencv.avi")
+    assert arrivals(said)[-1].received > 40
+    assert said[-1] == Finished("end_of_stream", "the recording is over")
+
+
+def test_what_cannot_be_opened_is_lost_and_its_password_is_not_told(nursery: Nursery) -> None:
+    (said,) = read(nursery, "rtsp://me:s3cret@127.0.0.1:9/a", open_timeout_s=2.0)
+    assert isinstance(said, Finished)
+    assert said.reason == "lost"
+    assert "s3cret" not in said.detail
+
+
+def test_a_login_that_is_refused_is_told_apart(nursery: Nursery) -> None:
+    with Camera([plain(0)], login="me:s3cret").on() as host:
+        (said,) = read(nursery, f"http://me:wr0ng@{host}")
+    assert isinstance(said, Finished)
+    assert said.reason == "refused"
+    assert "wr0ng" not in said.detail
+
+
+def test_a_stream_that_falls_silent_is_lost(nursery: Nursery) -> None:
+    with Camera([plain(number) for number in range(10)] * 3, then="fall silent").on() as host:
+        said = read(nursery, f"http://{host}", read_timeout_s=1.0)
+    assert isinstance(said[0], Opened)
+    assert said[0].is_live
+    assert isinstance(said[-1], Finished)
+    assert "nothing came for 1 s" in said[-1].detail
+
+
+@pytest.mark.parametrize("how", [signal.SIGABRT, signal.SIGKILL])
+def test_a_decoder_that_dies_says_how_and_the_next_works(nursery: Nursery, tmp_path: Path, how: signal.Signals) -> None:
+    path = write_plain(tmp_path / "a.mp4", 50)
+    decoder = Decoder(settings(path, pace=True), nursery)
+    for said in heard(decoder):
+        if isinstance(said, Arrived) and not said.index:
+            assert decoder.pid
+            os.kill(decoder.pid, how)
+    decoder.close()
+    assert said == Finished("died", f"the decoder was killed by {how.name}")
+    assert arrivals(read(nursery, path))
+
+
+def test_an_end_is_the_last_that_is_said(nursery: Nursery, tmp_path: Path) -> None:
+    decoder = Decoder(settings(write_plain(tmp_path / "a.mp4", 5)), nursery)
+    assert isinstance(list(heard(decoder))[-1], Finished)
+    assert decoder.receive() == []
+    decoder.close()
+    assert decoder.fileno() == -1
+
+
+def hanging(nursery: Nursery, folder: Path) -> tuple[Decoder, int]:
+    """A decoder in a read that never returns, and its process."""
+    pipe = folder / "pipe"
+    os.mkfifo(pipe)
+    decoder = Decoder(settings(pipe), nursery)
+    with selectors.DefaultSelector() as selector:
+        selector.register(decoder, selectors.EVENT_READ)
+        while decoder.pid is None:
+            assert selector.select(DEADLINE_S)
+            assert decoder.receive() == []
+    return decoder, decoder.pid
+
+
+def gone(pid: int) -> bool:
+    """Wait for the end of a process that is no child of this one."""
+    deadline = time.monotonic() + DEADLINE_S
+    while time.monotonic() < deadline:
+        try:
+            if psutil.Process(pid).status() == psutil.STATUS_ZOMBIE:  # dead, and nobody has asked how
+                return True
+        except psutil.NoSuchProcess:
+            return True
+        time.sleep(0.01)
+    return False
+
+
+def test_a_decoder_that_hangs_in_a_read_is_killed(nursery: Nursery, tmp_path: Path) -> None:
+    decoder, pid = hanging(nursery, tmp_path)
+    decoder.kill()
+    assert list(heard(decoder)) == [Finished("died", "the decoder was killed by SIGKILL")]
+    decoder.close()
+    assert gone(pid)
+
+
+def test_one_that_hangs_ends_with_its_connection(nursery: Nursery, tmp_path: Path) -> None:
+    decoder, pid = hanging(nursery, tmp_path)
+    decoder.close()
+    assert gone(pid)
+
+
+def test_one_that_hangs_ends_with_the_nursery(tmp_path: Path) -> None:
+    with Nursery() as own:
+        decoder, pid = hanging(own, tmp_path)
+    assert gone(pid)
+    decoder.close()
+
+
+PROGRAM = """
+import sys, time
+from streamvc.errors import NodeError
+from streamvc.node.decoder import Decoder
+from streamvc.node.messages import DecoderSettings
+from streamvc.node.nursery import Nursery
+
+with Nursery() as nursery:
+    decoder = Decoder(DecoderSettings("yard", sys.argv[1], (5.0,)), nursery)
+    while decoder.pid is None:
+        time.sleep(0.01)
+        decoder.receive()
+    print(decoder.pid, flush=True)
+    time.sleep(1000)
+"""
+
+
+def test_one_that_hangs_ends_with_a_program_that_was_killed(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with subprocess.Popen([sys.executable, "-c", PROGRAM, str(tmp_path / "pipe")], stdout=subprocess.PIPE, text=True) as program:
+        assert program.stdout
+        pid = int(program.stdout.readline())
+        nursery = psutil.Process(pid).parent()
+        program.kill()
+    assert nursery
+    assert gone(pid)
+    assert gone(nursery.pid)
+
+
+def test_a_signal_to_the_whole_service_is_left_to_the_node(nursery: Nursery, tmp_path: Path) -> None:
+    decoder = Decoder(settings(write_plain(tmp_path / "a.mp4", 20), pace=True), nursery)
+    for said in heard(decoder):
+        if isinstance(said, Arrived) and not said.index:
+            assert decoder.pid
+            os.kill(decoder.pid, signal.SIGTERM)
+            os.kill(forker().pid, signal.SIGTERM)
+    decoder.close()
+    assert said == Finished("end_of_stream", "the recording is over")
+    assert os.getsid(forker().pid) != os.getsid(0)  # where Ctrl-C in a terminal does not reach
+
+
+def test_a_nursery_that_was_killed_takes_its_decoders_with_it_and_is_replaced(tmp_path: Path) -> None:
+    with Nursery() as own:
+        decoder, pid = hanging(own, tmp_path)
+        psutil.Process(pid).parent().kill()
+        assert list(heard(decoder)) == [Finished("died", "the decoder has gone without a word")]
+        decoder.close()
+        assert gone(pid)
+        assert arrivals(read(own, write_plain(tmp_path / "a.mp4", 5)))
+
+
+def test_a_defect_of_the_decoder_itself_is_told(nursery: Nursery, tmp_path: Path) -> None:
+    said = read(nursery, write_plain(tmp_path / "a.mp4", 5), rates_hz=(0.0,))
+    assert isinstance(said[-1], Finished)
+    assert (said[-1].reason, said[-1].detail[:10]) == ("died", "ValueError")
+
+
+class Puppeteer(Nursery):
+    """Its decoders say what they are made to."""
+
+    def fork(self, settings: bytes, connection: socket.socket) -> None:
+        self.puppet = connection.dup()
+
+
+OPENED = Opened((64, 48), 25.0, "h264", True, 12.0)
+DUE = Due(0, 0, 0.0, "pts", 1.0, 1.0, 0.0, 1, 0, 0, False)
+
+
+@pytest.mark.parametrize(
+    ("words", "size"),
+    [
+        ([b"Hello"], None),
+        ([encode(DUE)], None),
+        ([encode(OPENED)], None),
+        ([encode(OPENED)], (48, 6)),
+        ([encode(OPENED), encode(replace(DUE, slot=99))], (48, 64)),
+    ],
+    ids=["no message", "a picture without a ring", "no ring", "a ring that is too small", "a slot that is not there"],
+)
+def test_a_decoder_that_talks_nonsense_is_given_up(words: list[bytes], size: tuple[int, int] | None) -> None:
+    with Puppeteer() as puppeteer:
+        decoder = Decoder(settings("yard"), puppeteer)
+        with puppeteer.puppet as puppet:
+            descriptors = [new_memory(*size)] if size else []
+            for word in words:
+                socket.send_fds(puppet, [word], descriptors)
+            for descriptor in descriptors:
+                os.close(descriptor)
+            *_, last = heard(decoder)
+            assert puppet.recv(1) == b""
+        decoder.close()
+    assert isinstance(last, Finished)
+    assert (last.reason, last.detail[:26]) == ("died", "the decoder talks nonsense")
+
+
+def test_without_a_file_to_spare_there_is_a_clear_error(nursery: Nursery) -> None:
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (0, limits[1]))
+    try:
+        with pytest.raises(NodeError, match="no decoder can be started"):
+            Decoder(settings("yard"), nursery)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+
+
+def test_nothing_is_left_open(nursery: Nursery, tmp_path: Path) -> None:
+    path = write_plain(tmp_path / "a.mp4", 10)
+    read(nursery, path)
+    before = num_open()
+    for _ in range(20):
+        read(nursery, path)
+    assert num_open() < before + 5  # one may be about to be closed
+
+
+def num_open() -> int:
+    """Descriptors of this process and of the nursery's, once no decoder is left."""
+    psutil.wait_procs(forker().children(), DEADLINE_S)
+    return int(psutil.Process().num_fds() + forker().num_fds())

@@ -1,0 +1,213 @@
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from textwrap import dedent
+
+import pytest
+
+from streamvc.errors import NodeError
+from streamvc.node.config import interpret
+from streamvc.node.document import read_document
+from streamvc.node.editing import add_camera, remove_camera, set_camera
+from streamvc.node.settings import CameraConfig
+
+SHOP = """\
+# The shop's node.
+site: shop     # in topics
+
+defaults:
+  models: [fall,     # the quick one
+           exercise]
+cameras:
+  # the yard, since spring
+  - name: yard
+    source: rtsp://${U}:${P}@192.0.2.7/stream   # by the gate
+    zones:
+      include:
+        - [[0.1, 0.2], [0.9, 0.2], [0.5, 1.0]]
+    # rate_hz: 2
+
+  # the door
+  - name:  door
+    source: "0"
+    thresholds: {enter: 0.8, leave: 0.4}
+
+sinks: []      # none yet
+"""
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "node.yaml"
+    path.write_text(SHOP)
+    return path
+
+
+def written(file: Path, text: str) -> Path:
+    file.write_text(dedent(text))
+    return file
+
+
+def cameras(file: Path) -> tuple[CameraConfig, ...]:
+    return interpret(read_document(file), {"U": "u", "P": "p"}).cameras
+
+
+def names(file: Path) -> list[str]:
+    return [camera.name for camera in cameras(file)]
+
+
+def test_a_camera_is_added_behind_the_others_and_nothing_else_changes(file: Path) -> None:
+    add_camera(file, "hall", "rtsp://${U}:${P}@192.0.2.8/stream", ["fall"])
+    added = "\n  - name: hall\n    source: rtsp://${U}:${P}@192.0.2.8/stream\n    models: [fall]\n"
+    before, after = SHOP.split("\nsinks")
+    assert file.read_text() == f"{before}{added}\nsinks{after}"
+    assert names(file) == ["yard", "door", "hall"]
+
+
+def test_a_camera_is_removed_with_its_own_comments_alone(file: Path) -> None:
+    remove_camera(file, "yard")
+    first, last = SHOP.index("  # the yard"), SHOP.index("\n  # the door")
+    assert file.read_text() == SHOP[:first] + SHOP[last:]
+    remove_camera(file, "door")
+    assert names(file) == []
+    add_camera(file, "door", "0")
+    assert names(file) == ["door"]
+    assert file.read_text().endswith("sinks: []      # none yet\n")
+
+
+@pytest.mark.parametrize(
+    ("camera", "key", "value", "old", "new"),
+    [
+        ("yard", "rate_hz", "5", "[0.5, 1.0]]\n", "[0.5, 1.0]]\n    rate_hz: 5\n"),
+        ("yard", "source", "'clip.mp4'", "rtsp://${U}:${P}@192.0.2.7/stream   # by", "'clip.mp4'   # by"),
+        ("yard", "source", "{x}: y", "rtsp://${U}:${P}@192.0.2.7/stream   # by", '"{x}: y"   # by'),
+        ("door", "name", "back", "name:  door", "name:  back"),
+        ("door", "thresholds.enter", "0.9", "enter: 0.8", "enter: 0.9"),
+        ("door", "thresholds.min_s", "2", "leave: 0.4}", "leave: 0.4, min_s: 2}"),
+        ("door", "thresholds.leave", "", ", leave: 0.4}", "}"),
+        ("door", "thresholds.enter", "", "enter: 0.8, ", ""),
+        ("door", "thresholds", "", "    thresholds: {enter: 0.8, leave: 0.4}\n", ""),
+        ("door", "motion.gate", "false", "leave: 0.4}\n", "leave: 0.4}\n    motion: {gate: false}\n"),
+        ("door", "schedule", '["mon-fri 8:00-18:00"]', "leave: 0.4}\n", 'leave: 0.4}\n    schedule: ["mon-fri 8:00-18:00"]\n'),
+        ("yard", "zones", "{exclude: []}", "zones:\n      include:\n        - [[0.1, 0.2], [0.9, 0.2], [0.5, 1.0]]", "zones: {exclude: []}"),
+        ("yard", "zones.include", "", "    zones:\n      include:\n        - [[0.1, 0.2], [0.9, 0.2], [0.5, 1.0]]\n", ""),
+        ("yard", "loop", "", "", ""),
+    ],
+)
+def test_a_key_is_changed_and_nothing_else(file: Path, camera: str, key: str, value: str, old: str, new: str) -> None:
+    set_camera(file, camera, {key: value})
+    assert file.read_text() == SHOP.replace(old, new)
+
+
+def test_changes_are_made_together_or_not_at_all(file: Path) -> None:
+    set_camera(file, "door", {"thresholds.leave": "0.85", "thresholds.enter": "0.9"})
+    assert cameras(file)[1].thresholds.leave == 0.85
+    before = file.read_text()
+    with pytest.raises(NodeError, match=r"was not changed.*\n.*node.yaml:\d+: cameras\[1\].rate_hz: must be at least 2, not 1"):
+        set_camera(file, "door", {"priority": "high", "rate_hz": "1"})
+    assert file.read_text() == before
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "# only a comment\n",
+        "site: shop",
+        "site: shop\ncameras:\n",
+        "cameras:   # none yet\nsite: shop\n",
+        "cameras: []   # none yet\nsite: shop\n",
+        "cameras:\n- {name: a, source: 0, models: [fall]}\nsite: shop\n",
+        "cameras:\n-   name: a\n    source: 0\n    models:\n    - fall\n",
+        "cameras:\n    -\n        name: a\n        source: 0\n        models: [fall]",
+    ],
+)
+def test_a_camera_comes_and_goes_however_the_list_is_written(file: Path, text: str) -> None:
+    written(file, text)
+    before = ["a"] if "name: a" in text else []
+    add_camera(file, "new one", "a: strange #source", ["figure"])
+    assert names(file) == [*before, "new one"]
+    assert cameras(file)[-1].source == str(file.parent / "a: strange #source")
+    set_camera(file, "new one", {"rate_hz": "4", "thresholds.enter": "0.5"})
+    assert cameras(file)[-1].rate_hz == 4
+    remove_camera(file, "new one")
+    assert names(file) == before
+    assert all(line in file.read_text().splitlines() for line in text.replace(" []", "").splitlines())
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "cameras: [{name: a, source: 0, models: [fall]}]\n",
+        "yard: &a {name: a, source: 0, models: [fall]}\ncameras: [*a]\n",
+    ],
+)
+def test_what_is_written_too_artfully_is_left_to_its_author(file: Path, text: str) -> None:
+    written(file, text)
+    before = file.read_text()
+    with pytest.raises(NodeError, match="by hand"):
+        add_camera(file, "b", "1", ["fall"])
+    with pytest.raises(NodeError, match="by hand"):
+        remove_camera(file, "a")
+    assert file.read_text() == before
+
+
+def test_defaults_under_an_anchor_are_never_changed_with_a_camera(file: Path) -> None:
+    written(
+        file,
+        """\
+        defaults: &all
+          models: [fall]
+          rate_hz: 5
+        cameras:
+          - <<: *all
+            name: a
+            source: 0
+        """,
+    )
+    before = file.read_text()
+    set_camera(file, "a", {"rate_hz": "4", "priority": "high"})
+    assert file.read_text() == before + "    rate_hz: 4\n    priority: high\n"
+    assert cameras(file)[0].rate_hz == 4
+
+
+@pytest.mark.parametrize(
+    ("edit", "words"),
+    [
+        (lambda path: remove_camera(path, "yrad"), "no camera yrad; did you mean yard"),
+        (lambda path: set_camera(path, "nothing", {}), "no camera nothing; there are yard, door"),
+        (lambda path: add_camera(path, "yard", "0"), "cameras.2..name: yard was named before"),
+        (lambda path: add_camera(path, "hall", "0", ["figur"]), "cameras.2..models.0.: there is no model figur; did you mean figure"),
+        (lambda path: set_camera(path, "yard", {"schedul": "[]"}), "did you mean schedule"),
+        (lambda path: set_camera(path, "yard", {"Rate Hz": "5"}), "is not a key"),
+        (lambda path: add_camera(path.with_name("other.yaml"), "yard", "0"), "other.yaml: cannot be read: No such file"),
+        (lambda path: add_camera(path.with_name("none") / "other.yaml", "yard", "0"), "cannot be changed"),
+    ],
+)
+def test_what_cannot_be_done_is_said_and_changes_nothing(file: Path, edit: Callable[[Path], None], words: str) -> None:
+    with pytest.raises(NodeError, match=words):
+        edit(file)
+    assert file.read_text() == SHOP
+    assert list(file.parent.iterdir()) == [file]
+
+
+def test_a_link_and_the_rights_of_the_file_stay(file: Path) -> None:
+    file.chmod(0o640)
+    link = file.with_name("link.yaml")
+    link.symlink_to(file.name)
+    remove_camera(link, "door")
+    assert link.is_symlink()
+    assert names(file) == ["yard"]
+    assert file.stat().st_mode & 0o777 == 0o640
+
+
+def test_lines_end_as_they_did(file: Path) -> None:
+    file.write_bytes(SHOP.replace("\n", "\r\n").encode())
+    set_camera(file, "door", {"name": "back"})
+    assert file.read_bytes().decode() == SHOP.replace("door\n    s", "back\n    s").replace("\n", "\r\n")
+
+
+def test_edits_at_the_same_time_are_all_made(file: Path) -> None:
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda number: add_camera(file, f"camera {number}", str(number)), range(8)))
+    assert sorted(names(file)[2:]) == [f"camera {number}" for number in range(8)]

@@ -1,0 +1,94 @@
+"""A node as a program of its own: it is stopped by signals, and follows its file."""
+
+import math
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from streamvc.events import Health
+from streamvc.testing import Play, ScriptedCamera
+from tests.node.nodes import PATIENCE_S, Ear, listening
+
+PROGRAM = """
+import sys
+from pathlib import Path
+from streamvc.node import logs
+from streamvc.node.run import run
+logs.configure("INFO", as_json=False)
+run(Path(sys.argv[1]), lambda node: print(node.endpoint, flush=True))
+"""
+
+SETTINGS = """
+site: site
+node: node
+publish: tcp://127.0.0.1:*
+log: null
+http: null
+defaults: {models: [figure]}
+cameras:
+"""
+
+
+@pytest.fixture(scope="module")
+def url() -> Iterator[str]:
+    with ScriptedCamera([Play(math.inf)]) as camera:
+        yield camera.url
+
+
+def write(file: Path, *cameras: str) -> None:
+    """As editors do: in two steps."""
+    with file.open("w", encoding="utf-8") as output:
+        output.write(SETTINGS)
+        output.flush()
+        output.write("\n".join(f"  - {camera}" for camera in cameras) + "\n")
+
+
+@contextmanager
+def program(file: Path) -> Iterator[tuple["subprocess.Popen[str]", Ear]]:
+    """A node that runs, and what it says."""
+    command = [sys.executable, "-c", PROGRAM, str(file)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout
+        try:
+            with listening(process.stdout.readline().strip()) as ear:
+                yield process, ear
+        finally:
+            process.kill()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_it_stops_when_it_is_told_to(tmp_path: Path, url: str, number: signal.Signals) -> None:
+    file = tmp_path / "node.yaml"
+    write(file, f"{{name: yard, source: '{url}'}}")
+    with program(file) as (process, ear):
+        ear.health("yard", "up")
+        process.send_signal(number)
+        _, log = process.communicate(timeout=PATIENCE_S)
+        assert process.returncode == 0, log
+        assert ear.health("yard", "ended").reason == "stop"
+    assert "stopping" in log
+
+
+def test_it_follows_its_file_and_goes_on_where_that_cannot_be_used(tmp_path: Path, url: str) -> None:
+    file = tmp_path / "node.yaml"
+    yard, gate = (f"{{name: {name}, source: '{url}'}}" for name in ("yard", "gate"))
+    write(file, yard)
+    with program(file) as (process, ear):
+        ear.health("yard", "up")
+        write(file, yard, gate)
+        ear.health("gate", "up")
+        write(file, yard, "{name: gate, sauce: 0}")
+        process.send_signal(signal.SIGHUP)
+        assert process.stderr
+        log = next(line for line in process.stderr if "cannot be used" in line)
+        write(file, yard)
+        assert ear.health("gate", "ended").reason == "stop"
+        process.terminate()
+        process.communicate(timeout=PATIENCE_S)
+    assert "sauce" in log
+    assert {body.status for body in ear.heard if isinstance(body, Health) and body.camera == "yard"} <= {"up", "ended"}

@@ -1,0 +1,83 @@
+import socket
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import replace
+
+import httpx
+import pytest
+
+from streamvc.errors import NodeError
+from streamvc.node.status import Snapshot, fetch
+from streamvc.node.web import Web
+from tests.node.statuses import SNAPSHOT
+
+PATIENCE_S = 30.0
+
+
+@contextmanager
+def answering(snapshot: Snapshot = SNAPSHOT, problem: str | None = None) -> Iterator[tuple[Web, httpx.Client]]:
+    with (
+        closing(Web("127.0.0.1:0", lambda: snapshot, lambda: problem)) as web,
+        httpx.Client(base_url=f"http://{web.address}", timeout=PATIENCE_S, trust_env=False) as client,
+    ):
+        yield web, client
+
+
+def test_the_status_is_told_in_json() -> None:
+    with answering() as (web, client):
+        assert Snapshot.parse(client.get("/status").content) == SNAPSHOT
+        assert fetch(web.address, PATIENCE_S) == fetch(f"http://{web.address}/", PATIENCE_S) == SNAPSHOT
+
+
+def test_prometheus_is_told_metrics() -> None:
+    with answering() as (_, client):
+        told = client.get("/metrics")
+    assert told.headers["content-type"].startswith("text/plain; version=")
+    assert 'streamvc_camera_frames_received_total{camera="yard"} 1000.0' in told.text
+
+
+def test_a_node_is_healthy_and_ready() -> None:
+    with answering() as (_, client):
+        healthy, ready = client.get("/healthz"), client.get("/readyz")
+    assert (healthy.status_code, healthy.text, ready.status_code, ready.text) == (200, "ok\n", 200, "ready\n")
+
+
+def test_a_node_that_starts_is_healthy_but_not_ready() -> None:
+    with answering(replace(SNAPSHOT, state="starting")) as (_, client):
+        assert [client.get(path).status_code for path in ("/healthz", "/readyz")] == [200, 503]
+
+
+def test_a_node_that_hangs_says_so() -> None:
+    with answering(problem="nothing was heard of its hub for 12 s") as (_, client):
+        for told in (client.get("/healthz"), client.get("/readyz")):
+            assert (told.status_code, told.text) == (503, "nothing was heard of its hub for 12 s\n")
+
+
+def test_what_is_not_there_is_not_found() -> None:
+    with answering() as (_, client):
+        assert [client.get("/").status_code, client.post("/status").status_code] == [404, 405]
+
+
+def test_it_closes_while_somebody_keeps_his_connection() -> None:
+    with answering() as (web, client):
+        client.get("/healthz")
+        web.close()
+        with pytest.raises(httpx.TransportError):
+            client.get("/healthz")
+
+
+def test_a_port_that_is_taken_is_an_error() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        with pytest.raises(NodeError, match=f"cannot listen on 127.0.0.1:{port}: Address already in use; give .*free port"):
+            Web(f"127.0.0.1:{port}", lambda: SNAPSHOT, lambda: None)
+
+
+def test_it_listens_on_version_6_too() -> None:
+    try:
+        socket.create_server(("::1", 0), family=socket.AF_INET6).close()
+    except OSError:
+        pytest.skip("this machine has no IPv6")
+    with closing(Web("[::1]:0", lambda: SNAPSHOT, lambda: None)) as web:
+        assert web.address.startswith("[::1]:")
+        assert httpx.get(f"http://{web.address}/healthz", timeout=PATIENCE_S, trust_env=False).status_code == 200

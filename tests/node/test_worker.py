@@ -1,0 +1,151 @@
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+from queue import Queue
+
+import numpy as np
+import pytest
+
+from streamvc.capture.source import open_source
+from streamvc.errors import InferenceError, PublishError
+from streamvc.events import Event
+from streamvc.inference.models import Models
+from streamvc.node.analysis import CameraAnalysis
+from streamvc.node.due import DueFrames
+from streamvc.node.settings import CameraConfig, ModelUse, Thresholds
+from streamvc.node.worker import Analysed, InferenceWorker
+from streamvc.recording import Recorder, Recording
+from streamvc.sampling import Sampler
+from streamvc.threads import Worker
+from streamvc.types import Frame
+from tests.node.arrivals import arrived
+
+WAIT_S = 60.0
+
+
+class Bench:
+    """A worker in its thread, and all that it says."""
+
+    def __init__(self) -> None:
+        self.due = DueFrames[CameraAnalysis](1e6)
+        self.models = Models()
+        self.events: list[Event] = []
+        self.analysed: Queue[Analysed] = Queue()
+        self.failures: Queue[tuple[str, Exception]] = Queue()
+        self.released: Counter[str] = Counter()
+        self._inference = InferenceWorker(
+            0, self.due, publish=self.events.append, told=self.analysed.put, failed=lambda camera, error: self.failures.put((camera, error))
+        )
+        self.thread = Worker("inference", self._inference.run, self.due.close)
+
+    def add(self, name: str, recorder: Recorder | None = None) -> None:
+        always = Thresholds(enter=0.0, leave=0.0, min_s=0.0)
+        camera = CameraConfig(name=name, source="0", models=(ModelUse(name="figure"),), thresholds=always)
+        self.due.add(name, CameraAnalysis(camera, self.models, recorder=recorder), worker=0, period_s=0.2)
+
+    def offer(self, name: str, frame: Frame, *, still: bool = False) -> None:
+        self.due.offer(name, arrived(frame, still=still, release=lambda: self.released.update([name])))
+
+    def see(self, name: str, frame: Frame, *, still: bool = False) -> Analysed:
+        """Offer a frame, and wait until it has been used."""
+        self.offer(name, frame, still=still)
+        return self.analysed.get(timeout=WAIT_S)
+
+    def outline(self, name: str) -> list[tuple[str, str, float, str | None]]:
+        return [(event.phase, event.label, event.t_start, event.reason) for event in self.events if event.camera == name]
+
+
+@pytest.fixture(scope="module")
+def frames(demo_clip: Path) -> list[Frame]:
+    """The first 3 s of the demo's clip, at 5 Hz."""
+    sampler = Sampler(5.0)
+    with open_source(demo_clip, policy="every") as source:
+        due = [replace(frame, image=frame.image.copy()) for frame in source if frame.timestamp < 3 and sampler.step(frame)]
+    assert len(due) == 15
+    return due
+
+
+@pytest.fixture
+def bench() -> Iterator[Bench]:
+    made = Bench()
+    with made.thread:
+        yield made
+
+
+def test_a_camera_that_fails_is_ended_and_does_not_touch_the_others(bench: Bench, frames: list[Frame]) -> None:
+    for name in ("yard", "door", "broken"):
+        bench.add(name)
+    for number, frame in enumerate(frames):
+        for name in ("yard", "door"):
+            bench.see(name, frame)
+        if number < 10:
+            bench.see("broken", frame)
+    bench.offer("broken", replace(frames[-1], image=np.zeros((9, 9), np.uint8)))
+    camera, error = bench.failures.get(timeout=WAIT_S)
+    assert (camera, type(error)) == ("broken", InferenceError)
+    assert {reason for phase, _, _, reason in bench.outline("broken") if phase == "end"} == {"error"}
+    assert bench.outline("yard") == bench.outline("door")
+    assert all(reason is None for *_, reason in bench.outline("yard"))
+    bench.see("broken", frames[-1])
+    assert bench.released == {"yard": 15, "door": 15, "broken": 12}
+
+
+def test_it_says_when_a_frame_passed_which_stage(bench: Bench, frames: list[Frame]) -> None:
+    bench.add("yard")
+    told = [bench.see("yard", frame) for frame in frames]
+    still = bench.see("yard", replace(frames[-1], timestamp=3.0), still=True)
+    for each in told:
+        moments = (each.captured, each.decoded, each.taken, each.featured, each.decided, each.published)
+        assert all(before <= after for before, after in pairwise(moments))
+    assert (told[-1].camera, told[-1].captured, told[-1].still, still.still) == ("yard", frames[-1].captured, False, True)
+    assert sum(each.num_events for each in told) == len([event for event in bench.events if event.t_start < 3])
+
+
+def test_a_camera_that_is_removed_is_ended_and_what_is_recorded_of_it_is_complete(frames: list[Frame], tmp_path: Path) -> None:
+    bench = Bench()
+    with bench.thread:
+        for name in ("yard", "door"):
+            bench.add(name, Recorder(name, Recording(tmp_path)))
+            for frame in frames:
+                bench.see(name, frame)
+        bench.due.remove("yard")
+        bench.see("door", replace(frames[-1], timestamp=3.0))  # behind the end
+        assert {reason for phase, _, _, reason in bench.outline("yard") if phase == "end"} == {"stop"}
+        assert not [phase for phase, *_ in bench.outline("door") if phase == "end"]
+    for name in ("yard", "door"):
+        started = {event.event_id for event in bench.events if (event.camera, event.phase) == (name, "start")}
+        ended = {event.event_id for event in bench.events if (event.camera, event.phase) == (name, "end")}
+        assert started == ended == {path.stem for path in (tmp_path / name).glob("*.mp4")}
+        assert started
+
+
+def test_a_gap_ends_what_runs_and_analysis_goes_on(bench: Bench, frames: list[Frame]) -> None:
+    bench.add("yard")
+    for _ in range(2):
+        for frame in frames:
+            bench.see("yard", frame)
+        bench.due.end("yard", "gap")
+    bench.see("yard", frames[0])
+    half = len(bench.outline("yard")) // 2
+    assert bench.outline("yard")[:half] == bench.outline("yard")[half:]
+    assert {reason for phase, _, _, reason in bench.outline("yard") if phase == "end"} == {"gap"}
+
+
+def test_that_nothing_can_be_published_any_more_ends_the_worker(frames: list[Frame]) -> None:
+    bench, refused = Bench(), Queue[Event]()
+
+    def refuse(event: Event) -> None:
+        refused.put(event)
+        raise PublishError("closed")
+
+    bench.add("yard")
+    inference = InferenceWorker(0, bench.due, publish=refuse, told=bench.analysed.put, failed=lambda _camera, _error: None)
+    thread = Worker("inference", inference.run, bench.due.close).start()
+    for frame in frames[:4]:  # the fifth is the first that something is decided with
+        bench.see("yard", frame)
+    bench.offer("yard", frames[4])
+    assert refused.get(timeout=WAIT_S).phase == "start"
+    with pytest.raises(PublishError):
+        thread.close()
