@@ -1,7 +1,7 @@
 """Measures a node: how many cameras it can watch, how old their frames are, how soon an event is out, and what stays of its memory.
 
     python scripts/bench_node.py cameras [--cameras 40] [--seconds 600] [--readers]  paced files as cameras, analysed at 5 Hz
-    python scripts/bench_node.py still [--cameras 100] [--seconds 120]      the same where nothing moves but noise
+    python scripts/bench_node.py still [--cameras 100] [--no-rest]          the same where nothing moves but noise
     python scripts/bench_node.py neighbours [--seconds 60] [--broken FILE]  what one of eight costs the others when it fails
     python scripts/bench_node.py latency [--cameras 8] [--seconds 120]      from capture to published event
     python scripts/bench_node.py soak [--frames 2000000]                    eight cameras as fast as they can be decoded
@@ -182,9 +182,10 @@ def cameras(arguments: argparse.Namespace, folder: Path) -> Iterator[Row]:
 
 
 def still(arguments: argparse.Namespace, folder: Path) -> Iterator[Row]:
-    """Cameras that see nothing move, with the motion gate."""
+    """Cameras that see nothing move, with the motion gate; resting, unless that is not wanted."""
     video = still_video(arguments.folder, lasting(arguments))
-    with watched(folder, files(video, arguments.cameras or 100, motion={"gate": True}), arguments.model, **limits(arguments)) as node:
+    motion = {"gate": True, "rest": not arguments.no_rest}
+    with watched(folder, files(video, arguments.cameras or 100, motion=motion), arguments.model, **limits(arguments)) as node:
         node.await_that(are_running, 120.0)
         time.sleep(WARM_UP_S)
         span = observe(node, arguments.seconds or 120.0)
@@ -307,6 +308,7 @@ def main() -> None:
     parser.add_argument("--cameras", type=int)
     parser.add_argument("--seconds", type=float)
     parser.add_argument("--readers", action="store_true")
+    parser.add_argument("--no-rest", action="store_true", help="decode what is still, too")
     parser.add_argument("--frames", type=int, default=2_000_000)
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--threads", type=int, default=1, help="of the runtime, in each worker")

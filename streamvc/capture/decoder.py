@@ -1,8 +1,9 @@
 """From the packets of a video stream to pictures with their time."""
 
 import time
+from fractions import Fraction
 from functools import partial
-from typing import Literal
+from typing import Literal, NoReturn
 
 import av
 import cv2
@@ -12,6 +13,7 @@ from av.video.frame import VideoFrame
 from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 
+from streamvc.capture.rest import Rest
 from streamvc.capture.stream import Decode, Picture
 from streamvc.capture.timeline import Timeline
 from streamvc.errors import SourceError
@@ -46,14 +48,31 @@ class Decoder:
         self.clock: Clock = "arrival" if times == "arrival" else "pts"
         self.fps = _announced_fps(video)
         self.timestamp = 0.0  # of the last picture, in seconds
+        self.rest = Rest(video)
+        if times != "pts":
+            self.rest.never()
+        self._shape = (0, 0, 3)
         self._times = times
         self._name = name
-        self._tick_s = float(video.time_base or 0)
+        self._tick_s = video.time_base or Fraction(0)
         self._timeline = Timeline(1 / (self.fps or FALLBACK_FPS))
         self._reformatter = VideoReformatter()
 
     def step(self, packet: "Packet[VideoStream]") -> list[Picture | None]:
-        """Decode a packet; gives no, one or several pictures, and None for one that is damaged."""
+        """Decode a packet; gives no, one or several pictures, and None for one that is damaged. While it may rest, one that is not decoded."""
+        if self.rest.keeps(packet):
+            return [self._unseen(packet)]
+        told, kept = self.timestamp, self.rest.take()
+        if packet.is_keyframe or not kept:
+            pictures = self._decode(packet)
+            if kept and not any(pictures):  # it was made from what was not decoded
+                self.rest.never()
+            return pictures
+        for each in kept:
+            self._decode(each)
+        return [picture for picture in self._decode(packet) if picture is None or picture.timestamp > told]
+
+    def _decode(self, packet: "Packet[VideoStream]") -> list[Picture | None]:
         packet.opaque = time.monotonic()  # comes out again with the picture it belongs to, which may be several packets later
         try:
             frames = packet.decode()
@@ -70,18 +89,27 @@ class Decoder:
         self.timestamp = self._timeline.step(self._time_of(frame, arrived))
         quarters = round(frame.rotation / 90) % 4
         height, width = (frame.width, frame.height) if quarters % 2 else (frame.height, frame.width)
+        self._shape = (height, width, 3)
         turn = TURNS.get(quarters)
         write, luma = partial(self._write, frame, turn), partial(self._luma, frame, turn)
-        return Picture(self.timestamp, self.clock, arrived, (height, width, 3), write, luma)
+        return Picture(self.timestamp, self.clock, arrived, self._shape, write, luma)
+
+    def _unseen(self, packet: "Packet[VideoStream]") -> Picture:
+        self.timestamp = self._timeline.look(self._seconds(packet.pts))
+        return Picture(self.timestamp, self.clock, time.monotonic(), self._shape, _refuse, _refuse, is_seen=False)
 
     def _time_of(self, frame: VideoFrame, arrived: float) -> float | None:
         match self._times:
             case "pts":
                 return frame.time
             case "dts":  # of the packet that completed the picture: later than its own by as much for all, until the last few, which have none
-                return None if frame.dts is None else frame.dts * self._tick_s
+                return self._seconds(frame.dts)
             case "arrival":
                 return arrived
+
+    def _seconds(self, ticks: int | None) -> float | None:
+        """To the last digit what PyAV makes of a picture's time."""
+        return None if ticks is None else ticks * self._tick_s.numerator / self._tick_s.denominator
 
     def _write(self, frame: VideoFrame, turn: int | None, slot: Array) -> None:
         image = self._convert(frame, "bgr24")
@@ -105,6 +133,10 @@ class Decoder:
             return self._reformatter.reformat(frame, format=form, threads=1).to_ndarray()
         except av.FFmpegError as error:
             raise SourceError(f"{self._name}: pictures of the form {frame.format.name} cannot be converted ({error.strerror})") from error
+
+
+def _refuse(*_: object) -> NoReturn:
+    raise ValueError("this picture was not decoded")
 
 
 def _announced_fps(video: VideoStream) -> float | None:

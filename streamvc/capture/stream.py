@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
+from streamvc.capture.rest import Rest
 from streamvc.types import Array, Clock
 
 Decode = Literal["all", "reference", "keyframes"]  # which pictures: not those that no other is made from; those alone that are made from no other
@@ -20,6 +21,7 @@ class Picture:
         shape: (H, W, 3) of the array that `write` fills.
         write: Fills a uint8 array of `shape` with the picture in BGR. Valid until the next picture is taken.
         luma: Gives the picture's brightness, (H, W) uint8, which for most sources costs nothing. Valid until then, too, and not to be written to.
+        is_seen: It was decoded; the other two cannot be called where it was not, as the stream rests.
     """
 
     timestamp: float
@@ -28,6 +30,7 @@ class Picture:
     shape: tuple[int, int, int]
     write: Callable[[Array], None]
     luma: Callable[[], Array]
+    is_seen: bool = True
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -42,6 +45,7 @@ class Stream:
         num_frames: How many pictures it holds, as announced or estimated; None where unknown.
         codec: Short name of its codec, such as `h264`; None where there is none.
         in_bursts: Pictures come faster than they are to be shown, several at once (HLS, DASH), and must be spread by their time.
+        rest: Lets it leave pictures undecoded while nobody wants to see them; None where it cannot.
     """
 
     pictures: Iterator[Picture | None]
@@ -51,3 +55,4 @@ class Stream:
     num_frames: int | None = None
     codec: str | None = None
     in_bursts: bool = False
+    rest: Rest | None = None

@@ -29,9 +29,12 @@ class Timeline:
 
     def step(self, pts_s: float | None) -> float:
         """Take the presentation time of the next picture, in seconds; returns its stream time."""
-        following = 0.0 if self._last is None else self._last + self._step_s
-        self._last = self._place(pts_s, following)
+        self._last = self.look(pts_s)
         return self._last
+
+    def look(self, pts_s: float | None) -> float:
+        """The stream time that a picture of this presentation time would have as the next."""
+        return self._place(pts_s, 0.0 if self._last is None else self._last + self._step_s)
 
     def jump(self) -> None:
         """The next picture may lie anywhere before or after the last, and is not held against it."""

@@ -228,7 +228,8 @@ def _recording(container: InputContainer, name: str, decode: Decode) -> Stream:
     length_s = _length_s(container, video, decoder.fps)
     num_frames = video.frames or (round(length_s * decoder.fps) if length_s and decoder.fps else None)
     pictures = _play(container, video, decoder, name, length_s)
-    return Stream(pictures, is_live=False, fps=decoder.fps, duration_s=length_s, num_frames=num_frames, codec=video.codec_context.name)
+    codec = video.codec_context.name
+    return Stream(pictures, is_live=False, fps=decoder.fps, duration_s=length_s, num_frames=num_frames, codec=codec, rest=decoder.rest)
 
 
 def _decoder(container: InputContainer, video: VideoStream, name: str, decode: Decode = "all") -> Decoder:
@@ -276,7 +277,7 @@ def _live(container: InputContainer, name: str, timeouts: Timeouts, decode: Deco
     video = _find_video(container, name)
     decoder = Decoder(video, "pts" if _has_times(container) else "arrival", name, decode)
     pictures = _receive(container, video, decoder, name, timeouts)
-    return Stream(pictures, is_live=True, fps=decoder.fps, codec=video.codec_context.name, in_bursts=_in_bursts(container))
+    return Stream(pictures, is_live=True, fps=decoder.fps, codec=video.codec_context.name, in_bursts=_in_bursts(container), rest=decoder.rest)
 
 
 def _receive(container: InputContainer, video: VideoStream, decoder: Decoder, name: str, timeouts: Timeouts) -> Iterator[Picture | None]:

@@ -25,6 +25,7 @@ from streamvc.sampling import GAP_S, Sampler
 from streamvc.types import Frame
 
 MARGIN_S = 2.0  # seconds beyond the time-outs of the reading itself, after which a decoder hangs
+SPARE_S = 0.5  # seconds beyond those after which a picture is analysed in any case, that its keyframe may come late
 RETRY_S = 0.001  # seconds between two looks for a free slot, of what can wait: nobody is told when one is given back
 NO_IMAGE = np.empty((0, 0, 3), np.uint8)
 
@@ -104,6 +105,8 @@ class Reading:
         self._last_timestamp = self._last_captured = 0.0
         self._may_nap = not (self._is_timeless or _comes_as_datagrams(settings.source))
         self._naps = Naps(settings.rates_hz)
+        if stream.rest:
+            stream.rest.longest_s = settings.motion.keep_alive_s + SPARE_S
         self._asked = math.inf  # time.monotonic() when it was ready for the next picture
         self._ring: Ring  # set with the shape of the first picture
         self._gate: MotionGate
@@ -155,7 +158,7 @@ class Reading:
         return max(settings.open_timeout_s, settings.read_timeout_s, SEGMENT_TIMEOUT_S if self._stream.in_bursts else 0.0) + MARGIN_S
 
     def _tell(self, index: int, picture: Picture) -> None:
-        frozen, still = self._look(picture)
+        frozen, still = self._look(picture) if picture.is_seen else (False, True)
         slot = None if frozen or still else self._claim()
         if slot is not None:
             image = self._ring.slot(slot)
@@ -192,6 +195,8 @@ class Reading:
         still = not self._gate.step(small, picture.timestamp)
         if frozen:
             self._gate.reset()  # the first picture behind it is let through
+        if self._stream.rest and self._settings.motion.rest:
+            self._stream.rest.wanted = self._gate.is_closed
         return frozen, still
 
     def _claim(self) -> int | None:

@@ -25,12 +25,14 @@ class MotionSettings:
         sensitivity: From 0, only large changes count as motion, to 1, nearly all do.
         settle_s: Seconds without motion after which the pictures are still.
         keep_alive_s: Seconds after which one is sent all the same.
+        rest: While the pictures are still, decode keyframes alone, and the others when there is more in them than usual.
     """
 
     gate: bool = True
     sensitivity: float = 0.5
     settle_s: float = 1.0
     keep_alive_s: float = 2.0
+    rest: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,13 +47,14 @@ class MotionGate:
         self._mask = mask
         self._level = GREATEST_CHANGE * (LEAST_CHANGE / GREATEST_CHANGE) ** settings.sensitivity
         self._reference: Grey | None = None
-        self._moved = 0.0  # stream time of the last motion
+        self._now = self._moved = 0.0  # stream time of the last picture, and of the last motion
         self._passed = 0.0  # of the last picture that was let through
 
     def step(self, small: Grey, timestamp: float) -> bool:
         """Take the next small picture, and its stream time in seconds."""
         if not self._settings.gate:
             return True
+        self._now = timestamp
         if self._reference is None or self._moves(small, self._reference):
             self._reference, self._moved = small, timestamp
         elif timestamp - self._moved > self._settings.settle_s:
@@ -62,6 +63,11 @@ class MotionGate:
             self._reference = small  # daylight changes slowly
         self._passed = timestamp
         return True
+
+    @property
+    def is_closed(self) -> bool:
+        """Nothing has moved for so long that pictures are left out, but for one now and then."""
+        return self._settings.gate and self._reference is not None and self._now - self._moved > self._settings.settle_s
 
     def reset(self) -> None:
         """Forget what was seen: the next picture is let through."""

@@ -120,7 +120,7 @@ def decoder_settings(config: CameraConfig, rates_hz: tuple[float, ...]) -> Decod
         rates_hz=rates_hz,
         include=config.zones.include,
         exclude=config.zones.exclude,
-        motion=MotionSettings(motion.gate, motion.sensitivity, motion.settle_s, motion.keep_alive_s),
+        motion=MotionSettings(motion.gate, motion.sensitivity, motion.settle_s, motion.keep_alive_s, motion.rest),
         frozen_s=config.frozen_s,
         decode=config.decode,
         open_timeout_s=config.open_timeout_s,

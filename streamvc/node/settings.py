@@ -101,12 +101,14 @@ class Motion(Settings):
         sensitivity: 0 hardly sees a thing move, 1 is woken by noise.
         settle_s: It is still when nothing has moved for so many seconds.
         keep_alive_s: So often a picture is analysed all the same.
+        rest: While it is still, keyframes alone are decoded, and what is larger than usual.
     """
 
     gate: bool = True
     sensitivity: Share = 0.5
     settle_s: Seconds = 1.0
     keep_alive_s: Positive = 2.0
+    rest: bool = False
 
 
 class CameraConfig(Settings):

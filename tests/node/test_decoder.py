@@ -24,7 +24,7 @@ from streamvc.node.nursery import Nursery
 from streamvc.node.ring import NUM_SLOTS, new_memory
 from streamvc.sampling import Sampler
 from tests.capture.servers import Camera
-from tests.capture.videos import number_of, plain, write_plain, write_video
+from tests.capture.videos import number_of, plain, textured, write_plain, write_video
 
 UNGATED = MotionSettings(gate=False)
 DEADLINE_S = 30.0  # for a busy machine
@@ -130,6 +130,17 @@ def test_still_pictures_are_told_without_their_pixels(nursery: Nursery, tmp_path
     arrived = arrivals(read(nursery, path, motion=MotionSettings(settle_s=1.0, keep_alive_s=100.0)))
     assert len(arrived) == 21
     assert [one.index for one in arrived if one.frame] == [0, 5, 10, 15, 20, 25, 100]
+
+
+def test_a_camera_that_rests_tells_what_it_would_otherwise(nursery: Nursery, tmp_path: Path) -> None:
+    pictures = [plain(0)] * 100 + [textured(30 + number) for number in range(20)]
+    path = write_video(tmp_path / "a.mp4", pictures, options={"qp": "10", "bf": "0", "g": "50"})
+    awake, resting = (
+        arrivals(read(nursery, path, motion=MotionSettings(settle_s=1.0, keep_alive_s=100.0, rest=rest), pace=True)) for rest in (False, True)
+    )
+    assert [one.index for one in resting] == [one.index for one in awake]
+    assert [one.index for one in resting if one.frame] == [0, 5, 10, 15, 20, 25, 100, 105, 110, 115]
+    assert resting[-1].received == awake[-1].received
 
 
 def test_a_frozen_picture_is_told_and_the_first_behind_it_is_sent(nursery: Nursery, tmp_path: Path) -> None:

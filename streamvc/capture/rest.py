@@ -1,0 +1,68 @@
+"""Decoding as little as can be while a camera sees nothing move.
+
+A picture of most codecs is made from those before it, back to the last keyframe. While nobody wants to see what comes, the packets in between are
+kept as they are, and forgotten at the next keyframe. When one of them is larger than usual, something has changed in front of the camera: what was
+kept is decoded in one go then, so that the very picture is there in which it happened.
+"""
+
+from av.packet import Packet
+from av.video.stream import VideoStream
+
+CODECS = ("h264", "hevc")  # of which it was tried; of a codec of keyframes alone, nothing can be kept
+SURPRISE = 2.0  # times the usual size of a packet ...
+SPARE_BYTES = 200  # ... and so much more: where next to nothing happens, the sizes mean little
+SMOOTHING = 0.1  # share of a new size in the usual one: a second makes it that of a still picture
+LONGEST_S = 2.5  # of what is kept: it has to be decoded in one go
+
+
+class Rest:
+    """Says which packets can be left alone for now, and keeps them.
+
+    A stream whose keyframes turn out not to stand for themselves, or whose pictures do not come in the order of their packets, does not rest.
+
+    Attributes:
+        wanted: Set by whoever looks at the pictures: nothing in them matters until further notice. It is unset where one has to be looked at.
+        longest_s: Seconds after which one has to be, at the latest.
+    """
+
+    def __init__(self, video: VideoStream) -> None:
+        self.wanted = False
+        self.longest_s = LONGEST_S
+        self._codec = video.codec_context
+        self._tick_s = float(video.time_base or 0)
+        self._is_possible = self._codec.name in CODECS and self._tick_s > 0
+        self._kept: list[Packet[VideoStream]] = []
+        self._usual_bytes = 0.0
+
+    def keeps(self, packet: "Packet[VideoStream]") -> bool:
+        """Whether this packet, the next of the stream, can be left alone. It is kept then."""
+        is_surprising = self._is_surprising(packet)
+        if not self.wanted:
+            return False
+        is_in_order = self._is_possible and not self._codec.has_b_frames
+        self.wanted = is_in_order and not (packet.is_keyframe or is_surprising or self._is_late(packet.pts))
+        if self.wanted:
+            self._kept.append(packet)
+        return self.wanted
+
+    def take(self) -> "list[Packet[VideoStream]]":
+        """What was kept: it has to be decoded before the next packet, unless that is a keyframe."""
+        kept, self._kept = self._kept, []
+        return kept
+
+    def never(self) -> None:
+        """Do not rest any more."""
+        self._is_possible = False
+
+    def _is_surprising(self, packet: "Packet[VideoStream]") -> bool:
+        if packet.is_keyframe:
+            return False
+        usual, self._usual_bytes = self._usual_bytes, self._usual_bytes + SMOOTHING * (packet.size - self._usual_bytes)
+        return packet.size > SURPRISE * usual + SPARE_BYTES
+
+    def _is_late(self, pts: int | None) -> bool:
+        """Whether too much has been kept before a packet of this time; also where its time is none, or another."""
+        if pts is None:
+            return True
+        first = self._kept[0].pts if self._kept else pts
+        return first is None or not 0 <= (pts - first) * self._tick_s <= self.longest_s
