@@ -12,7 +12,7 @@ import cv2
 import psutil
 
 from streamvc._version import __version__
-from streamvc.events import Event
+from streamvc.events import Event, Health
 from streamvc.inference.models import Models
 from streamvc.node.analysis import CameraAnalysis
 from streamvc.node.camera import Channels, Plan
@@ -72,6 +72,7 @@ class Node:
                 opened.enter_context(Worker(f"inference-{number}", self._watched(worker.run), due.close))
             opened.enter_context(Worker("hub", self._watched(self._hub.run), self._hub.close))
             self.apply(config)
+            self._tell_of_the_gone()
             web = opened.enter_context(closing(Web(config.http, self.snapshot, self.problem))) if config.http else None
             self._opened = opened.pop_all()
         self.endpoint = self._publisher.endpoint
@@ -153,6 +154,12 @@ class Node:
             analysis = CameraAnalysis(camera, self._models[worker], runtime=limits.runtime, threads=limits.threads, recorder=recorder)
             opened.pop_all()
         return Plan(camera, analysis, worker)
+
+    def _tell_of_the_gone(self) -> None:
+        """Cameras of runs before that are not watched any more are not down for ever."""
+        for name, status in self._publisher.statuses.items():
+            if name not in self._plans and name != self._config.node and status not in (None, "ended"):
+                self._publisher.report(Health(name, "ended", "stop", "it is not watched any more", None, None, 0, seq=None, epoch=None))
 
     def _publish(self, meter: Meter, event: Event) -> None:
         self._publisher.publish(event)

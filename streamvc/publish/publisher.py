@@ -3,7 +3,7 @@
 import logging
 import socket
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, suppress
 from dataclasses import replace
 from functools import partial
@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Self
 
 from streamvc.errors import PublishError
-from streamvc.events import Event, Health, Heartbeat, State
+from streamvc.events import Event, Health, Heartbeat, State, Status
 from streamvc.publish import wire
 from streamvc.publish.cloudevents import decode, encode
 from streamvc.publish.database import LogUnavailable
@@ -118,6 +118,12 @@ class Publisher:
     def num_dropped(self) -> int:
         """Messages that found the outbox full. Subscribers see them as holes, and can ask for them."""
         return self._num_dropped
+
+    @property
+    def statuses(self) -> Mapping[str, Status | None]:
+        """How each camera was said to be last, also by runs before; None where nothing was said."""
+        with self._lock:
+            return self._states.statuses
 
     def publish(self, event: Event) -> None:
         """Number an event, write it to the log, and send it; the camera's state too, where the event changes it.

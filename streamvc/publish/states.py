@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import replace
 
-from streamvc.events import Activity, Event, Health, State
+from streamvc.events import Activity, Event, Health, State, Status
 
 
 class States:
@@ -26,6 +26,11 @@ class States:
     def take_health(self, health: Health) -> State | None:
         """A camera comes, goes or falls silent."""
         return self._become(replace(self._state(health.camera), status=health.status))
+
+    @property
+    def statuses(self) -> dict[str, Status | None]:
+        """The status of each camera that was ever told of."""
+        return {camera: state.status for camera, state in self._states.items()}
 
     def clear(self) -> list[State]:
         """Nothing goes on any more; returns the new states of the cameras where something did."""

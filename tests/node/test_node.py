@@ -10,12 +10,13 @@ import httpx
 import pytest
 
 from streamvc.errors import BundleError, NodeError
-from streamvc.events import Event
+from streamvc.events import Event, Health
 from streamvc.node.node import Node
 from streamvc.node.status import CameraStatus, Snapshot, fetch
 from streamvc.pipeline import watch
 from streamvc.publish.cloudevents import decode
 from streamvc.publish.log import query
+from streamvc.publish.publisher import Publisher
 from streamvc.publish.records import Criteria
 from streamvc.testing import Die, Play, ScriptedCamera, recording
 from tests.capture.videos import write_video
@@ -177,6 +178,16 @@ def test_that_the_log_cannot_be_written_is_told(tmp_path: Path) -> None:
         snapshot = node.snapshot()
     assert snapshot.state == "degraded"
     assert snapshot.detail == health.detail
+
+
+def test_a_camera_that_is_not_watched_any_more_is_not_down_for_ever(tmp_path: Path) -> None:
+    log = tmp_path / "events.db"
+    with Publisher("tcp://127.0.0.1:*", node="node", log=log) as publisher:  # of a node that was killed then
+        for camera in ("gone", "node"):
+            publisher.report(Health(camera, "down", "lost", None, None, None, 0, seq=None, epoch=None))
+    with running(config(log=log)) as (node, ear):
+        assert ear.health("gone", "ended").detail == "it is not watched any more"
+        assert node.snapshot().cameras == ()
 
 
 def test_a_closed_node_takes_no_cameras(endless: ScriptedCamera) -> None:
