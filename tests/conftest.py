@@ -1,5 +1,6 @@
 """Fixtures for all tests: a test that leaves a thread or a process behind fails; real data is found or the test is skipped."""
 
+import logging
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,9 +21,14 @@ SHARED = ROOT.parent / "shared" / "data"
 
 @pytest.fixture(autouse=True)
 def _nothing_left_behind() -> Iterator[None]:
+    root = logging.getLogger()
+    level, handlers = root.level, set(root.handlers)
     threads = set(threading.enumerate())
     processes = set(psutil.Process().children(recursive=True))
     yield
+    root.setLevel(level)  # what a command has set up for its own process
+    for handler in set(root.handlers) - handlers:
+        root.removeHandler(handler)
     left_threads = {thread for thread in threading.enumerate() if thread not in threads and thread.name.startswith("streamvc-")}
     assert not left_threads, f"threads left behind: {left_threads}"
     left_processes = {child for child in psutil.Process().children(recursive=True) if child not in processes and child.is_running()}

@@ -1,6 +1,5 @@
 import json
 import logging
-from collections.abc import Iterator
 
 import pytest
 
@@ -9,20 +8,10 @@ from streamvc.node import logs
 logger = logging.getLogger("streamvc.node.test")
 
 
-@pytest.fixture
-def _as_before() -> Iterator[None]:
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    yield
-    root.handlers[:] = handlers
-    root.setLevel(level)
-
-
 def printed(capsys: pytest.CaptureFixture[str]) -> list[str]:
     return capsys.readouterr().err.splitlines()
 
 
-@pytest.mark.usefixtures("_as_before")
 def test_a_line_of_json_says_what_of_which_camera(capsys: pytest.CaptureFixture[str]) -> None:
     logs.configure(logging.INFO, as_json=True)
     logger.warning('%s: "lost"', "rtsp://root:secret@192.0.2.7/stream", extra={"camera": "yard"})
@@ -33,7 +22,6 @@ def test_a_line_of_json_says_what_of_which_camera(capsys: pytest.CaptureFixture[
     assert entry == {"level": "WARNING", "logger": "streamvc.node.test", "message": 'rtsp://***@192.0.2.7/stream: "lost"', "camera": "yard"}
 
 
-@pytest.mark.usefixtures("_as_before")
 def test_an_exception_is_one_line_too(capsys: pytest.CaptureFixture[str]) -> None:
     logs.configure(logging.INFO, as_json=True)
     try:
@@ -44,7 +32,6 @@ def test_an_exception_is_one_line_too(capsys: pytest.CaptureFixture[str]) -> Non
     assert "cannot open rtsp://***@192.0.2.7" in json.loads(line)["traceback"]
 
 
-@pytest.mark.usefixtures("_as_before")
 def test_lines_for_people_have_no_logins_either(capsys: pytest.CaptureFixture[str]) -> None:
     logs.configure(logging.INFO, as_json=False)
     logger.error("cannot open %s", "rtsp://root:secret@192.0.2.7/stream")

@@ -28,7 +28,7 @@ def test_our_own_errors_are_told_as_they_are(tmp_path: Path) -> None:
 
 
 def test_a_process_that_dies_is_told_of() -> None:
-    assert "killed (code 9)" in (do_apart(partial(os._exit, 9)) or "")
+    assert "killed (code 9)" in (do_apart(partial(exec, "import os; os._exit(9)")) or "")
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux ends a process with its parent")
