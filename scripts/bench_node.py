@@ -103,9 +103,9 @@ def quantile_ms(distribution: Distribution, share: float) -> str:
 
 
 def watched(folder: Path, cameras: list[Camera], model: Path, **limits: object) -> NodeProcess:
-    """A node in a new folder; all that is not said by a camera is what is measured."""
+    """A node in a new folder; all that is not said by a camera is what is measured. One connects after the other, as real ones are not in step."""
     defaults = {"models": [str(model)], "rate_hz": RATE_HZ, "motion": {"gate": False}}
-    return NodeProcess(folder, cameras, defaults=defaults, limits=limits)
+    return NodeProcess(folder, cameras, defaults=defaults, limits={"connecting": 1, **limits})
 
 
 def files(video: Path, number: int, **more: object) -> list[Camera]:
