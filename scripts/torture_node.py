@@ -49,7 +49,8 @@ def restarts(arguments: argparse.Namespace, folder: Path) -> Iterator[Row]:
     rng = random.Random(0)
     recoveries: list[float] = []
     with RtspServer(python, *names, login="me:s3cret") as server:
-        with watched(folder, [{"name": name, "source": server.url(name)} for name in names], arguments.model) as node:
+        cameras = [{"name": name, "source": server.url(name)} for name in names]
+        with watched(folder, cameras, arguments.model, connecting=8) as node:  # as many at once as a node lets by itself
             node.await_that(are_running)
             before = node.cost()
             for number in range(arguments.times or 50):
