@@ -8,6 +8,8 @@ kept is decoded in one go then, so that the very picture is there in which it ha
 from av.packet import Packet
 from av.video.stream import VideoStream
 
+from streamvc.sampling import GAP_S
+
 CODECS = ("h264", "hevc")  # of which it was tried; of a codec of keyframes alone, nothing can be kept
 SURPRISE = 2.0  # times the usual size of a packet ...
 SPARE_BYTES = 200  # ... and so much more: where next to nothing happens, the sizes mean little
@@ -33,14 +35,15 @@ class Rest:
         self._is_possible = self._codec.name in CODECS and self._tick_s > 0
         self._kept: list[Packet[VideoStream]] = []
         self._usual_bytes = 0.0
+        self._pts: int | None = None  # of the last packet
 
     def keeps(self, packet: "Packet[VideoStream]") -> bool:
         """Whether this packet, the next of the stream, can be left alone. It is kept then."""
-        is_surprising = self._is_surprising(packet)
+        must_be_seen = [self._is_surprising(packet), self._is_apart(packet.pts)]  # each has to know all packets
         if not self.wanted:
             return False
         is_in_order = self._is_possible and not self._codec.has_b_frames
-        self.wanted = is_in_order and not (packet.is_keyframe or is_surprising or self._is_late(packet.pts))
+        self.wanted = is_in_order and not (packet.is_keyframe or any(must_be_seen) or self._is_late(packet.pts))
         if self.wanted:
             self._kept.append(packet)
         return self.wanted
@@ -60,9 +63,12 @@ class Rest:
         usual, self._usual_bytes = self._usual_bytes, self._usual_bytes + SMOOTHING * (packet.size - self._usual_bytes)
         return packet.size > SURPRISE * usual + SPARE_BYTES
 
+    def _is_apart(self, pts: int | None) -> bool:
+        """Whether there is a gap before a packet of this time: who looks at the pictures has forgotten those before. Also where it has none."""
+        before, self._pts = self._pts, pts
+        return before is None or pts is None or not 0 <= (pts - before) * self._tick_s <= GAP_S
+
     def _is_late(self, pts: int | None) -> bool:
-        """Whether too much has been kept before a packet of this time; also where its time is none, or another."""
-        if pts is None:
-            return True
+        """Whether too much has been kept before a packet of this time."""
         first = self._kept[0].pts if self._kept else pts
-        return first is None or not 0 <= (pts - first) * self._tick_s <= self.longest_s
+        return first is None or pts is None or (pts - first) * self._tick_s > self.longest_s

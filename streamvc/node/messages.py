@@ -105,7 +105,7 @@ class Arrived:
         captured: `time.monotonic()` when its encoded form arrived, in seconds.
         decoded: `time.monotonic()` when it was decoded and looked at.
         epoch_s: Unix time of stream time 0; 0.0 for a recording that is not paced. It may move within the first second, and at a gap.
-        received: Pictures decoded so far.
+        received: Pictures received so far, also those that were left undecoded.
         corrupt: Pictures so far that were damaged and left out.
         dropped: Pictures so far that were due, but found all slots of the ring in use.
         frozen: All pictures have been bit-identical for long.

@@ -29,8 +29,8 @@ class Reception:
     Attributes:
         opened: What is known of the stream; None while it is not connected.
         num_sizes: How many sizes its pictures have had in this connection.
-        received: Pictures that were decoded, in all connections.
-        corrupt: Those of them that were damaged.
+        received: Pictures that came whole, in all connections, also those that were left undecoded.
+        corrupt: Pictures that were damaged.
         unplaced: Those that were due, but found no place in the ring.
     """
 

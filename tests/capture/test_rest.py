@@ -74,6 +74,14 @@ def test_something_is_seen_after_a_while_in_any_case(tmp_path: Path) -> None:
     assert max(later - earlier for earlier, later in pairwise(seen)) <= 0.6
 
 
+def test_the_picture_behind_a_gap_is_seen(tmp_path: Path) -> None:
+    ticks = [*range(40), *range(75, 85)]  # 1.4 s are missing
+    path = write_video(tmp_path / "room.mp4", [room(number) for number in range(50)], options=CAMERA | {"g": "250"}, ticks=ticks)
+    seen = {timestamp for timestamp, image in rested(path) if image is not None}
+    assert 75 / FPS in seen
+    assert len(seen) < 10
+
+
 def test_a_picture_that_was_not_decoded_cannot_be_had(tmp_path: Path) -> None:
     with open_stream(write_room(tmp_path / "room.mp4", 20)) as stream:
         assert stream.rest
