@@ -13,7 +13,7 @@ from av.video.frame import VideoFrame
 from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 
-from streamvc.capture.rest import Rest
+from streamvc.capture.rest import Rest, Unseen
 from streamvc.capture.stream import Decode, Picture
 from streamvc.capture.timeline import Timeline
 from streamvc.errors import SourceError
@@ -52,6 +52,7 @@ class Decoder:
         if times != "pts":
             self.rest.never()
         self._shape = (0, 0, 3)
+        self._video = video
         self._times = times
         self._name = name
         self._tick_s = video.time_base or Fraction(0)
@@ -59,9 +60,9 @@ class Decoder:
         self._reformatter = VideoReformatter()
 
     def step(self, packet: "Packet[VideoStream]") -> list[Picture | None]:
-        """Decode a packet; gives no, one or several pictures, and None for one that is damaged. While it may rest, one that is not decoded."""
-        if self.rest.keeps(packet):
-            return [self._unseen(packet)]
+        """Decode a packet; gives no, one or several pictures, and None for one that is damaged. At rest, or in haste, one that is not decoded."""
+        if unseen := self.rest.leaves(packet):
+            return [self._unseen(packet, unseen)]
         told, kept = self.timestamp, self.rest.take()
         if packet.is_keyframe or not kept:
             pictures = self._decode(packet)
@@ -94,9 +95,12 @@ class Decoder:
         write, luma = partial(self._write, frame, turn), partial(self._luma, frame, turn)
         return Picture(self.timestamp, self.clock, arrived, self._shape, write, luma)
 
-    def _unseen(self, packet: "Packet[VideoStream]") -> Picture:
-        self.timestamp = self._timeline.look(self._seconds(packet.pts))
-        return Picture(self.timestamp, self.clock, time.monotonic(), self._shape, _refuse, _refuse, is_seen=False)
+    def _unseen(self, packet: "Packet[VideoStream]", why: Unseen) -> Picture:
+        arrived = time.monotonic()
+        is_in_order = self._times == "pts" and not self._video.codec_context.has_b_frames
+        seconds = self._seconds(packet.pts if is_in_order else packet.dts)
+        self.timestamp = self._timeline.look(arrived if self._times == "arrival" else seconds)
+        return Picture(self.timestamp, self.clock, arrived, self._shape, _refuse, _refuse, why)
 
     def _time_of(self, frame: VideoFrame, arrived: float) -> float | None:
         match self._times:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from streamvc.capture.rest import Rest
+from streamvc.capture.rest import Rest, Unseen
 from streamvc.types import Array, Clock
 
 Decode = Literal["all", "reference", "keyframes"]  # which pictures: not those that no other is made from; those alone that are made from no other
@@ -21,7 +21,7 @@ class Picture:
         shape: (H, W, 3) of the array that `write` fills.
         write: Fills a uint8 array of `shape` with the picture in BGR. Valid until the next picture is taken.
         luma: Gives the picture's brightness, (H, W) uint8, which for most sources costs nothing. Valid until then, too, and not to be written to.
-        is_seen: It was decoded; the other two cannot be called where it was not, as the stream rests.
+        unseen: Why it was not decoded: all is still and the stream rests, or it skips what is too late. The other two cannot be called then.
     """
 
     timestamp: float
@@ -30,7 +30,7 @@ class Picture:
     shape: tuple[int, int, int]
     write: Callable[[Array], None]
     luma: Callable[[], Array]
-    is_seen: bool = True
+    unseen: Unseen | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)

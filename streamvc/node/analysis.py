@@ -105,8 +105,6 @@ class CameraAnalysis:
         Raises:
             InferenceError: The runtime failed.
         """
-        if arrival.frozen:
-            return self.flush("gap")
         now = self._now(arrival, num_dropped)
         samples = [(each, sample) for each in self._passes if (sample := each.sampler.step(now.frame))]
         events = self._meet_gap(now, [sample for _, sample in samples])
@@ -135,13 +133,13 @@ class CameraAnalysis:
         return (head for each in self._passes for head in each.heads)
 
     def _now(self, arrival: Arrived, num_dropped: int) -> "_Now":
-        self._received.step(arrival.timestamp, arrival.received)
-        frame = arrival.frame
+        due, frame = arrival.due, arrival.frame
+        self._received.step(due.timestamp, due.received)
         if frame and self.recorder:
             self.recorder.see(frame)
             self._shown = frame.image.copy()
-        frame = frame or Frame(arrival.index, arrival.timestamp, self._shown, arrival.clock, arrival.captured, arrival.decoded)
-        return _Now(frame, arrival.epoch_s, self._received.fps, num_dropped + arrival.dropped)
+        frame = frame or Frame(due.index, due.timestamp, self._shown, due.clock, due.captured, due.decoded)
+        return _Now(frame, due.epoch_s, self._received.fps, num_dropped + due.dropped)
 
     def _meet_gap(self, now: "_Now", samples: Sequence[Sample]) -> list[Event]:
         """End what runs where there is a gap before these samples."""

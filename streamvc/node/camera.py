@@ -3,7 +3,7 @@
 import logging
 import math
 import selectors
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Literal
 
@@ -67,7 +67,8 @@ class Camera:
         self.was_tried = False  # it has been connected once, or could not be, or is not to be
         self._plan = plan
         self._channels = channels
-        self._reception = Reception(decoder_settings(config, plan.analysis.rates_hz), channels.nursery, channels.selector, owner=self)
+        settings = replace(decoder_settings(config, plan.analysis.rates_hz), staleness_s=channels.due.staleness_s)
+        self._reception = Reception(settings, channels.nursery, channels.selector, owner=self)
         self._timetable = config.timetable
         self._minute: datetime | None = None  # in which the timetable was last looked at: it knows no shorter times
         self._is_wanted = True
@@ -132,7 +133,7 @@ class Camera:
         self._counts = self._channels.due.counts(self.name)
         if self._lifecycle.state != "running":
             return
-        due, used = self._counts.offered + self._reception.unplaced, self._counts.analysed + self._counts.still
+        due, used = self._counts.offered + self._reception.unplaced + self._reception.late, self._counts.analysed + self._counts.still
         self._rates.step(now, Tally(self._reception.received, due, used))
         rate = self._rates.value
         self._report(self._checkup.up(now, rate.received, rate.used, self._num_dropped))
@@ -168,7 +169,7 @@ class Camera:
             corrupt=self._reception.corrupt,
             analysed=counts.analysed,
             still=counts.still,
-            dropped={"replaced": counts.shed, "stale": counts.stale, "no_slot": self._reception.unplaced},
+            dropped={"replaced": counts.shed, "stale": counts.stale, "no_slot": self._reception.unplaced, "late": self._reception.late},
             connections=lifecycle.num_connections,
             gaps=lifecycle.num_gaps,
             deaths=lifecycle.num_deaths,
@@ -179,7 +180,7 @@ class Camera:
 
     @property
     def _num_dropped(self) -> int:
-        return self._counts.shed + self._counts.stale + self._reception.unplaced
+        return self._counts.shed + self._counts.stale + self._reception.unplaced + self._reception.late
 
     def _connect(self, now: float) -> None:
         self._lifecycle.started(now)
@@ -192,10 +193,12 @@ class Camera:
         self._lifecycle.opened(now, said.silence_s)
 
     def _take(self, said: Arrived, now: float) -> None:
-        self._lifecycle.arrived(now, said.frozen)
-        if said.frozen:
-            said.release()
-        else:
+        absence = said.due.absence
+        if absence == "late":
+            self._lifecycle.heard(now)
+            return
+        self._lifecycle.arrived(now, absence == "frozen")
+        if absence != "frozen":
             self._channels.due.offer(self.name, said)
 
     def _finish(self, said: Finished, now: float) -> None:

@@ -107,20 +107,8 @@ class Decoder:
             if self._ring is None:
                 raise ValueError("a picture came before its form was known")
             loan = self._ring.lend(due.slot)
-        return Arrived(
-            frame=Frame(due.index, due.timestamp, loan.image, due.clock, due.captured, due.decoded) if loan else None,
-            index=due.index,
-            timestamp=due.timestamp,
-            clock=due.clock,
-            captured=due.captured,
-            decoded=due.decoded,
-            epoch_s=due.epoch_s,
-            received=due.received,
-            corrupt=due.corrupt,
-            dropped=due.dropped,
-            frozen=due.frozen,
-            release=loan.release if loan else _nothing_to_release,
-        )
+        frame = Frame(due.index, due.timestamp, loan.image, due.clock, due.captured, due.decoded) if loan else None
+        return Arrived(due, frame, loan.release if loan else _nothing_to_release)
 
 
 def _nothing_to_release() -> None:

@@ -6,6 +6,7 @@ import select
 import socket
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from urllib.parse import urlsplit
 
 import numpy as np
@@ -16,10 +17,12 @@ from streamvc.capture.stream import Picture, Stream
 from streamvc.capture.timeline import Arrivals, paced
 from streamvc.capture.video import SEGMENT_TIMEOUT_S
 from streamvc.errors import AccessError, SourceError
-from streamvc.node.messages import DecoderSettings, Due, Finished, Message, Opened, Started, decode_settings, encode
+from streamvc.node.lateness import Lateness
+from streamvc.node.messages import Absence, DecoderSettings, Due, Finished, Message, Opened, Started, decode_settings, encode
 from streamvc.node.motion import FreezeDetector, MotionGate, fingerprint, shrink, small_size
 from streamvc.node.naps import Naps
 from streamvc.node.ring import Ring, new_memory
+from streamvc.node.waits import Waits
 from streamvc.node.zones import Zones
 from streamvc.sampling import GAP_S, Sampler
 from streamvc.types import Frame
@@ -105,9 +108,10 @@ class Reading:
         self._last_timestamp = self._last_captured = 0.0
         self._may_nap = not (self._is_timeless or _comes_as_datagrams(settings.source))
         self._naps = Naps(settings.rates_hz)
+        self._lateness = Lateness(settings.staleness_s)
         if stream.rest:
             stream.rest.longest_s = settings.motion.keep_alive_s + SPARE_S
-        self._asked = math.inf  # time.monotonic() when it was ready for the next picture
+        self._waits = Waits()
         self._ring: Ring  # set with the shape of the first picture
         self._gate: MotionGate
         self._freeze: FreezeDetector
@@ -126,11 +130,12 @@ class Reading:
             self._num_received += 1
             if picture.shape != self._shape:
                 self._begin(picture.shape)
-            self._note_arrival(picture)
+            was_waited_for = index > 0 and self._waits.was_needed(picture.captured)  # the first may have lain there, nobody knows
+            picture = self._note_arrival(picture, was_waited_for)
             if self._is_due(index, picture):
                 self._tell(index, picture)
-                self._nap(picture)
-            self._asked = time.monotonic()
+                self._nap(picture, was_waited_for)
+            self._waits.begin()
         if not self._num_received:
             raise SourceError(f"{self._settings.name}: no picture in it can be decoded")
 
@@ -139,9 +144,10 @@ class Reading:
         pictures = self._stream.pictures
         return paced(pictures, self._line.wait_until, as_camera=not self._stream.is_live) if held else pictures
 
-    def _nap(self, picture: Picture) -> None:
+    def _nap(self, picture: Picture, was_waited_for: bool) -> None:
         if self._may_nap and picture.clock != "arrival":
-            self._line.wait_until(self._naps.until(picture.timestamp, picture.captured, self._asked, time.monotonic()))
+            moments = picture.timestamp, picture.captured, self._waits.asked, time.monotonic()
+            self._line.wait_until(self._naps.until(*moments, was_waited_for=was_waited_for))
 
     def _begin(self, shape: tuple[int, int, int]) -> None:
         """Pictures of this shape come from now on."""
@@ -158,25 +164,33 @@ class Reading:
         return max(settings.open_timeout_s, settings.read_timeout_s, SEGMENT_TIMEOUT_S if self._stream.in_bursts else 0.0) + MARGIN_S
 
     def _tell(self, index: int, picture: Picture) -> None:
-        frozen, still = self._look(picture) if picture.is_seen else (False, True)
-        slot = None if frozen or still else self._claim()
+        absence = self._absence(picture)
+        slot = None if absence else self._claim()
         if slot is not None:
             image = self._ring.slot(slot)
             picture.write(image)
             self._zones.apply(image)
-        elif not (frozen or still):
+        elif absence in (None, "late"):
+            self._gate.reset()  # nobody knows this one: the next must be seen
+        if slot is None and absence is None:
             self._num_dropped += 1
-            return
-        self._line.say(self._due(slot, index, picture, frozen))
+        else:
+            self._line.say(self._due(slot, absence, index, picture))
 
-    def _note_arrival(self, picture: Picture) -> None:
-        """Learn when stream time began, anew where it has jumped."""
+    def _note_arrival(self, picture: Picture, was_waited_for: bool) -> Picture:
+        """Learn when stream time began, anew where it has jumped, and when the picture came; skip what lies there when there is too much of it."""
         step_s = picture.timestamp - self._last_timestamp
         waited_s = picture.captured - self._last_captured
         if step_s < 0 or (step_s > GAP_S and abs(step_s - waited_s) > GAP_S):
-            self._arrivals = Arrivals()
+            self._arrivals, self._lateness = Arrivals(), Lateness(self._settings.staleness_s)
         self._last_timestamp, self._last_captured = picture.timestamp, picture.captured
+        if not self._is_timeless:
+            came = self._lateness.step(picture.timestamp, picture.clock, picture.captured, was_waited_for=was_waited_for)
+            picture = replace(picture, captured=came)
+            if self._stream.rest:
+                self._stream.rest.skips = self._lateness.is_hopeless
         self._arrivals.step(picture.timestamp, picture.captured)
+        return picture
 
     def _is_due(self, index: int, picture: Picture) -> bool:
         frame = Frame(index, picture.timestamp, NO_IMAGE)
@@ -185,10 +199,14 @@ class Reading:
             self._gate.reset()  # whoever analyses the pictures has forgotten the last one
         return bool(samples)
 
-    def _look(self, picture: Picture) -> tuple[bool, bool]:
-        """Whether the picture is frozen, and whether it is still."""
+    def _absence(self, picture: Picture) -> Absence | None:
+        """Why nobody is to see the picture."""
+        if not self._is_timeless and time.monotonic() - picture.captured > self._settings.staleness_s:
+            return "late"
+        if picture.unseen:
+            return picture.unseen
         if not (self._settings.frozen_s or self._settings.motion.gate):
-            return False, False
+            return None
         luma = picture.luma()
         small = shrink(luma)
         frozen = self._freeze.step(fingerprint(luma, small), picture.timestamp)
@@ -197,7 +215,7 @@ class Reading:
             self._gate.reset()  # the first picture behind it is let through
         if self._stream.rest and self._settings.motion.rest:
             self._stream.rest.wanted = self._gate.is_closed
-        return frozen, still
+        return "frozen" if frozen else "still" if still else None
 
     def _claim(self) -> int | None:
         """A slot for the picture; None where all are in use, and the stream does not wait."""
@@ -205,9 +223,10 @@ class Reading:
             self._line.wait_until(time.monotonic() + RETRY_S)
         return slot
 
-    def _due(self, slot: int | None, index: int, picture: Picture, frozen: bool) -> Due:
+    def _due(self, slot: int | None, absence: Absence | None, index: int, picture: Picture) -> Due:
         return Due(
             slot=slot,
+            absence=absence,
             index=index,
             timestamp=picture.timestamp,
             clock=picture.clock,
@@ -217,7 +236,6 @@ class Reading:
             received=self._num_received,
             corrupt=self._num_corrupt,
             dropped=self._num_dropped,
-            frozen=frozen,
         )
 
 

@@ -67,11 +67,14 @@ class DueFrames(Generic[T]):
     """Holds what is due of each camera until its worker takes it: one frame, and behind it the newest word that nothing has moved since.
 
     Next is the camera of the highest priority and, of several, the one that was served longest ago by its own period: so one that cannot be served in
-    time is not always the same. A frame older than `staleness_s` is never given out. Any thread may call anything.
+    time is not always the same. Any thread may call anything.
+
+    Attributes:
+        staleness_s: Seconds; a frame that is older is never given out.
     """
 
     def __init__(self, staleness_s: float) -> None:
-        self._staleness_s = staleness_s
+        self.staleness_s = staleness_s
         self._lanes: dict[str, _Lane[T]] = {}
         self._leaving: list[_Lane[T]] = []  # of cameras that are removed, until their end has been taken
         self._changed = threading.Condition()
@@ -130,7 +133,7 @@ class DueFrames(Generic[T]):
                         return None
                     self._changed.wait()
                 now = time.monotonic()
-                dropped = lane.drop_stale(now - self._staleness_s)
+                dropped = lane.drop_stale(now - self.staleness_s)
                 work = lane.pop(now) if lane.items else None
                 if work and work.is_last:
                     self._leaving.remove(lane)
@@ -224,7 +227,7 @@ class _Lane(Generic[T]):
     def drop_stale(self, since: float) -> list[Arrived]:
         """Drop what was captured before `since`, up to the first that may be used."""
         dropped = []
-        while self.items and isinstance(first := self.items[0], Arrived) and (first.captured < since or (self._is_blind and not first.frame)):
+        while self.items and isinstance(first := self.items[0], Arrived) and (first.due.captured < since or (self._is_blind and not first.frame)):
             self._is_blind = self._is_blind or first.frame is not None
             dropped.append(first)
             del self.items[0]

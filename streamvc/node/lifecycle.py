@@ -111,6 +111,13 @@ class Lifecycle:
             self._ran_since = min(self._ran_since, now)
             self._hear(now, silence_s)
 
+    def heard(self, now: float) -> None:
+        """Pictures come, of which nothing can be said."""
+        if self._has_decoder:
+            self._hear(now, self._silence_s)
+            if self.state in ("connecting", "stalled"):
+                self._move("running", now)
+
     def arrived(self, now: float, frozen: bool) -> None:
         """A picture was due, and is one of many that are all the same where it is `frozen`."""
         if self._has_decoder:

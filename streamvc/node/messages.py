@@ -12,6 +12,7 @@ from pydantic import TypeAdapter
 from streamvc.capture.stream import Decode
 from streamvc.types import Clock, Frame
 
+Absence = Literal["still", "frozen", "late"]
 FinishReason = Literal["lost", "refused", "end_of_stream", "died"]
 Polygon = tuple[tuple[float, float], ...]
 
@@ -50,6 +51,7 @@ class DecoderSettings:
         decode: Which pictures of a video are decoded at all.
         open_timeout_s: Seconds after which a stream that does not answer is given up.
         read_timeout_s: Seconds after which a stream that falls silent is lost.
+        staleness_s: Seconds after which a picture is of no use any more.
         pace: Play a recording at its own speed, as a camera would, in wall-clock time; otherwise it is read as fast as its pictures are given back.
     """
 
@@ -63,6 +65,7 @@ class DecoderSettings:
     decode: Decode = "all"
     open_timeout_s: float = 10.0
     read_timeout_s: float = 5.0
+    staleness_s: float = 0.5
     pace: bool = True
 
 
@@ -92,13 +95,13 @@ class Opened:
     silence_s: float
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Arrived:
+@dataclass(frozen=True, slots=True)
+class Due:
     """A picture was due.
 
     Attributes:
-        frame: The picture; None where it is still (nothing has moved), or frozen. Its image lies in shared memory: read-only, and valid until
-            `release` is called.
+        slot: Where it is in the ring; None where it is not there.
+        absence: Why it is not: it is still (nothing has moved), or all have been bit-identical for long, or it was read so late that it is of no use.
         index: Position of the picture in the stream, from 0.
         timestamp: Seconds of stream time.
         clock: Where `timestamp` is from.
@@ -108,11 +111,10 @@ class Arrived:
         received: Pictures received so far, also those that were left undecoded.
         corrupt: Pictures so far that were damaged and left out.
         dropped: Pictures so far that were due, but found all slots of the ring in use.
-        frozen: All pictures have been bit-identical for long.
-        release: Gives the frame's slot back; may be called from any thread, and more than once.
     """
 
-    frame: Frame | None
+    slot: int | None
+    absence: Absence | None
     index: int
     timestamp: float
     clock: Clock
@@ -122,7 +124,20 @@ class Arrived:
     received: int
     corrupt: int
     dropped: int
-    frozen: bool
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Arrived:
+    """A picture was due, as the node hears it.
+
+    Attributes:
+        due: What the decoder says of it.
+        frame: The picture; None where it is absent. Its image lies in shared memory: read-only, and valid until `release` is called.
+        release: Gives the frame's slot back; may be called from any thread, and more than once.
+    """
+
+    due: Due
+    frame: Frame | None
     release: Callable[[], None]
 
 
@@ -132,23 +147,6 @@ class Finished:
 
     reason: FinishReason
     detail: str
-
-
-@dataclass(frozen=True, slots=True)
-class Due:
-    """`Arrived`, as it is said between the processes: the picture is in a slot of the ring."""
-
-    slot: int | None
-    index: int
-    timestamp: float
-    clock: Clock
-    captured: float
-    decoded: float
-    epoch_s: float
-    received: int
-    corrupt: int
-    dropped: int
-    frozen: bool
 
 
 Message = Started | Opened | Due | Finished

@@ -12,7 +12,6 @@ from streamvc.sampling import EARLY
 SHORTEST_S = 0.05  # of a nap: below that, it saves nothing
 LONGEST_S = 0.25  # of a nap: what comes meanwhile must find room
 MARGIN_S = 0.005  # seconds before the due picture comes, at which all others are to be decoded
-WAITED_S = 0.001  # seconds after which a picture was waited for; before, it was there already
 SMOOTHING = 0.1  # share by which the next is expected later, where one came late
 
 
@@ -29,7 +28,7 @@ class Naps:
         self._lag_s: float | None = None  # from the stream time of a picture to the moment at which it comes
         self._woken: float | None = None  # when the last nap was to end
 
-    def until(self, timestamp: float, captured: float, asked: float, now: float) -> float:
+    def until(self, timestamp: float, captured: float, asked: float, now: float, *, was_waited_for: bool) -> float:
         """A due picture was read; says until when the decoder may sleep, and takes it that it does.
 
         Args:
@@ -37,10 +36,11 @@ class Naps:
             captured: The moment at which it came, or was read.
             asked: The moment at which the decoder was ready for it.
             now: The moment now. All are in seconds of the same clock.
+            was_waited_for: It did not lie there already.
         """
         busy_s = 0.0 if self._woken is None else asked - self._woken  # with the pictures before it
         self._woken = None
-        if captured - asked < WAITED_S:
+        if not was_waited_for:
             self._lag_s = None
             return now
         lag_s = captured - timestamp

@@ -67,5 +67,5 @@ def _start() -> tuple[socket.socket, subprocess.Popen[bytes]]:
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
     command = [sys.executable, "-P", "-m", "streamvc.node.forking", str(theirs.fileno())]
     with theirs:
-        # A session of its own, so that Ctrl-C is the node's alone.
-        return ours, subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL, pass_fds=[theirs.fileno()], start_new_session=True)
+        # A process group of its own, so that Ctrl-C is the node's alone. Not a session: by these Linux shares out the processors first (autogroup).
+        return ours, subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL, pass_fds=[theirs.fileno()], process_group=0)

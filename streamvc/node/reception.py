@@ -9,7 +9,7 @@ import psutil
 
 from streamvc.errors import NodeError
 from streamvc.node.decoder import Decoder, Said
-from streamvc.node.messages import Arrived, DecoderSettings, Finished, MotionSettings, Opened
+from streamvc.node.messages import Arrived, DecoderSettings, Due, Finished, MotionSettings, Opened
 from streamvc.node.nursery import Nursery
 from streamvc.node.settings import CameraConfig
 
@@ -32,6 +32,7 @@ class Reception:
         received: Pictures that came whole, in all connections, also those that were left undecoded.
         corrupt: Pictures that were damaged.
         unplaced: Those that were due, but found no place in the ring.
+        late: Those that were due, but read so late that they are of no use.
     """
 
     def __init__(self, settings: DecoderSettings, nursery: Nursery, selector: BaseSelector, owner: Any) -> None:
@@ -45,7 +46,7 @@ class Reception:
         """
         self.opened: Opened | None = None
         self.num_sizes = 0
-        self.received = self.corrupt = self.unplaced = 0
+        self.received = self.corrupt = self.unplaced = self.late = 0
         self._settings = settings
         self._nursery = nursery
         self._selector = selector
@@ -86,7 +87,7 @@ class Reception:
                     self.opened = said
                     self.num_sizes += 1
                 case Arrived():
-                    self._count(said)
+                    self._count(said.due)
                 case Finished():
                     self.disconnect()
             yield said
@@ -104,11 +105,12 @@ class Reception:
             self._decoder.close()
             self._decoder = None
 
-    def _count(self, said: Arrived) -> None:
-        (received, corrupt, unplaced), self._counted = self._counted, (said.received, said.corrupt, said.dropped)
-        self.received += said.received - received
-        self.corrupt += said.corrupt - corrupt
-        self.unplaced += said.dropped - unplaced
+    def _count(self, due: Due) -> None:
+        (received, corrupt, unplaced), self._counted = self._counted, (due.received, due.corrupt, due.dropped)
+        self.received += due.received - received
+        self.corrupt += due.corrupt - corrupt
+        self.unplaced += due.dropped - unplaced
+        self.late += due.absence == "late"
 
 
 def decoder_settings(config: CameraConfig, rates_hz: tuple[float, ...]) -> DecoderSettings:

@@ -1,5 +1,8 @@
 """A thread that analyses the frames of many cameras, one after the other."""
 
+import os
+import sys
+import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -10,6 +13,8 @@ from streamvc.node.due import DueFrames, Work
 from streamvc.node.messages import Arrived
 from streamvc.pipeline import Sink
 from streamvc.recording import Recorder
+
+NICENESS = 5  # of a worker's thread, beyond that of the decoders
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +74,7 @@ class InferenceWorker:
 
     def run(self) -> None:
         """Work until `due` is closed, and all that it still held is done."""
+        _step_back()
         while work := self._due.take(self._number):
             if work.arrival:
                 self._analyse(work, work.arrival)
@@ -91,7 +97,7 @@ class InferenceWorker:
             arrival.release()
         decided = time.monotonic()
         self._publish_all(events)
-        moments = (arrival.captured, arrival.decoded, work.taken, analysis.featured, decided, time.monotonic())
+        moments = (arrival.due.captured, arrival.due.decoded, work.taken, analysis.featured, decided, time.monotonic())
         self._told(Analysed(work.camera, arrival.frame is None, *moments, len(events)))
 
     def _publish_all(self, events: Sequence[Event]) -> None:
@@ -104,3 +110,10 @@ class InferenceWorker:
         if analysis.recorder:
             analysis.recorder.finish()
             self._recorders.append(analysis.recorder)
+
+
+def _step_back() -> None:
+    """Let decoders go first, where there is too much to do: the newest frame waits for a worker, and what is not read piles up."""
+    if sys.platform == "linux":  # elsewhere a thread has no priority of its own
+        thread = threading.get_native_id()
+        os.setpriority(os.PRIO_PROCESS, thread, os.getpriority(os.PRIO_PROCESS, thread) + NICENESS)

@@ -50,7 +50,7 @@ def rested(path: Path, longest_s: float = 10.0) -> list[tuple[float, Array | Non
         stream.rest.longest_s = longest_s
         for picture in stream.pictures:
             assert picture
-            found.append((picture.timestamp, image_of(picture) if picture.is_seen else None))
+            found.append((picture.timestamp, image_of(picture) if not picture.unseen else None))
             stream.rest.wanted = True
     return found
 
@@ -87,7 +87,7 @@ def test_a_picture_that_was_not_decoded_cannot_be_had(tmp_path: Path) -> None:
         assert stream.rest
         for picture in stream.pictures:
             stream.rest.wanted = True
-            if picture and not picture.is_seen:
+            if picture and picture.unseen:
                 break
         else:
             pytest.fail("all were decoded")
@@ -114,7 +114,7 @@ def test_a_stream_whose_keyframes_do_not_stand_for_themselves_stops_resting(tmp_
         assert stream.rest
         seen = []
         for picture in stream.pictures:
-            seen.append(bool(picture and picture.is_seen))
+            seen.append(bool(picture and not picture.unseen))
             stream.rest.wanted = True
     assert not all(seen[:60])
     assert all(seen[100:])

@@ -6,7 +6,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from streamvc.node.messages import Arrived
+from streamvc.node.messages import Arrived, Due
 from streamvc.types import Frame
 
 PICTURE: NDArray[np.uint8] = np.zeros((4, 6, 3), np.uint8)
@@ -14,9 +14,9 @@ PICTURE: NDArray[np.uint8] = np.zeros((4, 6, 3), np.uint8)
 
 def arrived(frame: Frame, *, still: bool = False, release: Callable[[], None] = lambda: None, epoch_s: float = 0.0, received: int = 0) -> Arrived:
     """The frame, as a decoder tells of it; without its picture where it is still."""
-    shown = None if still else frame
-    index, timestamp = frame.index, frame.timestamp
-    return Arrived(shown, index, timestamp, frame.clock, frame.captured, frame.decoded, epoch_s, received, 0, 0, False, release)
+    moments = (frame.index, frame.timestamp, frame.clock, frame.captured, frame.decoded)
+    due = Due(None, "still", *moments, epoch_s, received, 0, 0) if still else Due(0, None, *moments, epoch_s, received, 0, 0)
+    return Arrived(due, None if still else frame, release)
 
 
 def arrival(

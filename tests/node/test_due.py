@@ -29,7 +29,7 @@ def take(due: DueFrames[str], worker: int = 0) -> Work[str]:
 
 def index(work: Work[str]) -> int:
     assert work.arrival
-    return work.arrival.index
+    return work.arrival.due.index
 
 
 def rest(due: DueFrames[str], worker: int = 0) -> list[Work[str]]:
@@ -243,5 +243,5 @@ def test_each_frame_is_counted_once_and_given_back_once_and_ends_alternate_with_
     offered, *others = astuple(counts)
     assert offered == waits == sum(released.values()) == len(released)
     assert 0 <= offered - sum(others) <= 4
-    assert not any("old" in steps[each.index] for each in used)
-    assert [each.index for each in used] == sorted(each.index for each in used)
+    assert not any("old" in steps[each.due.index] for each in used)
+    assert [each.due.index for each in used] == sorted(each.due.index for each in used)

@@ -53,7 +53,7 @@ class Watched:
 
 @pytest.fixture
 def watched() -> Iterator[Watched]:
-    due = DueFrames[CameraAnalysis](staleness_s=math.inf)
+    due = DueFrames[CameraAnalysis](staleness_s=1000.0)
     with Nursery() as nursery:
         hub = Hub("node", Channels(nursery, DefaultSelector(), due, lambda health: found.said.put(health)), num_connecting=8)
         found = Watched(hub, due)

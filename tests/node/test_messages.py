@@ -19,8 +19,8 @@ from streamvc.node.messages import (
 MESSAGES: list[Message] = [
     Started(7),
     Opened((640, 360), None, "h264", True, 12.0),
-    Due(2, 40, 1.6, "pts", 12.25, 12.26, 1.7e9, 41, 1, 0, False),
-    Due(None, 40, 1.6, "arrival", 12.25, 12.26, 0.0, 41, 1, 0, True),
+    Due(2, None, 40, 1.6, "pts", 12.25, 12.26, 1.7e9, 41, 1, 0),
+    Due(None, "frozen", 40, 1.6, "arrival", 12.25, 12.26, 0.0, 41, 1, 0),
     Finished("died", 'killed, says "it"'),
 ]
 

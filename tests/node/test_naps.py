@@ -1,4 +1,3 @@
-import math
 import random
 
 import pytest
@@ -21,13 +20,14 @@ class Stream:
         self.late: list[float] = []  # from the coming of each due picture to its reading
 
     def read(self) -> None:
-        asked = math.inf  # nobody knows how long the first has lain there
+        asked = 0.0
         for number, come in enumerate(self.come):
             captured = max(asked, come) if number else come
+            was_waited_for = number > 0 and come > asked  # nobody knows how long the first has lain there
             now = captured + DECODING_S
             if number % self.every == 0:
                 self.late.append(captured - come)
-                until = self.naps.until(number / self.fps, captured, asked, now)
+                until = self.naps.until(number / self.fps, captured, asked, now, was_waited_for=was_waited_for)
                 self.slept.append(until - now)
                 now = until
             asked = now
