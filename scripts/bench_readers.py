@@ -3,6 +3,7 @@
 import argparse
 import itertools
 import json
+import os
 import subprocess
 import sys
 import threading
@@ -105,4 +106,5 @@ if __name__ == "__main__":
     parser.add_argument("cameras", type=int)
     parser.add_argument("seconds", type=float)
     given = parser.parse_args()
-    print(json.dumps(watch(given.video, given.model, given.cameras, given.seconds)))
+    print(json.dumps(watch(given.video, given.model, given.cameras, given.seconds)), flush=True)
+    os._exit(0)  # readers that are still in OpenCV at the end of Python abort

@@ -4,12 +4,16 @@ What passes between threads (a `Mailbox`, a frame buffer, due frames) is bounded
 An exception in a thread closes what it feeds and travels behind the data: whoever reads it meets it after the last good item.
 """
 
+import os
 import socket
+import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
 from typing import Generic, Self, TypeVar
 
 T = TypeVar("T")
+A = TypeVar("A")
 Lock = threading.RLock  # for what several threads call and cannot be a channel; not to be held over anything that waits
 
 
@@ -23,7 +27,9 @@ class Worker:
     `target` hands its own errors over (by closing the channel it feeds); one that it lets out is raised when the block is left.
     """
 
-    def __init__(self, name: str, target: Callable[[], None], stop: Callable[[], None]) -> None:
+    def __init__(self, name: str, target: Callable[[], None], stop: Callable[[], None], *, niceness: int = 0) -> None:
+        """Prepare the thread; others of the process go first by so much as `niceness` says, on Linux."""
+        self._niceness = niceness
         self._target = target
         self._stop = stop
         self._error: BaseException | None = None
@@ -31,12 +37,18 @@ class Worker:
 
     def _run(self) -> None:
         try:
+            self._step_back()
             self._target()
         except ChannelClosed:
             pass
         except BaseException as error:  # handed over to the thread that leaves the block
             self._error = error
             self._stop()
+
+    def _step_back(self) -> None:
+        if self._niceness and sys.platform == "linux":  # elsewhere a thread has no priority of its own
+            thread = threading.get_native_id()
+            os.setpriority(os.PRIO_PROCESS, thread, os.getpriority(os.PRIO_PROCESS, thread) + self._niceness)
 
     def start(self) -> Self:
         self._thread.start()
@@ -60,6 +72,43 @@ class Worker:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+class Together(Generic[T, A]):
+    """Answers questions that several threads ask at the same time, all that wait at once.
+
+    Who asks first sees to it. What is asked meanwhile waits, and is then answered together by one of those who wait.
+    """
+
+    def __init__(self, answer: Callable[[list[T]], Sequence[A]]) -> None:
+        """`answer` gives the answers to some questions, in their order; it is never called by two threads at once."""
+        self._answer = answer
+        self._waiting: list[tuple[T, Future[A]]] = []
+        self._lock = threading.Lock()
+        self._turn = threading.Lock()
+
+    def ask(self, question: T) -> A:
+        """The answer. What `answer` raises, it raises for all whose questions it was given."""
+        mine = Future[A]()
+        with self._lock:
+            self._waiting.append((question, mine))
+        with self._turn:
+            if not mine.done():
+                with self._lock:
+                    asked, self._waiting = self._waiting, []
+                _answer_all(self._answer, asked)
+        return mine.result()
+
+
+def _answer_all(answer: Callable[[list[T]], Sequence[A]], asked: list[tuple[T, Future[A]]]) -> None:
+    try:
+        answers = answer([question for question, _ in asked])
+        for (_, future), each in zip(asked, answers, strict=True):
+            future.set_result(each)
+    except BaseException as error:  # handed over to those who ask
+        for _, future in asked:
+            if not future.done():
+                future.set_exception(error)
 
 
 class Mailbox(Generic[T]):

@@ -1,10 +1,14 @@
+import os
 import select
+import sys
+import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 
 import pytest
 
-from streamvc.threads import ChannelClosed, Mailbox, Worker
+from streamvc.threads import ChannelClosed, Mailbox, Together, Worker
 
 
 def is_readable(mailbox: Mailbox[int]) -> bool:
@@ -118,3 +122,57 @@ def test_a_worker_runs_from_its_start_to_its_end() -> None:
     with worker:
         seen.append(worker.is_running)
     assert [*seen, worker.is_running] == [False, True, False]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="threads have no priority of their own here")
+def test_a_worker_may_let_others_go_first() -> None:
+    seen: list[int] = []
+
+    def look() -> None:
+        seen.append(os.getpriority(os.PRIO_PROCESS, 0))
+
+    for niceness in (0, 5):
+        with Worker("patient", look, lambda: None, niceness=niceness):
+            pass
+    assert [each - os.getpriority(os.PRIO_PROCESS, 0) for each in seen] == [0, 5]
+
+
+def test_what_is_asked_while_others_are_answered_is_answered_together() -> None:
+    batches: list[int] = []
+
+    def double(numbers: list[int]) -> list[int]:
+        batches.append(len(numbers))
+        time.sleep(0.01)
+        return [2 * number for number in numbers]
+
+    together = Together(double)
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(together.ask, range(80)))
+    assert answers == [2 * number for number in range(80)]
+    assert sum(batches) == 80
+    assert max(batches) >= 4
+
+
+def test_what_fails_together_fails_for_all_of_them_and_for_no_one_else() -> None:
+    going = threading.Event()
+
+    def refuse_sevens(numbers: list[int]) -> list[int]:
+        going.wait(10)
+        if 7 in numbers:
+            raise ValueError("seven")
+        return numbers
+
+    together = Together(refuse_sevens)
+    with ThreadPoolExecutor(4) as pool:
+        first = pool.submit(together.ask, 1)
+        while not first.running():
+            time.sleep(0.001)
+        time.sleep(0.05)  # it is being answered; these wait
+        others = [pool.submit(together.ask, number) for number in (7, 8)]
+        time.sleep(0.05)
+        going.set()
+        assert first.result() == 1
+        for other in others:
+            with pytest.raises(ValueError, match="seven"):
+                other.result()
+    assert together.ask(9) == 9

@@ -3,7 +3,7 @@
 from pathlib import Path
 from weakref import WeakValueDictionary
 
-from streamvc.inference.runtime import Model, open_model
+from streamvc.inference.runtime import Model, Opener, open_model
 from streamvc.threads import Lock
 
 Key = tuple[object, ...]
@@ -15,7 +15,9 @@ class Models:
     All that was opened here belongs to one thread at a time; to open more is allowed to any other meanwhile.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, opener: Opener = open_model) -> None:
+        """Nothing is open yet; `opener` is what opens a file that is not."""
+        self._opener = opener
         self._opened: WeakValueDictionary[Key, Model] = WeakValueDictionary()
         self._lock = Lock()
 
@@ -25,7 +27,7 @@ class Models:
             key = (path.resolve(), _version(path), runtime, threads)
             model = self._opened.get(key)
             if model is None:
-                model = self._opened[key] = open_model(path, runtime, threads)
+                model = self._opened[key] = self._opener(path, runtime, threads)
             return model
 
 

@@ -3,6 +3,7 @@
 It knows the operations of this project's float files and refuses all others.
 """
 
+import math
 import os
 import sys
 from collections.abc import Callable, Collection, Iterable, Mapping
@@ -54,6 +55,16 @@ def _fully_connected(_: Any, x: Any, weight: Array, bias: Array | None = None) -
     return y if bias is None else y + bias
 
 
+def _reshape(_: Any, x: Any, shape: Array) -> Any:
+    """To a shape that was made for one input; where there are several, for each of them."""
+    first, *row = (int(size) for size in shape)
+    if first != 1 or None in x.shape[1:]:
+        return tf.reshape(x, shape)
+    if -1 in row:
+        row[row.index(-1)] = math.prod(x.shape[1:]) // -math.prod(row)
+    return tf.reshape(x, [-1, *row])
+
+
 def _max_pool(options: Any, x: Any) -> Any:
     return tf.nn.max_pool2d(x, [options.filterHeight, options.filterWidth], [options.strideH, options.strideW], PADDING[options.padding])
 
@@ -91,7 +102,7 @@ OPERATIONS: dict[str, Operation] = {
     "MEAN": lambda options, x, axes: tf.reduce_mean(x, axes, keepdims=options.keepDims),
     "MUL": lambda _, x, y: x * y,
     "PAD": lambda _, x, paddings: tf.pad(x, paddings),
-    "RESHAPE": lambda _, x, shape: tf.reshape(x, shape),
+    "RESHAPE": _reshape,
     "RESIZE_BILINEAR": _resize_bilinear,
     "SLICE": lambda _, x, begin, size: tf.slice(x, begin, size),
     "SPLIT": lambda options, axis, x: tf.split(x, options.numSplits, int(axis)),
@@ -174,6 +185,7 @@ class TensorFlowModel:
 
     Attributes:
         call: The graph on a TensorFlow tensor.
+        takes_many: It can run several inputs at once.
     """
 
     def __init__(self, graph: Graph, path: Path) -> None:
@@ -182,16 +194,36 @@ class TensorFlowModel:
         self.input, self.output = graph.spec(graph.source), graph.spec(sink)
         self._buffer = np.zeros(self.input.shape, self.input.dtype)
         self.call = lambda x: graph.call(x, [sink])[0]
-        signature = [tf.TensorSpec(self.input.shape, self.input.dtype)]
-        self._function = tf.function(self.call, input_signature=signature, autograph=False)
-        self._function.get_concrete_function()
+        many = self._compiled(None)
+        self.takes_many = many is not None
+        self._function = many or self._compiled(1)
 
     def run(self, fill: Callable[[Array], None]) -> NDArray[np.float32]:
         fill(self._buffer)
+        return self.run_many(self._buffer)
+
+    def run_many(self, inputs: Array) -> NDArray[np.float32]:
+        """Run several inputs, (N, ...), at once, where it `takes_many`; returns their outputs' real values, (N, ...).
+
+        Raises:
+            InferenceError: The runtime failed.
+        """
         try:
-            return self.output.decode(self._function(tf.constant(self._buffer)).numpy())
+            return self.output.decode(self._function(tf.constant(inputs)).numpy())
         except tf.errors.OpError as error:
             raise InferenceError(f"{self._path}: TensorFlow failed: {error.message.splitlines()[0]}") from error
+
+    def _compiled(self, num_inputs: int | None) -> Any:
+        """The graph for a number of inputs; for any (None), it is None where the graph was made for one and mixes several up."""
+        signature = [tf.TensorSpec((num_inputs, *self.input.shape[1:]), self.input.dtype)]
+        function = tf.function(self.call, input_signature=signature, autograph=False)
+        try:
+            shape = tuple(function.get_concrete_function().output_shapes)
+        except ValueError:
+            if num_inputs is None:
+                return None
+            raise
+        return function if shape == (num_inputs, *self.output.shape[1:]) else None
 
 
 def open_model(path: Path, threads: int) -> TensorFlowModel:

@@ -19,6 +19,7 @@ from streamvc.node.nursery import Nursery
 from streamvc.node.reception import decoder_settings
 from streamvc.node.settings import CameraConfig, Limits, NodeConfig
 from streamvc.publish.keys import load_server
+from streamvc.sinks.opening import open_sink
 from streamvc.types import Frame
 
 RATE_HZ = 5.0  # any will do: the first picture is always wanted
@@ -101,7 +102,7 @@ def check(config: NodeConfig) -> Findings:
     cameras = tuple(found[camera.name] for camera in enabled)
     names = dict.fromkeys(use.name for camera in enabled for use in camera.models)
     models = {name: _try_model(name, config.limits, pictures.get(name, NO_PICTURE)) for name in names}
-    return Findings(cameras, tuple(models.values()), _load(enabled, models, config.limits.workers), tuple(_try_keys(config)))
+    return Findings(cameras, tuple(models.values()), _load(enabled, models, config.limits.workers), (*_try_keys(config), *_try_sinks(config)))
 
 
 def _try_keys(config: NodeConfig) -> Iterator[str]:
@@ -110,6 +111,15 @@ def _try_keys(config: NodeConfig) -> Iterator[str]:
             load_server(config.keys)
     except StreamvcError as error:
         yield str(error)
+
+
+def _try_sinks(config: NodeConfig) -> Iterator[str]:
+    """Whether their addresses can be used; nothing is sent."""
+    for address in config.sinks:
+        try:
+            open_sink(address, site=config.site, node=config.node).close()
+        except StreamvcError as error:
+            yield str(error)
 
 
 def _try_cameras(cameras: Sequence[CameraConfig], at_once: int) -> Iterator["_Trial"]:

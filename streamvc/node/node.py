@@ -13,6 +13,7 @@ import psutil
 
 from streamvc._version import __version__
 from streamvc.events import Event, Health
+from streamvc.inference.batching import for_threads
 from streamvc.inference.models import Models
 from streamvc.node.analysis import CameraAnalysis
 from streamvc.node.camera import Channels, Plan
@@ -33,7 +34,9 @@ from streamvc.threads import ChannelClosed, Worker
 logger = logging.getLogger(__name__)
 
 DRAIN_S = 1.0  # for the last events to arrive at sinks: a node has to stop within five seconds
+NICENESS = 5  # of workers: decoders go first, as of what waits for a worker the newest is kept, and what is not read piles up
 HUNG_S = 10.0  # without a sign of life of the hub, after which the node is not healthy
+STUCK_S = 60.0  # at one frame, after which a worker will not come back; the first pass of a GPU may take ten
 
 
 class Node:
@@ -56,7 +59,9 @@ class Node:
         self._process = psutil.Process()
         self._config = config.model_copy(update={"cameras": ()})
         self.failure: str | None = None
-        self._models = [Models() for _ in range(config.limits.workers)]
+        opener = for_threads()
+        self._models = [Models(opener) for _ in range(config.limits.workers)]
+        self._workers: list[InferenceWorker] = []
         self._meters = [Meter() for _ in self._models]
         self._plans: dict[str, Plan] = {}
         with ExitStack() as opened:
@@ -69,7 +74,8 @@ class Node:
             for number, meter in enumerate(self._meters):
                 publish = partial(self._publish, meter)
                 worker = InferenceWorker(number, due, publish=publish, told=meter.told, failed=self._hub.fail)
-                opened.enter_context(Worker(f"inference-{number}", self._watched(worker.run), due.close))
+                self._workers.append(worker)
+                opened.enter_context(Worker(f"inference-{number}", self._watched(worker.run), due.close, niceness=NICENESS))
             opened.enter_context(Worker("hub", self._watched(self._hub.run), self._hub.close))
             self.apply(config)
             self._tell_of_the_gone()
@@ -129,8 +135,12 @@ class Node:
         """Why it does not work and should be started again; None while it does. May be called from any thread, and never waits."""
         if self.failure:
             return self.failure
-        silent_s = time.monotonic() - self._hub.turned
-        return f"nothing was heard of its hub for {silent_s:.0f} s" if silent_s > HUNG_S else None
+        now = time.monotonic()
+        silent_s = now - self._hub.turned
+        if silent_s > HUNG_S:
+            return f"nothing was heard of its hub for {silent_s:.0f} s"
+        busy_s = max((now - since for worker in self._workers if (since := worker.busy_since) is not None), default=0.0)
+        return f"one of its workers has been at the same frame for {busy_s:.0f} s" if busy_s > STUCK_S else None
 
     def close(self) -> None:
         """Stop: what goes on is ended, published and delivered. Takes less than five seconds."""

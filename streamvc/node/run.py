@@ -1,11 +1,13 @@
 """Runs a node until it is told to stop, and follows its configuration file."""
 
 import logging
+import math
 import select
 import signal
 import socket
+import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 
 from streamvc.errors import NodeError, StreamvcError
@@ -15,6 +17,7 @@ from streamvc.node.node import Node
 logger = logging.getLogger(__name__)
 
 LOOK_S = 1.0  # between two looks at the file
+INSIST_S = 1.0  # after a first signal to stop; what stops a service may well send two at once
 STOP = (signal.SIGINT, signal.SIGTERM)
 
 Version = tuple[int, int, int]  # of a file: what changes when it is written
@@ -34,14 +37,11 @@ def run(path: Path, on_start: Callable[[Node], None] = lambda _node: None) -> No
     """
     file = _File(path)
     config = read_config(path)
-    with ExitStack() as closing:
-        with _signals() as signals:
-            node = closing.enter_context(Node(config))
-            on_start(node)
-            if not config.cameras:
-                logger.info("there is no camera yet; add one with `streamvc node add %s NAME SOURCE`", path)
-            _follow(node, path, file, signals)
-        # From here on, a second signal has its usual effect.
+    with _signals() as signals, Node(config) as node:
+        on_start(node)
+        if not config.cameras:
+            logger.info("there is no camera yet; add one with `streamvc node add %s NAME SOURCE`", path)
+        _follow(node, path, file, signals)
         logger.info("stopping")
 
 
@@ -90,13 +90,22 @@ def _reload(node: Node, path: Path) -> None:
 
 @contextmanager
 def _signals() -> Iterator[socket.socket]:
-    """A socket that gets the numbers of the signals that come; when the block is left they have their usual effect again."""
+    """A socket that gets the numbers of the signals that come. One to stop that comes a while after the first has its usual effect."""
     reading, writing = socket.socketpair()
+    first = math.inf  # when one to stop came
+
+    def take(number: int, _frame: object) -> None:
+        nonlocal first
+        if number in STOP:
+            first = min(first, time.monotonic())
+            if time.monotonic() - first > INSIST_S:
+                signal.signal(number, before[number])
+                signal.raise_signal(number)
+
     with reading, writing:
         writing.setblocking(False)
         descriptor = signal.set_wakeup_fd(writing.fileno())
-        numbers = [*STOP, signal.SIGHUP]
-        before = {number: signal.signal(number, lambda _number, _frame: None) for number in numbers}
+        before = {int(number): signal.signal(number, take) for number in (*STOP, signal.SIGHUP)}
         try:
             yield reading
         finally:

@@ -192,7 +192,7 @@ class Limits(Settings):
     """What a node may use.
 
     Attributes:
-        workers: Inference threads; a camera stays with one of them.
+        workers: Inference threads; a camera stays with one of them. On TensorFlow, what they have to run at a time is run together.
         threads: Of the runtime, in each.
         runtime: The first that is installed if None.
         staleness_s: A frame that is older is never analysed.

@@ -38,7 +38,7 @@ class CameraStatus:
         corrupt: Those of them that were damaged.
         analysed: Frames analysed.
         still: Frames that were due, and showed nothing new.
-        dropped: Frames that were due and not used, by reason: `replaced` by a newer one, or `stale`.
+        dropped: Frames that were due and not used, by reason: `replaced` by a newer one, `stale`, `no_slot` in the ring, or read too `late`.
         connections: How often it was connected.
         gaps: How often it was interrupted.
         deaths: How often its decoder crashed, hung or was killed.

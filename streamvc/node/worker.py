@@ -1,8 +1,5 @@
 """A thread that analyses the frames of many cameras, one after the other."""
 
-import os
-import sys
-import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -13,8 +10,6 @@ from streamvc.node.due import DueFrames, Work
 from streamvc.node.messages import Arrived
 from streamvc.pipeline import Sink
 from streamvc.recording import Recorder
-
-NICENESS = 5  # of a worker's thread, beyond that of the decoders
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +40,11 @@ class Analysed:
 
 
 class InferenceWorker:
-    """Analyses the frames of its cameras as they are due. What goes wrong with one camera does not touch the others."""
+    """Analyses the frames of its cameras as they are due. What goes wrong with one camera does not touch the others.
+
+    Attributes:
+        busy_since: `time.monotonic()` when it took what it works at, in seconds; None while it waits. May be read by any thread.
+    """
 
     def __init__(
         self,
@@ -65,6 +64,7 @@ class InferenceWorker:
             told: Is called after each frame, also where it was still.
             failed: Is called with the name of a camera whose analysis has failed, for each frame that it fails at. What ran there was ended.
         """
+        self.busy_since: float | None = None
         self._number = number
         self._due = due
         self._publish = publish
@@ -74,14 +74,15 @@ class InferenceWorker:
 
     def run(self) -> None:
         """Work until `due` is closed, and all that it still held is done."""
-        _step_back()
         while work := self._due.take(self._number):
+            self.busy_since = work.taken
             if work.arrival:
                 self._analyse(work, work.arrival)
             elif work.end:
                 self._publish_all(work.analysis.flush(work.end))
             if work.is_last:
                 self._part(work.analysis)
+            self.busy_since = None
         for recorder in self._recorders:
             recorder.close()
 
@@ -110,10 +111,3 @@ class InferenceWorker:
         if analysis.recorder:
             analysis.recorder.finish()
             self._recorders.append(analysis.recorder)
-
-
-def _step_back() -> None:
-    """Let decoders go first, where there is too much to do: the newest frame waits for a worker, and what is not read piles up."""
-    if sys.platform == "linux":  # elsewhere a thread has no priority of its own
-        thread = threading.get_native_id()
-        os.setpriority(os.PRIO_PROCESS, thread, os.getpriority(os.PRIO_PROCESS, thread) + NICENESS)

@@ -1,5 +1,6 @@
 """Makes a sink of its address. A new sink is added here."""
 
+from contextlib import suppress
 from pathlib import Path
 from urllib.parse import SplitResult, urlsplit
 
@@ -23,8 +24,23 @@ def open_sink(address: str, *, site: str, node: str) -> Sink:
     Raises:
         SinkError: This is not an address, or an option of it is wrong.
     """
-    if address.startswith("@"):
-        address = _read(Path(address[1:]))
+    try:
+        if address.startswith("@"):
+            return _open(_read(Path(address[1:])), site, node)
+        return _open(address, site, node)
+    except SinkError as error:
+        raise SinkError(f"{_shown(address)}: {error}") from error
+
+
+def _shown(address: str) -> str:
+    """Which sink it is, without what may be secret: a path or a query, too."""
+    with suppress(ValueError):
+        if host := urlsplit(address).hostname:
+            return f"sink {address.partition(':')[0]}://{host}"
+    return f"sink {address}" if address.startswith(("@", "file:")) else "a sink"
+
+
+def _open(address: str, site: str, node: str) -> Sink:
     if address == "-":
         return StandardOutput()
     try:
@@ -32,10 +48,10 @@ def open_sink(address: str, *, site: str, node: str) -> Sink:
         _ = url.port  # is read only now
     except ValueError as error:
         raise SinkError(f"this is not the address of a sink ({error}); write it as {FORMS}") from error
-    return _open(url, site, node)
+    return _of(url, site, node)
 
 
-def _open(url: SplitResult, site: str, node: str) -> Sink:
+def _of(url: SplitResult, site: str, node: str) -> Sink:
     match url.scheme:
         case "file":
             return JsonLines.from_url(url)

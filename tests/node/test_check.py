@@ -65,3 +65,14 @@ def test_a_camera_that_says_nothing_is_not_waited_for() -> None:
         (found,) = check(config({"name": "silent", "source": url, "open_timeout_s": 0.3})).cameras
     assert found.problem
     assert found.first_picture_s is None
+
+
+def test_a_sink_that_cannot_be_used_is_told_without_its_password() -> None:
+    sinks = ["mqtts://me:hunter2@broker/house", "file:events.jsonl", "https://hooks.example/#retry=3"]
+    findings = check(NodeConfig.model_validate({"log": None, "sinks": sinks}))
+    first, second = findings.problems
+    assert first.startswith("sink mqtts://broker: ")
+    assert "a password in an address is seen by all users" in first
+    assert "hunter2" not in first
+    assert second.startswith("sink https://hooks.example: ")
+    assert "has no option 'retry'" in second

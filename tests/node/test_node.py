@@ -1,8 +1,10 @@
 """Whole nodes: real decoders, real models, real sockets."""
 
 import math
+import threading
 import time
 from collections.abc import Iterator
+from importlib.util import find_spec
 from itertools import islice
 from pathlib import Path
 
@@ -11,6 +13,9 @@ import pytest
 
 from streamvc.errors import BundleError, NodeError
 from streamvc.events import Event, Health
+from streamvc.node import node as node_module
+from streamvc.node.analysis import CameraAnalysis
+from streamvc.node.messages import Arrived
 from streamvc.node.node import Node
 from streamvc.node.status import CameraStatus, Snapshot, fetch
 from streamvc.pipeline import watch
@@ -59,6 +64,20 @@ def test_a_recording_gives_the_events_of_a_watch_of_it(jumping: Path) -> None:
     assert [told(event) for event in events] == [told(event) for event in watch(jumping, "figure")]
     assert events[0].label == "JumpingJack"
     assert (status.received // 5, status.analysed, status.state, sum(status.dropped.values())) == (15, 16, "disabled", 0)
+
+
+@pytest.mark.train
+@pytest.mark.skipif(find_spec("tensorflow") is None, reason="needs the train extra")
+def test_workers_on_tensorflow_give_the_events_of_a_watch(jumping: Path) -> None:
+    names = "hall", "yard"
+    cameras = [{"name": name, "source": str(jumping), "motion": {"gate": False}} for name in names]
+    with running(config(*cameras, limits={"workers": 2, "runtime": "tensorflow"})) as (_, ear):
+        for name in names:
+            ear.health(name, "ended")
+            ear.event(name, "end")
+    expected = [told(event) for event in watch(jumping, "figure")]
+    for name in names:
+        assert [told(body) for body in ear.heard if isinstance(body, Event) and body.camera == name] == expected
 
 
 def test_a_lost_camera_ends_what_went_on_there_and_comes_back(jumping: Path) -> None:
@@ -169,6 +188,24 @@ def test_it_says_over_http_how_it_fares(endless: ScriptedCamera) -> None:
     assert (of(status, "gate").size, of(status, "gate").codec) == ((320, 240), "h264")
     assert status.age.count > 0
     assert 'streamvc_camera_state{camera="gate",state="running"} 1.0' in metrics
+
+
+def test_a_worker_that_does_not_come_back_is_told(endless: ScriptedCamera, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(node_module, "STUCK_S", 0.3)
+    over = threading.Event()
+    step = CameraAnalysis.step
+
+    def hang(self: CameraAnalysis, arrival: Arrived, num_dropped: int = 0) -> list[Event]:
+        over.wait(PATIENCE_S)
+        return step(self, arrival, num_dropped)
+
+    monkeypatch.setattr(CameraAnalysis, "step", hang)
+    with running(config({"name": "hall", "source": endless.url})) as (node, _):
+        stuck = eventually(node, lambda snapshot: snapshot.state == "degraded")
+        assert stuck.detail
+        assert "one of its workers has been at the same frame" in stuck.detail
+        over.set()
+        eventually(node, lambda snapshot: snapshot.state == "up")
 
 
 def test_that_the_log_cannot_be_written_is_told(tmp_path: Path) -> None:

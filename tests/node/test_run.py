@@ -74,6 +74,18 @@ def test_it_stops_when_it_is_told_to(tmp_path: Path, url: str, number: signal.Si
     assert "stopping" in log
 
 
+def test_two_signals_at_once_stop_it_no_less_cleanly(tmp_path: Path, url: str) -> None:
+    file = tmp_path / "node.yaml"
+    write(file, f"{{name: yard, source: '{url}'}}")
+    with program(file) as (process, ear):
+        ear.health("yard", "up")
+        process.send_signal(signal.SIGINT)
+        process.send_signal(signal.SIGTERM)
+        _, log = process.communicate(timeout=PATIENCE_S)
+        assert process.returncode == 0, log
+        assert ear.health("yard", "ended").reason == "stop"
+
+
 def test_it_follows_its_file_and_goes_on_where_that_cannot_be_used(tmp_path: Path, url: str) -> None:
     file = tmp_path / "node.yaml"
     yard, gate = (f"{{name: {name}, source: '{url}'}}" for name in ("yard", "gate"))

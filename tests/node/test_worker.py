@@ -1,6 +1,3 @@
-import os
-import sys
-import threading
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
@@ -18,7 +15,7 @@ from streamvc.inference.models import Models
 from streamvc.node.analysis import CameraAnalysis
 from streamvc.node.due import DueFrames
 from streamvc.node.settings import CameraConfig, ModelUse, Thresholds
-from streamvc.node.worker import NICENESS, Analysed, InferenceWorker
+from streamvc.node.worker import Analysed, InferenceWorker
 from streamvc.recording import Recorder, Recording
 from streamvc.sampling import Sampler
 from streamvc.threads import Worker
@@ -93,14 +90,6 @@ def test_a_camera_that_fails_is_ended_and_does_not_touch_the_others(bench: Bench
     assert all(reason is None for *_, reason in bench.outline("yard"))
     bench.see("broken", frames[-1])
     assert bench.released == {"yard": 15, "door": 15, "broken": 12}
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="threads have no priority of their own here")
-def test_it_lets_decoders_go_first(bench: Bench, frames: list[Frame]) -> None:
-    bench.add("yard")
-    bench.see("yard", frames[0])
-    threads = [thread.native_id for thread in threading.enumerate() if thread.name == "streamvc-inference"]
-    assert [os.getpriority(os.PRIO_PROCESS, thread or 0) for thread in threads] == [os.getpriority(os.PRIO_PROCESS, 0) + NICENESS]
 
 
 def test_it_says_when_a_frame_passed_which_stage(bench: Bench, frames: list[Frame]) -> None:

@@ -50,6 +50,23 @@ def test_what_is_not_a_sink_is_said_and_no_secret_with_it(address: str, complain
     assert "user:secret" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("address", "beginning"),
+    [
+        ("https://user:secret@host:8443/T0KEN?key=abc", "sink https://host: "),
+        ("mqtt://user:sec/ret@host", "sink mqtt://user: "),
+        ("file:/", "sink file:/: "),
+        ("@/no/such/file", "sink @/no/such/file: "),
+        ("http://[::1", "a sink: "),
+    ],
+)
+def test_it_is_said_of_which_sink(address: str, beginning: str) -> None:
+    with pytest.raises(SinkError) as caught:
+        opened(address)
+    assert str(caught.value).startswith(beginning)
+    assert not {"secret", "sec/ret", "T0KEN", "abc"} & set(str(caught.value).replace("?", "/").split("/"))
+
+
 def test_sinks_are_named_without_what_may_be_secret() -> None:
     assert opened("https://host:8443/hooks/T0KEN?key=abc").name == "https://host:8443"
     assert opened("mqtt://user@127.0.0.1:1/prefix").name == "mqtt://127.0.0.1:1"

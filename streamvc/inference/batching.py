@@ -1,0 +1,75 @@
+"""Networks that several threads use at once: what they have to run at the same time is run together.
+
+A GPU takes hardly longer for many than for one.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Protocol, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streamvc.inference.models import Models
+from streamvc.inference.runtime import Model, Opener, open_model
+from streamvc.threads import Together
+from streamvc.types import Array
+
+RUNTIME = "tensorflow"  # the one that a GPU is behind
+NUM_TRIED = 3  # inputs, to see whether a network keeps them apart
+TOLERANCE = 1e-3  # share of the largest output by which rounding may differ
+
+
+class ManyModel(Model, Protocol):
+    """A model that may be able to run several inputs at once."""
+
+    @property
+    def takes_many(self) -> bool:
+        """Whether it can; otherwise, one at a time."""
+
+    def run_many(self, inputs: Array) -> NDArray[np.float32]:
+        """Run inputs, (N, ...); returns the real values of their outputs, (N, ...).
+
+        Raises:
+            InferenceError: The runtime failed.
+        """
+
+
+class BatchingModel:
+    """A `streamvc.inference.runtime.Model` that may be run by any number of threads, each with an input of its own."""
+
+    def __init__(self, model: ManyModel) -> None:
+        self.input, self.output = model.input, model.output
+        self._model = model
+        self._takes_many = model.takes_many and _keeps_apart(model)
+        self._together = Together(self._run_all)
+
+    def run(self, fill: Callable[[Array], None]) -> NDArray[np.float32]:
+        image = np.empty(self.input.shape, self.input.dtype)
+        fill(image)
+        return self._together.ask(image)
+
+    def _run_all(self, images: list[Array]) -> list[NDArray[np.float32]]:
+        if not self._takes_many:
+            return [self._model.run_many(image) for image in images]
+        outputs = self._model.run_many(np.concatenate(images))
+        return [outputs[number : number + 1] for number in range(len(images))]
+
+
+def _keeps_apart(model: ManyModel) -> bool:
+    """Whether inputs that are run together do not touch each other: a graph that was made for one may mix them up."""
+    shape = (NUM_TRIED, *model.input.shape[1:])
+    inputs = model.input.encode(np.random.default_rng(0).uniform(0, 1, shape))
+    alone = np.concatenate([model.run_many(inputs[number : number + 1]) for number in range(NUM_TRIED)])
+    together = model.run_many(inputs)
+    return together.shape == alone.shape and float(np.abs(together - alone).max()) <= TOLERANCE * float(np.abs(alone).max())
+
+
+def for_threads() -> Opener:
+    """Opens networks for several threads: those of TensorFlow are one for all of them, and run together; any other is a new one each time."""
+    together = Models(lambda path, runtime, threads: BatchingModel(cast(ManyModel, open_model(path, runtime, threads))))
+
+    def open_for_threads(path: Path, runtime: str | None, threads: int) -> Model:
+        return (together.open if runtime == RUNTIME else open_model)(path, runtime, threads)
+
+    return open_for_threads
