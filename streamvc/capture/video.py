@@ -27,6 +27,7 @@ AVFMT_NOTIMESTAMPS = 0x0080  # FFmpeg makes up the times of such formats (MJPEG,
 UNINDEXED = ("mpeg", "mpegts")  # formats that do not know which pictures can be decoded by themselves
 LONGEST_GOP_S = 10.0  # seconds from one such picture to the next, at most, in what is broadcast
 SHORT_S = 1.0  # seconds by which a recording may end before its announced length without a warning
+NEARLY = 0.95  # of a time-out, after which an error is due to it: FFmpeg counts from a little earlier
 FRUGAL_CODECS = ("h264",)  # they mark the pictures that no other is made from, and their decoders leave these out on request
 
 Timeouts = tuple[float, float]  # seconds: to open, to read
@@ -296,7 +297,7 @@ def _receive(container: InputContainer, video: VideoStream, decoder: Decoder, na
             return  # a recording that an RTSP server plays
     except av.FFmpegError as error:
         why = _why(error)
-    silent = time.monotonic() - asked >= timeouts[1]
+    silent = time.monotonic() - asked >= NEARLY * timeouts[1]
     raise SourceError(f"{name}: lost, {f'nothing came for {timeouts[1]:g} s' if silent else why}")
 
 
