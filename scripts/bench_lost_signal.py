@@ -1,9 +1,11 @@
-"""What reaches a model while its camera's signal is lost: from a node, from a loop as users write it, and from Ultralytics' stream loader.
+"""What reaches a model while its camera's signal is lost: from a node, from a loop as users write it, and from the
+stream loaders of Ultralytics and Roboflow.
 
-    python scripts/bench_lost_signal.py [--lost 6] [--ultralytics PYTHON]
+    python scripts/bench_lost_signal.py [--lost 6] [--ultralytics PYTHON] [--roboflow PYTHON]
 
 A camera shows a moving picture, then is away (`dies`: the connection is reset, and new ones are refused) or silent (`stalls`), then shows a picture
-again. `--ultralytics` is a Python of an environment in which that package is installed. The model is that of `bench_node.py`.
+again. `--ultralytics` and `--roboflow` are each a Python of an environment in which `ultralytics`, or `inference`, is installed. The model is that of
+`bench_node.py`.
 """
 
 import argparse
@@ -54,6 +56,22 @@ def read():
 reader = threading.Thread(target=read, daemon=True)
 reader.start()
 reader.join(seconds)
+print("\\n" + json.dumps(seen), flush=True)
+import os; os._exit(0)
+"""
+ROBOFLOW = """
+import json, sys, threading, time, zlib
+from inference import InferencePipeline
+url, seconds = sys.argv[1], float(sys.argv[2])
+seen = []
+def see(frames):
+    for frame in frames if isinstance(frames, list) else [frames]:
+        if frame is not None:
+            seen.append([time.monotonic(), float(frame.image.mean()), zlib.crc32(frame.image.tobytes())])
+    return [{} for _ in (frames if isinstance(frames, list) else [frames])]
+pipeline = InferencePipeline.init_with_custom_logic(video_reference=url, on_video_frame=see, max_fps=5)
+pipeline.start(use_main_thread=False)
+time.sleep(seconds)
 print("\\n" + json.dumps(seen), flush=True)
 import os; os._exit(0)
 """
@@ -128,6 +146,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--lost", type=float, default=6.0, help="seconds")
     parser.add_argument("--ultralytics", metavar="PYTHON")
+    parser.add_argument("--roboflow", metavar="PYTHON")
     parser.add_argument("--folder", type=Path, default=Path("bench-node"), help="where the model is kept (default: bench-node)")
     arguments = parser.parse_args()
     model = quick_model(arguments.folder.resolve())
@@ -139,6 +158,8 @@ def main() -> None:
         }
         if arguments.ultralytics:
             watchers["Ultralytics' LoadStreams"] = lambda loss: seen_by(arguments.ultralytics, ULTRALYTICS, loss)
+        if arguments.roboflow:
+            watchers["Roboflow's InferencePipeline"] = lambda loss: seen_by(arguments.roboflow, ROBOFLOW, loss)
         for how in ("dies", "stalls"):
             rows += [{"camera": how, "watched by": name, **watch(Loss(how, arguments.lost))} for name, watch in watchers.items()]
     show(rows, f"what reaches the model while the signal is lost for {arguments.lost:g} s")

@@ -27,7 +27,6 @@ AVFMT_NOTIMESTAMPS = 0x0080  # FFmpeg makes up the times of such formats (MJPEG,
 UNINDEXED = ("mpeg", "mpegts")  # formats that do not know which pictures can be decoded by themselves
 LONGEST_GOP_S = 10.0  # seconds from one such picture to the next, at most, in what is broadcast
 SHORT_S = 1.0  # seconds by which a recording may end before its announced length without a warning
-NEARLY = 0.95  # of a time-out, after which an error is due to it: FFmpeg counts from a little earlier
 FRUGAL_CODECS = ("h264",)  # they mark the pictures that no other is made from, and their decoders leave these out on request
 
 Timeouts = tuple[float, float]  # seconds: to open, to read
@@ -283,7 +282,7 @@ def _live(container: InputContainer, name: str, timeouts: Timeouts, decode: Deco
 
 def _receive(container: InputContainer, video: VideoStream, decoder: Decoder, name: str, timeouts: Timeouts) -> Iterator[Picture | None]:
     """The pictures of a live stream, until it is lost."""
-    why = "the other side ended the stream"
+    why, timed_out = "the other side ended the stream", False
     asked = seen = time.monotonic()
     try:
         for packet in container.demux(video):
@@ -296,9 +295,11 @@ def _receive(container: InputContainer, video: VideoStream, decoder: Decoder, na
         if container.duration is not None and decoder.timestamp > container.duration / av.time_base - SHORT_S:
             return  # a recording that an RTSP server plays
     except av.FFmpegError as error:
-        why = _why(error)
-    silent = time.monotonic() - asked >= NEARLY * timeouts[1]
-    raise SourceError(f"{name}: lost, {f'nothing came for {timeouts[1]:g} s' if silent else why}")
+        why, timed_out = _why(error), isinstance(error, (av.error.ExitError, TimeoutError))
+    # What the time-out turns into depends on the protocol; a last packet that was held back may come before it.
+    if timed_out or time.monotonic() - asked >= timeouts[1]:
+        why = f"nothing came for {timeouts[1]:g} s"
+    raise SourceError(f"{name}: lost, {why}")
 
 
 def _why(error: av.FFmpegError) -> str:
