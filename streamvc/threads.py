@@ -87,6 +87,11 @@ class Together(Generic[T, A]):
         self._lock = threading.Lock()
         self._turn = threading.Lock()
 
+    @property
+    def num_waiting(self) -> int:
+        """How many questions wait to be answered."""
+        return len(self._waiting)
+
     def ask(self, question: T) -> A:
         """The answer. What `answer` raises, it raises for all whose questions it was given."""
         mine = Future[A]()

@@ -2,7 +2,6 @@ import os
 import select
 import sys
 import threading
-import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 
@@ -137,42 +136,49 @@ def test_a_worker_may_let_others_go_first() -> None:
     assert [each - os.getpriority(os.PRIO_PROCESS, 0) for each in seen] == [0, 5]
 
 
-def test_what_is_asked_while_others_are_answered_is_answered_together() -> None:
-    batches: list[int] = []
+class Answering:
+    """Answers numbers by their doubles, but refuses all that come with a seven; waits with the first ones until it is let."""
 
-    def double(numbers: list[int]) -> list[int]:
-        batches.append(len(numbers))
-        time.sleep(0.01)
+    def __init__(self) -> None:
+        self.batches: list[list[int]] = []
+        self.began = threading.Event()
+        self.may_end = threading.Event()
+
+    def __call__(self, numbers: list[int]) -> list[int]:
+        self.batches.append(sorted(numbers))
+        self.began.set()
+        assert self.may_end.wait(30)
+        if 7 in numbers:
+            raise ValueError("seven")
         return [2 * number for number in numbers]
 
-    together = Together(double)
+
+def test_what_is_asked_while_others_are_answered_is_answered_together() -> None:
+    answering = Answering()
+    together = Together(answering)
     with ThreadPoolExecutor(8) as pool:
-        answers = list(pool.map(together.ask, range(80)))
-    assert answers == [2 * number for number in range(80)]
-    assert sum(batches) == 80
-    assert max(batches) >= 4
+        first = pool.submit(together.ask, 0)
+        assert answering.began.wait(30)
+        others = [pool.submit(together.ask, number) for number in range(1, 8 - 1)]
+        while together.num_waiting < len(others):
+            pass
+        answering.may_end.set()
+        assert [future.result() for future in (first, *others)] == [2 * number for number in range(7)]
+    assert answering.batches == [[0], [1, 2, 3, 4, 5, 6]]
 
 
 def test_what_fails_together_fails_for_all_of_them_and_for_no_one_else() -> None:
-    going = threading.Event()
-
-    def refuse_sevens(numbers: list[int]) -> list[int]:
-        going.wait(10)
-        if 7 in numbers:
-            raise ValueError("seven")
-        return numbers
-
-    together = Together(refuse_sevens)
+    answering = Answering()
+    together = Together(answering)
     with ThreadPoolExecutor(4) as pool:
         first = pool.submit(together.ask, 1)
-        while not first.running():
-            time.sleep(0.001)
-        time.sleep(0.05)  # it is being answered; these wait
+        assert answering.began.wait(30)
         others = [pool.submit(together.ask, number) for number in (7, 8)]
-        time.sleep(0.05)
-        going.set()
-        assert first.result() == 1
+        while together.num_waiting < len(others):
+            pass
+        answering.may_end.set()
+        assert first.result() == 2
         for other in others:
             with pytest.raises(ValueError, match="seven"):
                 other.result()
-    assert together.ask(9) == 9
+    assert together.ask(9) == 18

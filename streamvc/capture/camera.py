@@ -47,7 +47,7 @@ def _pictures(camera: cv2.VideoCapture, number: int, read_timeout_s: float) -> I
             continue
         start = arrived if start is None else start
         luma = partial(cv2.cvtColor, image, cv2.COLOR_BGR2GRAY)
-        yield Picture(arrived - start, "arrival", arrived, image.shape, partial(np.copyto, src=image), luma)
+        yield Picture(arrived - start, "arrival", arrived, arrived, image.shape, partial(np.copyto, src=image), luma)
         last, num_failed = time.monotonic(), 0
     raise SourceError(f"camera {number}: lost, it gives no more pictures; was it unplugged, or taken by another program?")
 

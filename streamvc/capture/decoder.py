@@ -52,6 +52,7 @@ class Decoder:
         if times != "pts":
             self.rest.never()
         self._shape = (0, 0, 3)
+        self._read = 0.0  # time.monotonic() when the last packet was
         self._video = video
         self._times = times
         self._name = name
@@ -61,7 +62,8 @@ class Decoder:
 
     def step(self, packet: "Packet[VideoStream]") -> list[Picture | None]:
         """Decode a packet; gives no, one or several pictures, and None for one that is damaged. At rest, or in haste, one that is not decoded."""
-        if unseen := self.rest.leaves(packet):
+        self._read = time.monotonic()
+        if packet.size and (unseen := self.rest.leaves(packet)):  # an empty one ends the stream
             return [self._unseen(packet, unseen)]
         told, kept = self.timestamp, self.rest.take()
         if packet.is_keyframe or not kept:
@@ -93,14 +95,15 @@ class Decoder:
         self._shape = (height, width, 3)
         turn = TURNS.get(quarters)
         write, luma = partial(self._write, frame, turn), partial(self._luma, frame, turn)
-        return Picture(self.timestamp, self.clock, arrived, self._shape, write, luma)
+        return Picture(self.timestamp, self.clock, arrived, self._read, self._shape, write, luma)
 
     def _unseen(self, packet: "Packet[VideoStream]", why: Unseen) -> Picture:
-        arrived = time.monotonic()
         is_in_order = self._times == "pts" and not self._video.codec_context.has_b_frames
         seconds = self._seconds(packet.pts if is_in_order else packet.dts)
-        self.timestamp = self._timeline.look(arrived if self._times == "arrival" else seconds)
-        return Picture(self.timestamp, self.clock, arrived, self._shape, _refuse, _refuse, why)
+        # What rests is decoded yet, and what is late never is.
+        place = self._timeline.look if why == "still" else self._timeline.step
+        self.timestamp = place(self._read if self._times == "arrival" else seconds)
+        return Picture(self.timestamp, self.clock, self._read, self._read, self._shape, _refuse, _refuse, why)
 
     def _time_of(self, frame: VideoFrame, arrived: float) -> float | None:
         match self._times:

@@ -55,7 +55,8 @@ def _pictures(paths: list[Path], fps: float) -> Iterator[Picture | None]:
             _log.warning("%s: skipped, it cannot be read as an image", path)
             yield None
         else:
-            yield Picture(index / fps, "index", arrived, image.shape, partial(np.copyto, src=image), partial(cv2.cvtColor, image, cv2.COLOR_BGR2GRAY))
+            luma = partial(cv2.cvtColor, image, cv2.COLOR_BGR2GRAY)
+            yield Picture(index / fps, "index", arrived, arrived, image.shape, partial(np.copyto, src=image), luma)
 
 
 def _read(path: Path) -> Array | None:

@@ -18,6 +18,7 @@ class Picture:
         timestamp: Seconds of stream time since the first picture.
         clock: Where `timestamp` is from.
         captured: `time.monotonic()` when its encoded form arrived, in seconds.
+        read: `time.monotonic()` when the last of what it was made from had been read; later, where others are decoded before it.
         shape: (H, W, 3) of the array that `write` fills.
         write: Fills a uint8 array of `shape` with the picture in BGR. Valid until the next picture is taken.
         luma: Gives the picture's brightness, (H, W) uint8, which for most sources costs nothing. Valid until then, too, and not to be written to.
@@ -27,6 +28,7 @@ class Picture:
     timestamp: float
     clock: Clock
     captured: float
+    read: float
     shape: tuple[int, int, int]
     write: Callable[[Array], None]
     luma: Callable[[], Array]

@@ -87,7 +87,7 @@ def paced(pictures: Iterator[Picture | None], wait_until: Callable[[float], None
         wait_until(moment)
         released = time.monotonic()
         came = begun + released - ready
-        yield replace(picture, captured=min(came, moment) if as_camera else came)
+        yield replace(picture, captured=min(came, moment) if as_camera else came, read=max(picture.read, moment))
 
 
 class Arrivals:

@@ -4,14 +4,16 @@ A GPU takes hardly longer for many than for one.
 """
 
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Protocol, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
+from streamvc.errors import InferenceError
 from streamvc.inference.models import Models
-from streamvc.inference.runtime import Model, Opener, open_model
+from streamvc.inference.runtime import Model, Opener, choose_runtime, open_model
 from streamvc.threads import Together
 from streamvc.types import Array
 
@@ -47,13 +49,23 @@ class BatchingModel:
     def run(self, fill: Callable[[Array], None]) -> NDArray[np.float32]:
         image = np.empty(self.input.shape, self.input.dtype)
         fill(image)
-        return self._together.ask(image)
+        output = self._together.ask(image)
+        if isinstance(output, InferenceError):
+            raise output
+        return output
 
-    def _run_all(self, images: list[Array]) -> list[NDArray[np.float32]]:
-        if not self._takes_many:
-            return [self._model.run_many(image) for image in images]
-        outputs = self._model.run_many(np.concatenate(images))
-        return [outputs[number : number + 1] for number in range(len(images))]
+    def _run_all(self, images: list[Array]) -> list[NDArray[np.float32] | InferenceError]:
+        if self._takes_many and len(images) > 1:
+            with suppress(InferenceError):  # they may be too much together
+                outputs = self._model.run_many(np.concatenate(images))
+                return [outputs[number : number + 1].copy() for number in range(len(images))]
+        return [self._run_alone(image) for image in images]
+
+    def _run_alone(self, image: Array) -> NDArray[np.float32] | InferenceError:
+        try:
+            return self._model.run_many(image)
+        except InferenceError as error:
+            return error
 
 
 def _keeps_apart(model: ManyModel) -> bool:
@@ -70,6 +82,7 @@ def for_threads() -> Opener:
     together = Models(lambda path, runtime, threads: BatchingModel(cast(ManyModel, open_model(path, runtime, threads))))
 
     def open_for_threads(path: Path, runtime: str | None, threads: int) -> Model:
-        return (together.open if runtime == RUNTIME else open_model)(path, runtime, threads)
+        chosen = choose_runtime(runtime)
+        return (together.open if chosen == RUNTIME else open_model)(path, chosen, threads)
 
     return open_for_threads

@@ -106,12 +106,17 @@ def open_model(path: Path, runtime: str | None = None, threads: int = 1) -> Mode
         raise InferenceError(f"{threads} threads cannot run a model; give 1 or more")
     if not path.is_file():
         raise InferenceError(f"{path}: no such file")
-    edge = import_module(RUNTIMES[_choose(runtime)].edge)
+    edge = import_module(RUNTIMES[choose_runtime(runtime)].edge)
     model: Model = edge.open_model(path, threads)
     return model
 
 
-def _choose(name: str | None) -> str:
+def choose_runtime(name: str | None) -> str:
+    """The runtime of this name; the first that is installed where it is None.
+
+    Raises:
+        InferenceError: It is unknown or not installed.
+    """
     installed = installed_runtimes()
     if name is None:
         if not installed:

@@ -19,7 +19,7 @@ from streamvc.node.nursery import Nursery
 from streamvc.node.reception import decoder_settings
 from streamvc.node.settings import CameraConfig, Limits, NodeConfig
 from streamvc.publish.keys import load_server
-from streamvc.sinks.opening import open_sink
+from streamvc.sinks.opening import read_address
 from streamvc.types import Frame
 
 RATE_HZ = 5.0  # any will do: the first picture is always wanted
@@ -117,7 +117,7 @@ def _try_sinks(config: NodeConfig) -> Iterator[str]:
     """Whether their addresses can be used; nothing is sent."""
     for address in config.sinks:
         try:
-            open_sink(address, site=config.site, node=config.node).close()
+            read_address(address, site=config.site, node=config.node)
         except StreamvcError as error:
             yield str(error)
 

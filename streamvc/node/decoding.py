@@ -130,7 +130,7 @@ class Reading:
             self._num_received += 1
             if picture.shape != self._shape:
                 self._begin(picture.shape)
-            was_waited_for = index > 0 and self._waits.was_needed(picture.captured)  # the first may have lain there, nobody knows
+            was_waited_for = index > 0 and self._waits.was_needed(picture.read)  # the first may have lain there, nobody knows
             picture = self._note_arrival(picture, was_waited_for)
             if self._is_due(index, picture):
                 self._tell(index, picture)
@@ -182,11 +182,11 @@ class Reading:
         step_s = picture.timestamp - self._last_timestamp
         waited_s = picture.captured - self._last_captured
         if step_s < 0 or (step_s > GAP_S and abs(step_s - waited_s) > GAP_S):
-            self._arrivals, self._lateness = Arrivals(), Lateness(self._settings.staleness_s)
+            self._arrivals = Arrivals()
         self._last_timestamp, self._last_captured = picture.timestamp, picture.captured
         if not self._is_timeless:
-            came = self._lateness.step(picture.timestamp, picture.clock, picture.captured, was_waited_for=was_waited_for)
-            picture = replace(picture, captured=came)
+            came = self._lateness.step(picture.timestamp, picture.clock, picture.read, was_waited_for=was_waited_for)
+            picture = replace(picture, captured=min(picture.captured, came))
             if self._stream.rest:
                 self._stream.rest.skips = self._lateness.is_hopeless
         self._arrivals.step(picture.timestamp, picture.captured)

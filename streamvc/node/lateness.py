@@ -4,6 +4,7 @@ A picture of a live stream may have lain in a buffer for long before it is read,
 moment, and those behind it come as far apart as their times in the stream.
 """
 
+import math
 from collections import deque
 
 from streamvc.types import Clock
@@ -11,6 +12,7 @@ from streamvc.types import Clock
 GRACE_S = 0.5  # seconds of being too late that pass by themselves: something has held up the process, or the network
 CAUGHT_UP_S = 0.1  # seconds by which who has skipped may still be late
 NUM_WAITED = 5  # pictures after which a network that has become slower has become so for good
+FALLING_S = 0.01  # by which one comes sooner than the one before, where what was held up comes as fast as it can
 
 
 class Lateness:
@@ -29,28 +31,30 @@ class Lateness:
         # Before one was waited for, the first may have lain there, too; and without times in the stream nothing else is known.
         self._is_known = False
         self._waited: float | None = None  # when the last came that was waited for, or the first
+        self._last_lag_s = -math.inf  # of the last that was waited for
         self._late_since: float | None = None
 
-    def step(self, timestamp: float, clock: Clock, captured: float, *, was_waited_for: bool) -> float:
+    def step(self, timestamp: float, clock: Clock, read: float, *, was_waited_for: bool) -> float:
         """Take the next picture.
 
         Args:
             timestamp: Its stream time, in seconds.
             clock: Where that is from.
-            captured: The moment at which it was read, in seconds.
+            read: The moment at which it was read, in seconds.
             was_waited_for: It did not lie there already.
 
         Returns:
             The moment at which it came, in seconds of the same clock.
         """
-        lag_s = captured - timestamp
-        if was_waited_for or not self._lags_s or lag_s < min(self._lags_s):
+        lag_s = read - timestamp
+        is_falling = lag_s < self._last_lag_s - FALLING_S
+        if not self._lags_s or lag_s < min(self._lags_s) or (was_waited_for and not is_falling):
             self._lags_s.append(lag_s)
         if was_waited_for or self._waited is None:
-            self._waited = captured
+            self._waited, self._last_lag_s = read, lag_s
         self._is_known = self._is_known or (was_waited_for and clock != "arrival")
         came = timestamp + min(self._lags_s)
-        self._judge(captured, captured - (came if self._is_known else self._waited), self._waited)
+        self._judge(read, read - (came if self._is_known else self._waited), self._waited)
         return came
 
     def _judge(self, now: float, late_s: float, waited: float) -> None:

@@ -9,10 +9,11 @@ from typing import Literal
 
 from pydantic import TypeAdapter
 
+from streamvc.capture.rest import Unseen
 from streamvc.capture.stream import Decode
 from streamvc.types import Clock, Frame
 
-Absence = Literal["still", "frozen", "late"]
+Absence = Literal[Unseen, "frozen"]
 FinishReason = Literal["lost", "refused", "end_of_stream", "died"]
 Polygon = tuple[tuple[float, float], ...]
 
@@ -101,7 +102,8 @@ class Due:
 
     Attributes:
         slot: Where it is in the ring; None where it is not there.
-        absence: Why it is not: it is still (nothing has moved), or all have been bit-identical for long, or it was read so late that it is of no use.
+        absence: Why it is not: it is still (nothing has moved), or all have been bit-identical for long, or it was read too
+            late, or left out to catch up.
         index: Position of the picture in the stream, from 0.
         timestamp: Seconds of stream time.
         clock: Where `timestamp` is from.

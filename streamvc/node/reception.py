@@ -32,7 +32,7 @@ class Reception:
         received: Pictures that came whole, in all connections, also those that were left undecoded.
         corrupt: Pictures that were damaged.
         unplaced: Those that were due, but found no place in the ring.
-        late: Those that were due, but read so late that they are of no use.
+        late: Those that were due, but read too late, or left out to catch up.
     """
 
     def __init__(self, settings: DecoderSettings, nursery: Nursery, selector: BaseSelector, owner: Any) -> None:

@@ -5,11 +5,12 @@ import ssl
 import sys
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any, Self
+from functools import partial
+from typing import Any
 from urllib.parse import SplitResult, unquote
 
 from paho.mqtt import client as paho
@@ -66,32 +67,6 @@ class Mqtt:
         self._closed = False
         self._identifier = f"streamvc-{uuid.uuid4().hex[:12]}"  # one that it had before would be thrown out
         self._client = self._connect()
-
-    @classmethod
-    def from_url(cls, url: SplitResult, *, site: str, node: str) -> Self:
-        """The sink of `mqtt://user@host:1883/prefix?discovery=1`; `mqtts://` encrypts.
-
-        Options: `password_file=PATH` (or the variable STREAMVC_MQTT_PASSWORD), `ca_file=PATH` (who signed the broker's certificate), `discovery=1`
-        (Home Assistant; or its prefix, if not `homeassistant`), `kinds=event,state,health`, `phases=start,end`.
-
-        Raises:
-            SinkError: The URL or an option cannot be used.
-        """
-        if not url.hostname or url.fragment:
-            raise SinkError("a broker is written as mqtt://[USER@]HOST[:PORT][/PREFIX][?OPTION=VALUE&...]")
-        if url.password is not None:
-            raise SinkError(
-                f"a password in an address is seen by all users of this machine; put it into a file (password_file=) or ${PASSWORD_VARIABLE}"
-            )
-        options = read_options(url.query, ("password_file", "ca_file", "discovery", "kinds", "phases"))
-        user = unquote(url.username) if url.username else None
-        password = read_secret(options, "password_file", PASSWORD_VARIABLE) if user else None
-        broker = Broker(url.hostname, url.port or PORTS[url.scheme], user, password, _tls(url.scheme, options.get("ca_file")))
-        discovery = options.get("discovery")
-        layout = Layout(
-            _topic(unquote(url.path).strip("/") or PREFIX), site, node, DISCOVERY_PREFIX if discovery == "1" else discovery and _topic(discovery)
-        )
-        return cls(broker, layout, read_choice(options, KINDS))
 
     def deliver(self, messages: Sequence[Message]) -> None:
         """Publish the messages; returns when the broker has confirmed all.
@@ -197,6 +172,29 @@ class Mqtt:
         """Gainsay what the broker says of us too late: the last will of a connection that was lost long ago, or of another program of this node."""
         if message.payload == OFFLINE and not self._closed:
             client.publish(self._layout.status, ONLINE, QOS, retain=True)
+
+
+def read_url(url: SplitResult, *, site: str, node: str) -> Callable[[], Mqtt]:
+    """What opens the sink of `mqtt://user@host:1883/prefix?discovery=1`; `mqtts://` encrypts.
+
+    Options: `password_file=PATH` (or the variable STREAMVC_MQTT_PASSWORD), `ca_file=PATH` (who signed the broker's certificate), `discovery=1`
+    (Home Assistant; or its prefix, if not `homeassistant`), `kinds=event,state,health`, `phases=start,end`.
+
+    Raises:
+        SinkError: The URL or an option cannot be used.
+    """
+    if not url.hostname or url.fragment:
+        raise SinkError("a broker is written as mqtt://[USER@]HOST[:PORT][/PREFIX][?OPTION=VALUE&...]")
+    if url.password is not None:
+        raise SinkError(f"a password in an address is seen by all users of this machine; put it into a file (password_file=) or ${PASSWORD_VARIABLE}")
+    options = read_options(url.query, ("password_file", "ca_file", "discovery", "kinds", "phases"))
+    user = unquote(url.username) if url.username else None
+    password = read_secret(options, "password_file", PASSWORD_VARIABLE) if user else None
+    broker = Broker(url.hostname, url.port or PORTS[url.scheme], user, password, _tls(url.scheme, options.get("ca_file")))
+    discovery = options.get("discovery")
+    found = DISCOVERY_PREFIX if discovery == "1" else discovery and _topic(discovery)
+    layout = Layout(_topic(unquote(url.path).strip("/") or PREFIX), site, node, found)
+    return partial(Mqtt, broker, layout, read_choice(options, KINDS))
 
 
 def _tls(scheme: str, ca_file: str | None) -> ssl.SSLContext | None:

@@ -1,8 +1,9 @@
 """Makes a sink of its address. A new sink is added here."""
 
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import urlsplit
 
 from streamvc.errors import SinkError
 from streamvc.sinks.jsonlines import JsonLines, StandardOutput
@@ -24,10 +25,13 @@ def open_sink(address: str, *, site: str, node: str) -> Sink:
     Raises:
         SinkError: This is not an address, or an option of it is wrong.
     """
+    return read_address(address, site=site, node=node)()
+
+
+def read_address(address: str, *, site: str, node: str) -> Callable[[], Sink]:
+    """What opens the sink at an address, which so far nobody has been connected to. As `open_sink`."""
     try:
-        if address.startswith("@"):
-            return _open(_read(Path(address[1:])), site, node)
-        return _open(address, site, node)
+        return _read(_resolve(address), site, node)
     except SinkError as error:
         raise SinkError(f"{_shown(address)}: {error}") from error
 
@@ -36,38 +40,40 @@ def _shown(address: str) -> str:
     """Which sink it is, without what may be secret: a path or a query, too."""
     with suppress(ValueError):
         if host := urlsplit(address).hostname:
-            return f"sink {address.partition(':')[0]}://{host}"
+            return f"sink {urlsplit(address).scheme}://{host}"
     return f"sink {address}" if address.startswith(("@", "file:")) else "a sink"
 
 
-def _open(address: str, site: str, node: str) -> Sink:
-    if address == "-":
-        return StandardOutput()
-    try:
-        url = urlsplit(address)
-        _ = url.port  # is read only now
-    except ValueError as error:
-        raise SinkError(f"this is not the address of a sink ({error}); write it as {FORMS}") from error
-    return _of(url, site, node)
-
-
-def _of(url: SplitResult, site: str, node: str) -> Sink:
-    match url.scheme:
-        case "file":
-            return JsonLines.from_url(url)
-        case "http" | "https":
-            return Webhook.from_url(url)
-        case "mqtt" | "mqtts":
-            try:
-                from streamvc.sinks.mqtt import Mqtt
-            except ImportError as error:
-                raise SinkError("MQTT needs paho-mqtt; install it with `pip install 'streamvc[mqtt]'`") from error
-            return Mqtt.from_url(url, site=site, node=node)
-    raise SinkError(f"there is no sink for {url.scheme or 'this'!r}; write its address as {FORMS}")
-
-
-def _read(file: Path) -> str:
+def _resolve(address: str) -> str:
+    if not address.startswith("@"):
+        return address
+    file = Path(address[1:])
     try:
         return file.read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:
         raise SinkError(f"cannot read the address of a sink in {file}") from error
+
+
+def _read(address: str, site: str, node: str) -> Callable[[], Sink]:
+    if address == "-":
+        return StandardOutput
+    try:
+        url = urlsplit(address)
+        _ = url.port  # is read only now
+    except ValueError:  # which quotes it, with a password in it perhaps
+        raise SinkError(f"this is not the address of a sink; write it as {FORMS}, with %2F for / and %40 for @ in a user") from None
+    sink: Sink
+    match url.scheme:
+        case "file":
+            sink = JsonLines.from_url(url)
+        case "http" | "https":
+            sink = Webhook.from_url(url)
+        case "mqtt" | "mqtts":
+            try:
+                from streamvc.sinks import mqtt
+            except ImportError as error:
+                raise SinkError("MQTT needs paho-mqtt; install it with `pip install 'streamvc[mqtt]'`") from error
+            return mqtt.read_url(url, site=site, node=node)
+        case _:
+            raise SinkError(f"there is no sink for {url.scheme or 'this'!r}; write its address as {FORMS}")
+    return lambda: sink

@@ -15,7 +15,8 @@ from streamvc.types import Frame
 
 
 def picture(number: int, shape: tuple[int, int, int] = (4, 6, 3)) -> Picture:
-    return Picture(number / 10, "pts", float(number), shape, lambda slot: slot.fill(number), lambda: np.full(shape[:2], number, np.uint8))
+    luma = np.full(shape[:2], number, np.uint8)
+    return Picture(number / 10, "pts", float(number), float(number), shape, lambda slot: slot.fill(number), lambda: luma)
 
 
 def put(buffer: FrameBuffer, numbers: range, policy: Policy) -> None:

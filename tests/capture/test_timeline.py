@@ -87,7 +87,8 @@ def test_the_rate_is_that_of_the_last_pictures() -> None:
 
 
 def picture(timestamp: float) -> Picture:
-    return Picture(timestamp, "pts", time.monotonic(), (4, 6, 3), lambda _slot: None, lambda: np.zeros((4, 6), np.uint8))
+    now = time.monotonic()
+    return Picture(timestamp, "pts", now, now, (4, 6, 3), lambda _slot: None, lambda: np.zeros((4, 6), np.uint8))
 
 
 def test_pictures_that_come_too_early_are_held_until_they_are_due() -> None:

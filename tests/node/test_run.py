@@ -2,8 +2,10 @@
 
 import math
 import signal
+import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,12 +18,15 @@ from tests.node.nodes import PATIENCE_S, Ear, listening
 
 PROGRAM = """
 import sys
+import time
 from pathlib import Path
 from streamvc.node import logs
 from streamvc.node.run import run
 logs.configure("INFO", as_json=False)
 run(Path(sys.argv[1]), lambda node: print(node.endpoint, flush=True))
 """
+
+INSISTENT = PROGRAM.replace("logs.configure", "from streamvc.node import run as module; module.INSIST_S = 0.3; logs.configure")
 
 SETTINGS = """
 site: site
@@ -49,9 +54,9 @@ def write(file: Path, *cameras: str) -> None:
 
 
 @contextmanager
-def program(file: Path) -> Iterator[tuple["subprocess.Popen[str]", Ear]]:
+def program(file: Path, text: str = PROGRAM) -> Iterator[tuple["subprocess.Popen[str]", Ear]]:
     """A node that runs, and what it says."""
-    command = [sys.executable, "-c", PROGRAM, str(file)]
+    command = [sys.executable, "-c", text, str(file)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stdout
         try:
@@ -74,16 +79,34 @@ def test_it_stops_when_it_is_told_to(tmp_path: Path, url: str, number: signal.Si
     assert "stopping" in log
 
 
-def test_two_signals_at_once_stop_it_no_less_cleanly(tmp_path: Path, url: str) -> None:
+def test_a_second_signal_that_comes_at_once_changes_nothing(tmp_path: Path, url: str) -> None:
     file = tmp_path / "node.yaml"
     write(file, f"{{name: yard, source: '{url}'}}")
     with program(file) as (process, ear):
         ear.health("yard", "up")
         process.send_signal(signal.SIGINT)
+        assert process.stderr
+        assert any("stopping" in line for line in process.stderr)
         process.send_signal(signal.SIGTERM)
         _, log = process.communicate(timeout=PATIENCE_S)
         assert process.returncode == 0, log
         assert ear.health("yard", "ended").reason == "stop"
+
+
+def test_one_that_comes_later_ends_a_stop_that_takes_too_long(tmp_path: Path, url: str) -> None:
+    file = tmp_path / "node.yaml"
+    with socket.create_server(("127.0.0.1", 0)) as server:  # never answers: the stop waits for what it is to be told
+        write(file, f"{{name: yard, source: '{url}'}}")
+        sink = "http://{}:{}/".format(*server.getsockname())
+        file.write_text(f"sinks: ['{sink}']\n{file.read_text()}")
+        with program(file, INSISTENT) as (process, ear):
+            ear.health("yard", "up")
+            process.send_signal(signal.SIGTERM)
+            deadline = time.monotonic() + PATIENCE_S
+            while process.poll() is None and time.monotonic() < deadline:
+                process.send_signal(signal.SIGTERM)
+                time.sleep(0.1)
+    assert process.returncode == -signal.SIGTERM
 
 
 def test_it_follows_its_file_and_goes_on_where_that_cannot_be_used(tmp_path: Path, url: str) -> None:
