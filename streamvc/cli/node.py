@@ -152,7 +152,7 @@ def _describe(camera: "CameraFound") -> str:
     "-m", "--model", "models", multiple=True, metavar="NAME|PATH", shell_complete=options.complete_model, help="In place of the defaults; repeatable."
 )
 def add(config: Path, name: str, source: str, models: tuple[str, ...]) -> None:
-    """Add the camera NAME to CONFIG; a running node begins to watch it.
+    """Add the camera NAME to CONFIG, which is made if it is not there; a running node begins to watch it.
 
     SOURCE is all that `streamvc watch` takes. Write a login as variables, so that it stands neither there nor in the list of processes.
 

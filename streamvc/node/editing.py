@@ -25,7 +25,7 @@ def add_camera(path: Path, name: str, source: str, models: Sequence[str] = ()) -
     """Add a camera behind the others.
 
     Args:
-        path: The configuration.
+        path: The configuration; one that is not there is begun.
         name: Of the camera.
         source: As the configuration has it: `${NAME}` stands for an environment variable.
         models: Those of `defaults` if none is given.
@@ -42,7 +42,7 @@ def add_camera(path: Path, name: str, source: str, models: Sequence[str] = ()) -
             data["cameras"] = [*(data.get("cameras") or ()), camera]
         return _checked(document, data, partial(add_item, document.text, document.root, "cameras", lines))
 
-    _edit(path, add)
+    _edit(path, add, may_begin=True)
 
 
 def remove_camera(path: Path, name: str) -> None:
@@ -156,9 +156,9 @@ def _checked(document: Document, data: Any, *ways: Callable[[], str]) -> Documen
     raise NodeError(f"{document.path}: is written in a way that cannot be changed from here; change it by hand (the node takes it up)")
 
 
-def _edit(path: Path, change: Callable[[Document], Document]) -> None:
+def _edit(path: Path, change: Callable[[Document], Document], *, may_begin: bool = False) -> None:
     with _alone(path):
-        document = change(read_document(path))
+        document = change(parse_document(path, "") if may_begin and not path.exists() else read_document(path))
         try:
             require_models(document, interpret(document, None))
         except NodeError as error:
@@ -186,11 +186,12 @@ def _replace(path: Path, text: str) -> None:
     try:
         descriptor, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
         try:
-            line_end = "\r\n" if b"\r\n" in target.read_bytes() else "\n"
+            line_end = "\r\n" if target.exists() and b"\r\n" in target.read_bytes() else "\n"
             with os.fdopen(descriptor, "w", encoding="utf-8", newline=line_end) as file:
                 file.write(text)
                 file.flush()
-                _take_rights(target, file.fileno())
+                if target.exists():
+                    _take_rights(target, file.fileno())
                 os.fsync(file.fileno())
             Path(name).replace(target)
         except BaseException:

@@ -6,7 +6,7 @@ from textwrap import dedent
 import pytest
 
 from streamvc.errors import NodeError
-from streamvc.node.config import interpret
+from streamvc.node.config import interpret, read_config
 from streamvc.node.document import read_document
 from streamvc.node.editing import add_camera, remove_camera, set_camera
 from streamvc.node.settings import CameraConfig
@@ -62,6 +62,19 @@ def test_a_camera_is_added_behind_the_others_and_nothing_else_changes(file: Path
     before, after = SHOP.split("\nsinks")
     assert file.read_text() == f"{before}{added}\nsinks{after}"
     assert names(file) == ["yard", "door", "hall"]
+
+
+def test_a_configuration_may_be_begun(tmp_path: Path) -> None:
+    file = tmp_path / "new.yaml"
+    add_camera(file, "door", "rtsp://192.0.2.8/stream", ["figure"])
+    add_camera(file, "yard", "0", ["figure"])
+    cameras = read_config(file).cameras
+    assert [(camera.name, camera.source, camera.models[0].name) for camera in cameras] == [
+        ("door", "rtsp://192.0.2.8/stream", "figure"),
+        ("yard", "0", "figure"),
+    ]
+    with pytest.raises(NodeError, match="cannot be read"):
+        remove_camera(tmp_path / "none.yaml", "door")
 
 
 def test_a_camera_is_removed_with_its_own_comments_alone(file: Path) -> None:
@@ -180,7 +193,8 @@ def test_defaults_under_an_anchor_are_never_changed_with_a_camera(file: Path) ->
         (lambda path: add_camera(path, "hall", "0", ["figur"]), "cameras.2..models.0.: there is no model figur; did you mean figure"),
         (lambda path: set_camera(path, "yard", {"schedul": "[]"}), "did you mean schedule"),
         (lambda path: set_camera(path, "yard", {"Rate Hz": "5"}), "is not a key"),
-        (lambda path: add_camera(path.with_name("other.yaml"), "yard", "0"), "other.yaml: cannot be read: No such file"),
+        (lambda path: remove_camera(path.with_name("other.yaml"), "yard"), "other.yaml: cannot be read: No such file"),
+        (lambda path: add_camera(path.with_name("other.yaml"), "yard", "0"), "models: is missing"),
         (lambda path: add_camera(path.with_name("none") / "other.yaml", "yard", "0"), "cannot be changed"),
     ],
 )
