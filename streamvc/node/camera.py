@@ -133,15 +133,16 @@ class Camera:
         self._counts = self._channels.due.counts(self.name)
         if self._lifecycle.state != "running":
             return
-        due, used = self._counts.offered + self._reception.unplaced + self._reception.late, self._counts.analysed + self._counts.still
-        self._rates.step(now, Tally(self._reception.received, due, used))
+        late, used = self._reception.late, self._counts.analysed + self._counts.still
+        due = self._counts.offered + self._reception.unplaced + late
+        self._rates.step(now, Tally(self._reception.received, due, used, late))
         rate = self._rates.value
         self._report(self._checkup.up(now, rate.received, rate.used, self._num_dropped))
 
     def demand(self) -> Demand | None:
         """How often it is to be analysed, and is; None where that is not known for long enough."""
         rate = self._rates.value
-        return Demand(self.name, rate.due, rate.used) if self._rates.is_settled else None
+        return Demand(self.name, rate.due, rate.used, rate.late) if self._rates.is_settled else None
 
     def fail(self, now: float, error: Exception) -> None:
         """Its analysis has failed: leave it alone for a while."""

@@ -146,8 +146,8 @@ class Reading:
 
     def _nap(self, picture: Picture, was_waited_for: bool) -> None:
         if self._may_nap and picture.clock != "arrival":
-            moments = picture.timestamp, picture.captured, self._waits.asked, time.monotonic()
-            self._line.wait_until(self._naps.until(*moments, was_waited_for=was_waited_for))
+            asked, now = self._waits.asked, time.monotonic()
+            self._line.wait_until(self._naps.until(picture.timestamp, picture.captured, asked, now, was_waited_for=was_waited_for))
 
     def _begin(self, shape: tuple[int, int, int]) -> None:
         """Pictures of this shape come from now on."""

@@ -2,7 +2,7 @@
 
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 
 SPAN_S = 10.0  # over which rates are measured
 SHORT = 0.9  # share of its due frames below which a camera is analysed too seldom
@@ -11,14 +11,22 @@ ENOUGH = 0.95  # and that it must reach again; between the two nothing is said
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """What a camera has brought so far, in frames: received by its decoder, due for analysis, and used for it. As rates: the same a second."""
+    """What a camera has brought so far, in frames. As rates: the same a second.
 
-    received: float
-    due: float
-    used: float
+    Attributes:
+        received: By its decoder.
+        due: For analysis.
+        used: For it.
+        late: Due, but read too late.
+    """
+
+    received: float = 0.0
+    due: float = 0.0
+    used: float = 0.0
+    late: float = 0.0
 
 
-NOTHING = Tally(0.0, 0.0, 0.0)
+NOTHING = Tally()
 
 
 class Rates:
@@ -55,20 +63,22 @@ class Rates:
 
 
 def _rates(first: Tally, last: Tally, span_s: float) -> Tally:
-    return Tally((last.received - first.received) / span_s, (last.due - first.due) / span_s, (last.used - first.used) / span_s)
+    pairs = zip(astuple(first), astuple(last), strict=True)
+    return Tally(*((after - before) / span_s for before, after in pairs))
 
 
 def _went_back(before: Tally, after: Tally) -> bool:
-    return after.received < before.received or after.due < before.due or after.used < before.used
+    return any(later < earlier for earlier, later in zip(astuple(before), astuple(after), strict=True))
 
 
 @dataclass(frozen=True, slots=True)
 class Demand:
-    """How often a camera's frames are due, and how often they are used, a second."""
+    """How often a camera's frames are due, how often they are used, and how often they were read too late for that, a second."""
 
     camera: str
     due_hz: float
     used_hz: float
+    late_hz: float = 0.0
 
     @property
     def share(self) -> float:
@@ -94,6 +104,8 @@ class Overload:
             return None
         lowest = min(short, key=lambda demand: demand.share)
         rate = f"{lowest.used_hz:.1f} of {lowest.due_hz:.1f} Hz ({lowest.camera})"
+        are_undecoded = sum(demand.late_hz for demand in short) > sum(demand.due_hz - demand.used_hz for demand in short) / 2
+        why = ", as there is no time to decode all" if are_undecoded else ""
         if len(short) == 1:
-            return f"1 of {len(demands)} cameras is analysed below its rate, at {rate}"
-        return f"{len(short)} of {len(demands)} cameras are analysed below their rate, the lowest at {rate}"
+            return f"1 of {len(demands)} cameras is analysed below its rate, at {rate}{why}"
+        return f"{len(short)} of {len(demands)} cameras are analysed below their rate, the lowest at {rate}{why}"

@@ -11,9 +11,9 @@ def test_rates_are_those_of_the_last_seconds() -> None:
     rates = Rates()
     assert rates.value == Tally(0.0, 0.0, 0.0)
     for second in range(100):
-        rates.step(float(second), Tally(25.0 * second, 5.0 * second, 5.0 * min(second, 50)))
+        rates.step(float(second), Tally(25.0 * second, 5.0 * second, 5.0 * min(second, 50), 1.0 * second))
         assert rates.is_settled == (second >= SPAN_S)
-    assert rates.value == Tally(25.0, 5.0, 0.0)
+    assert rates.value == Tally(25.0, 5.0, 0.0, 1.0)
 
 
 def test_counts_that_begin_anew_are_measured_anew() -> None:
@@ -38,6 +38,12 @@ def test_it_says_how_many_are_short_and_which_one_most() -> None:
 def test_one_alone_is_one() -> None:
     said = Overload().step([Demand("yard", 5.0, 3.1), Demand("gate", 5.0, 5.0)])
     assert said == "1 of 2 cameras is analysed below its rate, at 3.1 of 5.0 Hz (yard)"
+
+
+def test_it_says_where_it_is_decoding_that_takes_too_long() -> None:
+    said = Overload().step([Demand("yard", 5.0, 3.0, 1.5), Demand("gate", 5.0, 3.0, 1.0), Demand("door", 5.0, 5.0)])
+    assert said == "2 of 3 cameras are analysed below their rate, the lowest at 3.0 of 5.0 Hz (yard), as there is no time to decode all"
+    assert "decode" not in str(Overload().step([Demand("yard", 5.0, 3.0, 0.5)]))
 
 
 def test_it_is_over_only_when_there_is_some_room_again() -> None:
