@@ -66,13 +66,13 @@ def arrivals(decoder: Decoder, seconds: float, clock: Clock | None = None) -> It
 
 @contextmanager
 def throttled(pid: int) -> Iterator[None]:
-    """A process gets a twentieth of a processor, as in a container with a limit."""
+    """A process gets a tenth of a processor, as in a container with a limit."""
     over = threading.Event()
 
     def run() -> None:
-        while not over.wait(0.01):
+        while not over.wait(0.02):
             os.kill(pid, signal.SIGSTOP)
-            over.wait(0.19)
+            over.wait(0.18)
             os.kill(pid, signal.SIGCONT)  # also at the end
 
     thread = threading.Thread(target=run)
@@ -95,10 +95,9 @@ def test_one_that_gets_too_little_time_skips_to_keyframes_and_shows_nothing_that
         decoder.close()
     late = [each for each, _ in found if each.due.absence == "late"]
     shown = {each.due.timestamp: age for each, age in found if age is not None}
-    assert len(late) > 60
-    assert len(shown) > 10
+    assert len(late) > 40
     assert max(shown.values()) < 1.5  # without skipping, ten and more
-    assert {int((timestamp - min(shown)) // 4) for timestamp in shown} >= {0, 1, 2}  # it is not late for long
+    assert max(shown) - min(shown) > 6.0  # it is not late for ever
 
 
 def test_a_recording_that_plays_as_a_camera_is_caught_up_with_too(tmp_path: Path) -> None:
@@ -112,8 +111,8 @@ def test_a_recording_that_plays_as_a_camera_is_caught_up_with_too(tmp_path: Path
             found = [each for each, _ in arrivals(decoder, 12.0)]
         decoder.close()
     shown = [each.due.timestamp for each in found if each.frame]
-    assert sum(each.due.absence == "late" for each in found) > 60
-    assert {int((timestamp - found[0].due.timestamp) // 4) for timestamp in shown} >= {0, 1, 2}
+    assert sum(each.due.absence == "late" for each in found) > 40
+    assert max(shown) - found[0].due.timestamp > 6.0
 
 
 def test_one_that_was_stopped_for_a_while_says_how_old_is_what_it_reads() -> None:

@@ -178,7 +178,7 @@ def test_what_goes_on_is_ended_when_the_node_stops(endless: ScriptedCamera, tmp_
 def test_it_says_over_http_how_it_fares(endless: ScriptedCamera) -> None:
     with running(config({"name": "gate", "source": endless.url}, http="127.0.0.1:0")) as (node, ear):
         ear.health("gate", "up")
-        eventually(node, lambda snapshot: of(snapshot, "gate").analysed > 0 and of(snapshot, "gate").memory_bytes is not None)
+        eventually(node, lambda snapshot: snapshot.age.count > 0 and of(snapshot, "gate").memory_bytes is not None)
         assert node.http
         status = fetch(node.http, PATIENCE_S)
         with httpx.Client(base_url=f"http://{node.http}", timeout=PATIENCE_S, trust_env=False) as client:
