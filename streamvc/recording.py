@@ -1,8 +1,8 @@
 """Stills and clips of events: what the camera saw when an activity began, and from some seconds before that to some seconds after it.
 
 Frames are kept as small JPEG pictures, so that the seconds before an event are there when it begins. A thread of its own compresses them and writes
-all files, not the one that recognises; a file is there when it is complete, or not at all. The links are in the event before the files are: a clip is
-there when its activity, and the seconds after it, are over.
+all files, not the one that recognises; clips as they go on, so that little is left to do at their end. A file is there when it is complete, or not
+at all. The links are in the event before the files are: a clip is there when its activity, and the seconds after it, are over.
 """
 
 import logging
@@ -13,7 +13,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Self
@@ -35,13 +35,15 @@ Job = Callable[[], None]
 
 CLIP_HZ = 10.0  # frames of a clip per second
 CLIP_PX = 640  # longest side of a clip's pictures
-CLIP_QUALITY = 85  # of the JPEG pictures that are kept until it is written
+CLIP_QUALITY = 85  # of the JPEG pictures that are kept until there is a clip to write them to
 LONGEST_S = 60.0  # of an activity that a clip shows
 DECISION_S = 10.0  # frames are kept for so long besides the pre-roll: an activity is told of when it has gone on for a while
 QUEUE_SIZE = 32  # files that may wait to be written
-NUM_RAW = 32  # pictures that may wait to be compressed, 22 MB; a long clip takes some seconds to be written
+NUM_RAW = 32  # pictures that may wait to be compressed, 22 MB
 TIDY_S = 60.0  # seconds between two looks at what is too old or too much
 NAME = re.compile(r"[0-9A-Z]{26}\.(jpg|mp4)")  # of the files that are ours: an event's identifier
+UNFINISHED = re.compile(r"\.[0-9A-Z]{26}\.[0-9]+\.partial\.(jpg|mp4)")  # and while they are written
+ABANDONED_S = 3600.0  # after which an unfinished file is that of a program that was killed
 
 NOTHING = Media(snapshot=None, clip=None)
 
@@ -69,7 +71,7 @@ class Recording:
 
 @dataclass(slots=True, eq=False)
 class _Picture:
-    """A picture of a clip: as it is, until the recorder's thread has compressed it."""
+    """A picture that may become one of a clip: as it is, until the recorder's thread has compressed it."""
 
     timestamp: float
     image: NDArray[np.uint8] | None
@@ -79,19 +81,47 @@ class _Picture:
         self.jpeg = bytes(cv2.imencode(".jpg", self.image, [cv2.IMWRITE_JPEG_QUALITY, CLIP_QUALITY])[1])
         self.image = None
 
+    def read(self) -> NDArray[np.uint8]:
+        """The picture. For the thread that compresses it."""
+        if self.image is not None:
+            return self.image
+        return np.asarray(cv2.imdecode(np.frombuffer(self.jpeg, np.uint8), cv2.IMREAD_COLOR), np.uint8)
 
-@dataclass(slots=True)
+
 class _Clip:
-    """The clip of an activity that goes on, or has ended a moment ago."""
+    """The clip of an activity that goes on, or has ended a moment ago. One thread adds pictures, another writes them meanwhile."""
 
-    path: Path
-    until: float
-    pictures: list[_Picture] = field(default_factory=list)
-    ended: bool = False
+    def __init__(self, path: Path, until: float) -> None:
+        self.until = until
+        self.ended = False
+        self.is_queued = False  # it is to be written soon
+        self._path = path
+        self._waiting: deque[_Picture] = deque()
+        self._writer: VideoWriter | None = None
+        self._is_lost = False
 
     def add(self, picture: _Picture) -> None:
         if picture.timestamp <= self.until:
-            self.pictures.append(picture)
+            self._waiting.append(picture)
+
+    def write(self) -> None:
+        """Write what waits."""
+        self.is_queued = False
+        try:
+            while self._waiting:
+                picture = self._waiting.popleft()
+                if not self._is_lost:
+                    self._writer = self._writer or VideoWriter(self._path, threads=1)
+                    self._writer.show(picture.read(), picture.timestamp)
+        except ViewError:
+            self._is_lost = True
+            raise
+
+    def complete(self) -> None:
+        """Write what waits, and close the file."""
+        self.write()
+        if self._writer:
+            self._writer.close()
 
 
 class Recorder:
@@ -132,6 +162,7 @@ class Recorder:
             self._pictures.popleft()
         for clip in self._clips.values():
             clip.add(picture)
+            self._queue_pictures(clip)
         self._finish_clips(lambda clip: clip.ended and clip.until < picture.timestamp)
 
     def link(self, event_id: str, detection: Detection, image: NDArray[np.uint8]) -> Media:
@@ -189,12 +220,20 @@ class Recorder:
             if picture.timestamp >= t_start - self._recording.pre_roll_s:
                 clip.add(picture)
         self._clips[event_id] = clip
+        self._queue_pictures(clip)
 
     def _finish_clips(self, chosen: Callable[[_Clip], bool] = lambda _clip: True) -> None:
         for event_id, clip in list(self._clips.items()):
             if chosen(clip):
                 del self._clips[event_id]
-                self._queue(partial(_write_clip, clip))
+                self._queue(clip.complete)
+
+    def _queue_pictures(self, clip: _Clip) -> None:
+        """Have what waits of a clip written; where the queue is full, that is done with what comes next."""
+        if not clip.is_queued:
+            clip.is_queued = True
+            if not self._jobs.offer(partial(self._write, clip.write)):
+                clip.is_queued = False
 
     def _queue(self, job: Job) -> None:
         if not self._jobs.offer(partial(self._write, job)):
@@ -229,33 +268,26 @@ class Recorder:
 
 
 def outdated(recording: Recording, now: float) -> Iterator[Path]:
-    """The files in a recording's folder that are too old, or beyond what may be kept; never one that is not an event's.
+    """The files in a recording's folder that are too old, beyond what may be kept, or left unfinished; never one that is not an event's.
 
     Args:
         recording: What is kept.
         now: In Unix seconds.
     """
+    yield from (path for found, path in _files(recording.folder, UNFINISHED) if now - found.st_mtime > ABANDONED_S)
     kept = 0
-    for found, path in sorted(_files(recording.folder), key=lambda each: each[0].st_mtime, reverse=True):
+    for found, path in sorted(_files(recording.folder, NAME), key=lambda each: each[0].st_mtime, reverse=True):
         kept += found.st_size
         too_old = recording.keep_s is not None and now - found.st_mtime > recording.keep_s
         if too_old or (recording.keep_bytes is not None and kept > recording.keep_bytes):
             yield path
 
 
-def _files(folder: Path) -> Iterator[tuple[os.stat_result, Path]]:
+def _files(folder: Path, name: re.Pattern[str]) -> Iterator[tuple[os.stat_result, Path]]:
     for path in folder.glob("*/*"):
-        if NAME.fullmatch(path.name):
+        if name.fullmatch(path.name):
             with suppress(FileNotFoundError):  # the recorders of other cameras remove old files too
                 yield path.stat(), path
-
-
-def _write_clip(clip: _Clip) -> None:
-    """Write a clip, whose pictures have all been compressed: they are before it in the queue."""
-    with VideoWriter(clip.path) as writer:
-        for picture in clip.pictures:
-            image = cv2.imdecode(np.frombuffer(picture.jpeg, np.uint8), cv2.IMREAD_COLOR)
-            writer.show(np.asarray(image, np.uint8), picture.timestamp)
 
 
 def _small(image: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -125,6 +125,32 @@ def test_the_oldest_files_go_first_and_only_ours(tmp_path: Path) -> None:
     assert gone(15, 100) == ["1", "2", "3"]
 
 
+def test_what_a_killed_program_left_unfinished_goes_and_what_is_being_written_stays(tmp_path: Path) -> None:
+    folder = tmp_path / "yard"
+    folder.mkdir()
+    now = time.time()
+    for name, age_s in ((f".{ID}.17.partial.mp4", 7200.0), (f".{ID}.18.partial.mp4", 60.0), (".other.partial.mp4", 7200.0)):
+        (folder / name).touch()
+        os.utime(folder / name, (now - age_s, now - age_s))
+    assert [path.name for path in outdated(Recording(tmp_path), now)] == [f".{ID}.17.partial.mp4"]
+
+
+def test_a_clip_is_written_while_its_activity_goes_on(tmp_path: Path) -> None:
+    with Recorder("yard", Recording(tmp_path)) as recorder:
+        for number in range(300):
+            now = frame(number)
+            recorder.see(now)
+            if number == 50:
+                recorder.link(ID, detection("start", now.timestamp, 1.0), now.image)
+        deadline = time.monotonic() + 30
+        while not list((tmp_path / "yard").glob("*.partial.mp4")):
+            assert time.monotonic() < deadline
+        begun = time.monotonic()
+    assert time.monotonic() - begun < 5.0
+    with open_source(tmp_path / "yard" / f"{ID}.mp4", policy="every") as clip:
+        assert len(list(clip)) == pytest.approx(120, abs=20)
+
+
 def test_events_of_a_watch_have_the_links_and_the_files_are_there(demo_clip: Path, tmp_path: Path) -> None:
     events: list[Event] = []
     live.run(live.Options(str(demo_clip), model="figure", headless=True, recording=Recording(tmp_path, post_roll_s=1.0)), events.append)

@@ -33,8 +33,8 @@ class VideoWriter:
     The file takes its name when the writer is closed; a writer that was given no frame leaves none.
     """
 
-    def __init__(self, path: Path | str) -> None:
-        """Get ready to write `path`: `.mp4`, `.mov` or `.mkv`.
+    def __init__(self, path: Path | str, *, threads: int = 0) -> None:
+        """Get ready to write `path`: `.mp4`, `.mov` or `.mkv`. The encoder takes so many threads; 0 for as many as it likes.
 
         Raises:
             ViewError: The suffix is not known, or a file cannot be written there.
@@ -44,6 +44,7 @@ class VideoWriter:
             raise ViewError(f"{path}: not a kind of video that can be written; name it {', '.join(FORMATS)}")
         self._partial = partial_file(self._path)
         self._encoder: _Encoder | None = None
+        self._threads = threads
         self._closed = False
 
     def show(self, image: Image, timestamp: float) -> bool:
@@ -60,7 +61,7 @@ class VideoWriter:
             raise ViewError(f"{self._path}: the video is already closed")
         try:
             if self._encoder is None:
-                self._encoder = _Encoder(self._partial, FORMATS[self._path.suffix.lower()], image.shape, timestamp)
+                self._encoder = _Encoder(self._partial, FORMATS[self._path.suffix.lower()], image.shape, timestamp, self._threads)
             self._encoder.add(image, timestamp)
         except (OSError, av.FFmpegError) as error:
             self._give_up()
@@ -104,7 +105,7 @@ class VideoWriter:
 class _Encoder:
     """A video file that is being written."""
 
-    def __init__(self, path: Path, form: str, shape: tuple[int, ...], start: float) -> None:
+    def __init__(self, path: Path, form: str, shape: tuple[int, ...], start: float, threads: int) -> None:
         height, width = shape[:2]
         codec = next(codec for codec in CODECS if codec in av.codecs_available)
         self._start = start
@@ -117,6 +118,7 @@ class _Encoder:
         self._stream.width, self._stream.height = width + width % 2, height + height % 2
         self._stream.pix_fmt = "yuv420p"
         self._stream.codec_context.time_base = TIME_BASE
+        self._stream.codec_context.thread_count = threads
         self._stream.codec_context.colorspace = Colorspace.ITU601
         self._stream.codec_context.color_range = ColorRange.MPEG
 
