@@ -2,7 +2,7 @@ import os
 import select
 import sys
 import threading
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 
 import pytest
@@ -153,32 +153,31 @@ class Answering:
         return [2 * number for number in numbers]
 
 
-def test_what_is_asked_while_others_are_answered_is_answered_together() -> None:
-    answering = Answering()
-    together = Together(answering)
-    with ThreadPoolExecutor(8) as pool:
-        first = pool.submit(together.ask, 0)
+def asked(together: Together[int, int], answering: Answering, first: int, others: list[int]) -> list[Future[int]]:
+    """What becomes of a question, and of others that wait while it is answered."""
+    with ThreadPoolExecutor(1 + len(others)) as pool:
+        futures = [pool.submit(together.ask, first)]
         assert answering.began.wait(30)
-        others = [pool.submit(together.ask, number) for number in range(1, 8 - 1)]
+        futures += [pool.submit(together.ask, number) for number in others]
         while together.num_waiting < len(others):
             pass
         answering.may_end.set()
-        assert [future.result() for future in (first, *others)] == [2 * number for number in range(7)]
+    return futures
+
+
+def test_what_is_asked_while_others_are_answered_is_answered_together() -> None:
+    answering = Answering()
+    futures = asked(Together(answering), answering, 0, [1, 2, 3, 4, 5, 6])
+    assert [future.result() for future in futures] == [0, 2, 4, 6, 8, 10, 12]
     assert answering.batches == [[0], [1, 2, 3, 4, 5, 6]]
 
 
 def test_what_fails_together_fails_for_all_of_them_and_for_no_one_else() -> None:
     answering = Answering()
     together = Together(answering)
-    with ThreadPoolExecutor(4) as pool:
-        first = pool.submit(together.ask, 1)
-        assert answering.began.wait(30)
-        others = [pool.submit(together.ask, number) for number in (7, 8)]
-        while together.num_waiting < len(others):
-            pass
-        answering.may_end.set()
-        assert first.result() == 2
-        for other in others:
-            with pytest.raises(ValueError, match="seven"):
-                other.result()
+    first, *others = asked(together, answering, 1, [7, 8])
+    assert first.result() == 2
+    for other in others:
+        with pytest.raises(ValueError, match="seven"):
+            other.result()
     assert together.ask(9) == 18

@@ -18,7 +18,6 @@ from tests.node.nodes import PATIENCE_S, Ear, listening
 
 PROGRAM = """
 import sys
-import time
 from pathlib import Path
 from streamvc.node import logs
 from streamvc.node.run import run
