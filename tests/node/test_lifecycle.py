@@ -64,6 +64,21 @@ def test_without_pictures_it_has_stalled_and_with_the_next_it_runs_again() -> No
     assert (life.state, life.num_gaps) == ("running", 1)
 
 
+def test_pictures_that_come_too_late_keep_it_as_it_is() -> None:
+    life = running()
+    for second in range(1, 30):
+        life.heard(float(second))
+        assert life.step(second + 0.5) is None
+    assert (life.state, life.num_gaps) == ("running", 0)
+    life.arrived(30.0, frozen=True)
+    life.heard(31.0)
+    assert life.state == "frozen"
+    assert life.step(31.0 + STALL_S) is None
+    assert life.state == "stalled"
+    life.heard(35.0)
+    assert life.state == "running"
+
+
 def test_a_frozen_picture_is_a_gap_until_it_changes() -> None:
     life = running()
     life.arrived(1.0, frozen=True)
