@@ -64,6 +64,8 @@ def event(camera: str, number: int) -> Event:
         top=(("fight", 0.86), ("normal", 0.09)),
         t_start=now,
         t_end=now if phase == "end" else None,
+        stream_start_s=float(activity),
+        stream_end_s=float(activity + step) if phase == "end" else None,
         duration_s=float(step) if step else None,
         reason="left" if phase == "end" else None,
         decision=Decision(0.7, 0.4, 0.5, 2.0, 0.6),

@@ -53,7 +53,7 @@ def without_clock(event: Event) -> Event:
 def test_two_runs_and_the_stages_in_one_thread_give_the_same_events(recognizer: Recognizer, demo_clip: Path, clip_frames: list[Frame]) -> None:
     first, second = (watch_events(recognizer, demo_clip) for _ in range(2))
     assert [without_clock(event) for event in first] == [without_clock(event) for event in second]
-    outline = [(event.phase, event.label, event.score, event.t_start, event.t_end) for event in first if event.phase != "update"]
+    outline = [(event.phase, event.label, event.score, event.stream_start_s, event.stream_end_s) for event in first if event.phase != "update"]
     offline = detections(recognizer, clip_frames)
     assert outline == [(item.phase, item.label, item.score, item.t_start, item.t_end) for item in offline]
     assert outline

@@ -76,6 +76,6 @@ def _write_still(video: Path, still: Path, events: list[Event]) -> None:
     if not ends:
         raise StreamvcError("nothing was recognised in the demo's clip; check the model with: streamvc models check figure")
     longest = max(ends, key=lambda event: event.duration_s or 0.0)
-    moment = longest.t_start + (longest.duration_s or 0.0) / 2
+    moment = longest.stream_start_s + (longest.duration_s or 0.0) / 2
     with open_source(video, policy="every") as source:
         write_still(still, next(frame.image for frame in source if frame.timestamp >= moment))

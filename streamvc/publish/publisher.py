@@ -172,7 +172,9 @@ class Publisher:
         """Say of what runs before have left unended that it is over: nothing goes on, and no camera is up, until it says so."""
         for event in self.log.unended:
             duration_s = event.duration_s or 0.0
-            self.publish(replace(event, phase="end", t_end=event.t_start + duration_s, duration_s=duration_s, reason="restart"))
+            t_end = None if event.t_start is None else event.t_start + duration_s
+            ended = replace(event, phase="end", t_end=t_end, stream_end_s=event.stream_start_s + duration_s, duration_s=duration_s)
+            self.publish(replace(ended, reason="restart"))
         for state in self._states.clear():
             self._put_state(state)
         for health in healths:

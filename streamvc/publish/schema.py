@@ -30,7 +30,7 @@ def event_schema() -> dict[str, Any]:
     """The schema (draft 2020-12) of all that `cloudevents.encode` returns, made from the types: one of four envelopes."""
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "$id": "urn:streamvc:events:v1",
+        "$id": "urn:streamvc:events:v2",
         "description": "An event, state, health or heartbeat of streamvc, as CloudEvents 1.0.",
         **ADAPTER.json_schema(mode="serialization", schema_generator=_Plain),
     }

@@ -21,7 +21,8 @@ class States:
             return self._become(replace(state, activities=others))
         if len(others) < len(state.activities):
             return None
-        return self._become(replace(state, activities=(*others, Activity(event.event_id, event.label, event.score, event.t_start))))
+        begun = Activity(event.event_id, event.label, event.score, event.t_start, event.stream_start_s)
+        return self._become(replace(state, activities=(*others, begun)))
 
     def take_health(self, health: Health) -> State | None:
         """A camera comes, goes or falls silent."""

@@ -263,7 +263,7 @@ def test_a_gap_in_the_stream_ends_what_runs(clip_frames: list[Frame]) -> None:
     assert (first.phase, first.reason, first.event_id) == ("end", "gap", before[0].event_id)
     assert first.stream.gap_s == pytest.approx(60 - frames[-1].timestamp)
     starts = [event for event in others if event.phase == "start"]
-    assert starts[0].t_start == pytest.approx(1e9 + 60 + before[0].t_start)
+    assert starts[0].t_start == pytest.approx(1e9 + 60 + before[0].stream_start_s)
 
 
 def test_after_a_reconnection_nothing_from_before_is_known(clip_frames: list[Frame]) -> None:

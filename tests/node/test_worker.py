@@ -54,7 +54,7 @@ class Bench:
         return self.analysed.get(timeout=WAIT_S)
 
     def outline(self, name: str) -> list[tuple[str, str, float, str | None]]:
-        return [(event.phase, event.label, event.t_start, event.reason) for event in self.events if event.camera == name]
+        return [(event.phase, event.label, event.stream_start_s, event.reason) for event in self.events if event.camera == name]
 
 
 @pytest.fixture(scope="module")
@@ -100,7 +100,7 @@ def test_it_says_when_a_frame_passed_which_stage(bench: Bench, frames: list[Fram
         moments = (each.captured, each.decoded, each.taken, each.featured, each.decided, each.published)
         assert all(before <= after for before, after in pairwise(moments))
     assert (told[-1].camera, told[-1].captured, told[-1].still, still.still) == ("yard", frames[-1].captured, False, True)
-    assert sum(each.num_events for each in told) == len([event for event in bench.events if event.t_start < 3])
+    assert sum(each.num_events for each in told) == len([event for event in bench.events if event.stream_start_s < 3])
 
 
 def test_a_camera_that_is_removed_is_ended_and_what_is_recorded_of_it_is_complete(frames: list[Frame], tmp_path: Path) -> None:

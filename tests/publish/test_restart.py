@@ -35,7 +35,7 @@ for number in count():
     publisher.publish(replace(START, event_id=event_id))
     publisher.publish(update(1.0, event_id=event_id))
     print(event_id, "began", flush=True)
-    publisher.publish(replace(START, event_id=event_id, phase="end", t_end=START.t_start + 2.0, duration_s=2.0, reason="left"))
+    publisher.publish(replace(START, event_id=event_id, phase="end", t_end=1795289577.12, stream_end_s=90002.5, duration_s=2.0, reason="left"))
     print(event_id, "ended", flush=True)
 """
 
@@ -100,7 +100,7 @@ def test_after_a_restart_nothing_goes_on_and_the_numbering_does(tmp_path: Path) 
     assert not end.renumbered
     [ended] = events(missed)
     assert (ended.event_id, ended.phase, ended.reason, ended.seq, ended.epoch) == (START.event_id, "end", "restart", 3, publisher.epoch)
-    assert (ended.duration_s, ended.t_end) == (1.5, START.t_start + 1.5)
+    assert (ended.duration_s, ended.t_end, ended.stream_end_s) == (1.5, 1795289576.62, 90002.0)
     assert [(event.phase, event.seq) for event in events(began)] == [("start", 4)]
 
 

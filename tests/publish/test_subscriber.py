@@ -108,7 +108,7 @@ def sequences(events: Iterator[Event] | Subscriber, number: int) -> list[int | N
 
 
 def test_events_arrive_as_they_were_published() -> None:
-    published = [START, update(1.0), replace(START, phase="end", t_end=9.0, duration_s=2.0, reason="left")]
+    published = [START, update(1.0), replace(START, phase="end", t_end=9.0, stream_end_s=9.0, duration_s=2.0, reason="left")]
     with feed() as (publisher, subscriber):
         for event in published:
             publisher.publish(event)
