@@ -13,19 +13,23 @@ from streamvc._version import __version__
 
 if TYPE_CHECKING:
     from streamvc.capture.source import Source, open_source
+    from streamvc.classification import Classification, classify
     from streamvc.errors import StreamvcError
     from streamvc.events import Event, Health, State
     from streamvc.inference.recognizer import Recognizer
-    from streamvc.pipeline import Tuning, classify, watch
+    from streamvc.live import Watch, watch
     from streamvc.publish.cursor import Cursor
     from streamvc.publish.log import EventLog
     from streamvc.publish.notices import Back, Lagging, Lost, Missed, Restarted
     from streamvc.publish.publisher import Publisher
     from streamvc.publish.subscriber import Subscriber
+    from streamvc.session import Session
+    from streamvc.thresholds import Thresholds
     from streamvc.types import Frame, Prediction
 
 __all__ = [
     "Back",
+    "Classification",
     "Cursor",
     "Event",
     "EventLog",
@@ -38,11 +42,13 @@ __all__ = [
     "Publisher",
     "Recognizer",
     "Restarted",
+    "Session",
     "Source",
     "State",
     "StreamvcError",
     "Subscriber",
-    "Tuning",
+    "Thresholds",
+    "Watch",
     "__version__",
     "classify",
     "open_source",
@@ -51,6 +57,7 @@ __all__ = [
 
 _HOMES = {
     "Back": "streamvc.publish.notices",
+    "Classification": "streamvc.classification",
     "Cursor": "streamvc.publish.cursor",
     "Event": "streamvc.events",
     "EventLog": "streamvc.publish.log",
@@ -63,14 +70,16 @@ _HOMES = {
     "Publisher": "streamvc.publish.publisher",
     "Recognizer": "streamvc.inference.recognizer",
     "Restarted": "streamvc.publish.notices",
+    "Session": "streamvc.session",
     "Source": "streamvc.capture.source",
     "State": "streamvc.events",
     "StreamvcError": "streamvc.errors",
     "Subscriber": "streamvc.publish.subscriber",
-    "Tuning": "streamvc.pipeline",
-    "classify": "streamvc.pipeline",
+    "Thresholds": "streamvc.thresholds",
+    "Watch": "streamvc.live",
+    "classify": "streamvc.classification",
     "open_source": "streamvc.capture.source",
-    "watch": "streamvc.pipeline",
+    "watch": "streamvc.live",
 }
 
 

@@ -1,8 +1,9 @@
-"""Turns smoothed scores into activities that begin, go on and end."""
+"""Turns scores into activities that begin, go on and end."""
 
 from collections.abc import Sequence
 
 from streamvc.events import Decision, Detection, Phase, Reason
+from streamvc.smoothing import Smoother
 from streamvc.types import Prediction
 
 NUM_TOP = 3
@@ -11,59 +12,68 @@ ROUNDING_S = 1e-6  # timestamps that are sums of hops are off by this much at mo
 
 
 class Detector:
-    """Hysteresis, minimum duration and cooldown, for each label by itself; `start` and `end` alternate per label.
+    """Smoothing, hysteresis, minimum duration and cooldown; `start` and `end` alternate per label.
 
-    An activity starts once its score has been at `enter` or above for `min_s`, and not within `cooldown_s` of its last end. It ends when its
+    An activity starts once its smoothed score has been at `enter` or above for `min_s`, and not within `cooldown_s` of its last end. It ends when its
     score falls below `leave`. Where the background label scores at least as high, a label counts as below both.
+
+    Attributes:
+        last: The last prediction, smoothed; None before the first, and after `flush`.
     """
 
     def __init__(self, labels: Sequence[str], decisions: Sequence[Decision], *, background: str | None = None, update_s: float = UPDATE_S) -> None:
-        """Set up one watch per label.
+        """Set up.
 
         Args:
             labels: All L labels, in the order of the scores.
-            decisions: The settings of each label, in the same order.
+            decisions: The settings of each label, in the same order. All scores are smoothed by the `smoothing_s` of the first.
             background: The label that stands for no activity; it never becomes an event.
             update_s: Seconds between two `update` detections of a running activity; 0 for none.
         """
         self._labels = tuple(labels)
         self._background = None if background is None else self._labels.index(background)
-        self._watches = [
-            _Watch(index, label, decision, update_s)
+        self._smoother = Smoother(decisions[0].smoothing_s)
+        self._states = [
+            _LabelState(index, label, decision, update_s)
             for index, (label, decision) in enumerate(zip(self._labels, decisions, strict=True))
             if index != self._background
         ]
-        self._last: Prediction | None = None
+        self.last: Prediction | None = None
 
     @property
     def running(self) -> list[Detection]:
         """The `start` detections of the activities that go on now, the oldest first."""
-        return sorted((started for watch in self._watches if (started := watch.started)), key=lambda detection: detection.t_start)
+        return sorted((started for state in self._states if (started := state.started)), key=lambda detection: detection.t_start)
 
     def step(self, prediction: Prediction) -> list[Detection]:
-        """Take the next smoothed prediction; returns what begins, goes on and ends with it, ends first."""
-        self._last = prediction
-        top = self.top(prediction)
+        """Take the next prediction; returns what begins, goes on and ends with it, ends first."""
+        self.last = prediction = self._smoother.step(prediction)
+        top = self.top
         floor = 0.0 if self._background is None else float(prediction.scores[self._background])
-        found = [watch.step(prediction, floor, top) for watch in self._watches]
+        found = [state.step(prediction, floor, top) for state in self._states]
         return sorted((detection for detection in found if detection), key=lambda detection: detection.phase != "end")
 
     def flush(self, reason: Reason) -> list[Detection]:
         """End all that runs, at the time of the last prediction, and forget the stream."""
-        last, self._last = self._last, None
+        top, last = self.top, self.last
+        self.last = None
+        self._smoother.reset()
         if last is None:
             return []
-        top = self.top(last)
-        found = [watch.flush(last, reason, top) for watch in self._watches]
+        found = [state.flush(last, reason, top) for state in self._states]
         return [detection for detection in found if detection]
 
-    def top(self, prediction: Prediction) -> tuple[tuple[str, float], ...]:
-        """The best labels with their scores, best first."""
+    @property
+    def top(self) -> tuple[tuple[str, float], ...]:
+        """The best labels with their smoothed scores, best first; empty while there are none. May be read by any thread."""
+        prediction = self.last
+        if prediction is None:
+            return ()
         best = prediction.scores.argsort(kind="stable")[::-1][:NUM_TOP]
         return tuple((self._labels[index], float(prediction.scores[index])) for index in best)
 
 
-class _Watch:
+class _LabelState:
     """One label: idle, then a candidate (above `enter` since a time), then running."""
 
     def __init__(self, index: int, label: str, decision: Decision, update_s: float) -> None:

@@ -21,6 +21,7 @@ Reason = Literal["left", "gap", "stop", "end_of_stream", "lost", "error", "resta
 Status = Literal["up", "stalled", "frozen", "down", "disabled", "ended", "degraded"]
 
 CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+LATEST_MS = (1 << 48) - 1  # that an identifier has room for: the year 10889
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,13 +217,20 @@ class Heartbeat:
 Body = Event | State | Health | Heartbeat
 
 
-def event_id(camera: str, model_sha256: str, label: str, t_start: float) -> str:
-    """An identifier in ULID form: 48 bits of `t_start` in milliseconds, then 80 bits of a digest of what happened.
+def event_id(camera: str, model_sha256: str, label: str, stream_start_s: float, *, t_start: float | None = None, source_id: str = "") -> str:
+    """An identifier in ULID form: 48 bits of the time at which it began in milliseconds, then 80 bits of a digest of what happened.
 
-    It is made of the event's own content, so that a replay of a recording gives the same identifiers as the first run.
+    Args:
+        camera: Where it was seen.
+        model_sha256: Of the bundle that recognised it.
+        label: The activity.
+        stream_start_s: When it began, in stream time.
+        t_start: When it began, in Unix seconds; where that is not known, stream time stands in the identifier.
+        source_id: What the frames were of, and which part of it: the same for a replay of a recording alone.
     """
-    digest = hashlib.sha256(f"{camera}\n{model_sha256}\n{label}\n{t_start!r}".encode()).digest()
-    raw = int(t_start * 1000).to_bytes(6, "big") + digest[:10]
+    digest = hashlib.sha256(f"{camera}\n{model_sha256}\n{label}\n{stream_start_s!r}\n{source_id}".encode()).digest()
+    milliseconds = int(1000 * (stream_start_s if t_start is None else t_start))
+    raw = min(max(0, milliseconds), LATEST_MS).to_bytes(6, "big") + digest[:10]
     # 128 bits in 26 characters of 5 bits: two zero bits come first, as ULID has it.
     number = int.from_bytes(raw, "big")
     return "".join(CROCKFORD[(number >> shift) & 31] for shift in range(125, -1, -5))

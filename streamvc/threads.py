@@ -8,6 +8,7 @@ import os
 import socket
 import sys
 import threading
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from typing import Generic, Self, TypeVar
@@ -58,6 +59,10 @@ class Worker:
     def is_running(self) -> bool:
         """Whether the thread has begun and not ended."""
         return self._thread.is_alive()
+
+    def join(self, timeout_s: float) -> None:
+        """Wait for so long at most until it has ended by itself."""
+        self._thread.join(timeout_s)
 
     def close(self) -> None:
         """Stop the thread, wait for it, and raise the error it died of."""
@@ -127,6 +132,7 @@ class Mailbox(Generic[T]):
         self._items: list[T] = []
         self._lock = threading.Lock()
         self._closed = False
+        self._ended = threading.Event()
         # One byte lies between the two while there are items; closing the writing end makes the other readable for good.
         self._reading, self._writing = socket.socketpair()
 
@@ -150,6 +156,15 @@ class Mailbox(Generic[T]):
             self._items.append(item)
             return True
 
+    def wait_until(self, moment: float) -> None:
+        """Let the writer wait until `time.monotonic()` is `moment`.
+
+        Raises:
+            ChannelClosed: It was closed meanwhile.
+        """
+        if self._ended.wait(max(0.0, moment - time.monotonic())):
+            raise ChannelClosed
+
     def take(self) -> list[T]:
         """Take all items, oldest first; an empty list where there are none. For one thread.
 
@@ -171,3 +186,11 @@ class Mailbox(Generic[T]):
             if not self._closed:
                 self._closed = True
                 self._writing.close()
+                self._ended.set()
+
+    def discard(self) -> None:
+        """Close it from the reader's end, and let go of all that is in it."""
+        self.close()
+        with self._lock:
+            self._items = []
+            self._reading.close()

@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from streamvc import live
+from streamvc import app
 from streamvc.capture.source import open_source
 from streamvc.errors import ViewError
 from streamvc.events import Decision, Detection, Event, Phase
+from streamvc.live import camera_configs
 from streamvc.recording import Recorder, Recording, outdated
 from streamvc.types import Frame
 
@@ -153,7 +154,8 @@ def test_a_clip_is_written_while_its_activity_goes_on(tmp_path: Path) -> None:
 
 def test_events_of_a_watch_have_the_links_and_the_files_are_there(demo_clip: Path, tmp_path: Path) -> None:
     events: list[Event] = []
-    live.run(live.Options(str(demo_clip), model="figure", headless=True, recording=Recording(tmp_path, post_roll_s=1.0)), events.append)
+    cameras = tuple(camera_configs([demo_clip], ["figure"]))
+    app.run(app.Options(cameras, headless=True, recording=Recording(tmp_path, post_roll_s=1.0)), events.append)
     starts = [event for event in events if event.phase == "start"]
     assert starts
     for event in events:

@@ -7,11 +7,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from streamvc.app import Options, run
 from streamvc.capture.source import open_source
 from streamvc.demo import CLIP, MODEL
 from streamvc.errors import StreamvcError
 from streamvc.events import Event
-from streamvc.live import Options, run
+from streamvc.live import camera_configs
 from streamvc.view.video import write_still
 
 JOIN_S = 30.0  # for the subscriber's process to come up
@@ -45,7 +46,8 @@ def show(out: Path, endpoint: str, say: Callable[[str], None]) -> Shown:
         raise StreamvcError(f"{out}: cannot be made: {error.strerror}") from error
     video, still = out / "annotated.mp4", out / "annotated.png"
     events: list[Event] = []
-    options = Options(str(CLIP), MODEL, camera="demo", publish=endpoint, wait_s=JOIN_S, update_s=0.0, save=video, headless=True, pace=True)
+    cameras = tuple(camera_configs([CLIP], [MODEL], camera="demo"))
+    options = Options(cameras, publish=endpoint, wait_s=JOIN_S, update_s=0.0, save=video, headless=True, pace=True)
     with _subscriber(endpoint) as process:
         run(options, events.append)
         num_received = sum(1 for _ in _lines(process, len(events), say))

@@ -16,7 +16,8 @@ from streamvc.errors import NodeError
 from streamvc.inference.bundle import MANIFEST, list_bundles
 from streamvc.node.document import Document, Place, read_document
 from streamvc.node.secrets import read_secrets
-from streamvc.node.settings import CameraConfig, Limits, ModelUse, Motion, NodeConfig, RecordingConfig, Thresholds, ZoneSettings
+from streamvc.node.settings import CameraConfig, Limits, ModelUse, Motion, NodeConfig, RecordingConfig, ZoneSettings
+from streamvc.thresholds import Thresholds
 
 # `${NAME}`, and `$${` where a `${` is meant.
 VARIABLE = re.compile(r"\$(?:(?P<literal>\$\{)|\{(?P<name>[^{}]*)\})")

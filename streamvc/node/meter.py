@@ -1,16 +1,16 @@
 """How long frames take, from the camera to the event."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from itertools import pairwise
 
 from streamvc.node.histogram import Distribution, Histogram
-from streamvc.node.worker import Analysed
+from streamvc.node.worker import Step
 
 STAGES = ("decode", "wait", "features", "decide", "publish", "total")
 
 
 class Meter:
-    """Measures what one worker does. `told` and `publish` are for its thread, the rest for any."""
+    """Measures what one worker does. `measure` is for its thread, the rest for any."""
 
     def __init__(self) -> None:
         self._stages = {stage: Histogram() for stage in STAGES}
@@ -27,15 +27,18 @@ class Meter:
         """How old they were when their analysis began."""
         return self._age.value
 
-    def told(self, analysed: Analysed) -> None:
-        """Take in what a frame took; one that showed nothing new was not analysed."""
-        if analysed.still:
-            return
-        moments = (analysed.captured, analysed.decoded, analysed.taken, analysed.featured, analysed.decided, analysed.published)
+    def measure(self, steps: Callable[[], Iterable[Step]]) -> None:
+        """Run a worker, and take in what its frames took; one that showed nothing new was not analysed."""
+        for step in steps():
+            if step.is_analysed:
+                self._add(step)
+
+    def _add(self, step: Step) -> None:
+        moments = (step.captured, step.decoded, step.taken, step.featured, step.decided, step.published)
         spans = [after - before for before, after in pairwise(moments)]
-        for stage, span_s in zip(STAGES, [*spans, analysed.published - analysed.captured], strict=True):
+        for stage, span_s in zip(STAGES, [*spans, step.published - step.captured], strict=True):
             self._stages[stage].add(span_s)
-        self._age.add(analysed.taken - analysed.captured)
+        self._age.add(step.taken - step.captured)
 
 
 def together(distributions: Iterable[Distribution]) -> Distribution:

@@ -10,8 +10,8 @@ from streamvc.node.config import interpret, read_config
 from streamvc.node.document import read_document
 from streamvc.node.fields import split_http
 from streamvc.node.settings import CameraConfig, NodeConfig
-from streamvc.pipeline import Tuning
 from streamvc.publish.log import default_log
+from streamvc.thresholds import Thresholds
 
 ROOT = Path(__file__).parents[2]
 
@@ -85,7 +85,7 @@ def test_a_model_is_told_what_holds_for_it_over_the_camera_over_the_defaults(tmp
     fight, fall = camera.models
     assert (fight.thresholds.enter, fight.thresholds.leave, fight.thresholds.min_s) == (0.8, None, 2.0)
     assert (fall.thresholds.enter, fall.thresholds.leave, fall.thresholds.min_s) == (0.7, 0.3, 2.0)
-    assert isinstance(fall.thresholds, Tuning)
+    assert isinstance(fall.thresholds, Thresholds)
 
 
 def test_paths_are_relative_to_the_file(tmp_path: Path) -> None:

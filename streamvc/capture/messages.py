@@ -1,4 +1,4 @@
-"""What a decoder and the node say to each other. Between the processes it is JSON, one message a datagram; pictures go through the `ring`.
+"""What a decoder and the program say to each other. Between processes it is JSON, one message a datagram; pictures go through the `ring`.
 
 A decoder reads what strangers send, and may be broken by it: JSON cannot do more than say something wrong.
 """
@@ -14,6 +14,8 @@ from streamvc.capture.stream import Decode
 from streamvc.types import Clock, Frame
 
 Absence = Literal[Unseen, "frozen"]
+Policy = Literal["latest", "every"]
+Play = Literal["unpaced", "paced", "as_camera"]
 FinishReason = Literal["lost", "refused", "end_of_stream", "died"]
 Polygon = tuple[tuple[float, float], ...]
 
@@ -38,13 +40,14 @@ class MotionSettings:
 
 
 @dataclass(frozen=True, slots=True)
-class DecoderSettings:
+class CaptureSettings:
     """What a decoder is to read, and which of its pictures are wanted.
 
     Attributes:
-        name: The camera.
+        name: What to call it in messages.
         source: As for `open_source`; it may hold a password.
-        rates_hz: The rates at which pictures are due.
+        rates_hz: The rates at which pictures are due; the others are left out.
+        fps: Images a second, for a folder; 25 if None.
         include: Polygons that are looked at, in shares of width and height; the whole picture where there is none.
         exclude: Polygons that are not.
         motion: What counts as motion.
@@ -53,12 +56,17 @@ class DecoderSettings:
         open_timeout_s: Seconds after which a stream that does not answer is given up.
         read_timeout_s: Seconds after which a stream that falls silent is lost.
         staleness_s: Seconds after which a picture is of no use any more.
-        pace: Play a recording at its own speed, as a camera would, in wall-clock time; otherwise it is read as fast as its pictures are given back.
+        play: How a recording is played: `unpaced`, as fast as its pictures are taken; `paced`, at its own speed; or `as_camera`, at its own speed and
+            in wall-clock time, waiting for nobody.
+        policy: Of pictures that wait, the `latest` is kept, or `every` one: the stream waits. None: the latest of what is live, every one of a
+            recording that is not played as a camera.
+        all_pictures: Hand on those that are not due, too, and those that are still: somebody wants to see them.
     """
 
     name: str
     source: str = field(repr=False)
     rates_hz: tuple[float, ...]
+    fps: float | None = None
     include: tuple[Polygon, ...] = ()
     exclude: tuple[Polygon, ...] = ()
     motion: MotionSettings = MotionSettings()
@@ -67,7 +75,9 @@ class DecoderSettings:
     open_timeout_s: float = 10.0
     read_timeout_s: float = 5.0
     staleness_s: float = 0.5
-    pace: bool = True
+    play: Play = "as_camera"
+    policy: Policy | None = None
+    all_pictures: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +97,9 @@ class Opened:
         codec: Short name of the codec, such as `h264`; None where there is none.
         is_live: It happens now; False for a recording.
         silence_s: Seconds after which a decoder that has said nothing hangs.
+        policy: What becomes of pictures that wait.
+        duration_s: Length of a recording in seconds, as announced; None where unknown.
+        num_frames: How many pictures it holds, as announced or estimated; None where unknown.
     """
 
     size: tuple[int, int]
@@ -94,22 +107,27 @@ class Opened:
     codec: str | None
     is_live: bool
     silence_s: float
+    policy: Policy = "latest"
+    duration_s: float | None = None
+    num_frames: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Due:
-    """A picture was due.
+    """A picture was due, or another one has come that is wanted all the same.
 
     Attributes:
         slot: Where it is in the ring; None where it is not there.
-        absence: Why it is not: it is still (nothing has moved), or all have been bit-identical for long, or it was read too
+        absence: Why it is not, or need not be looked at: it is still (nothing has moved), or all have been bit-identical for long, or it was read too
             late, or left out to catch up.
+        is_due: A model is to look at it.
         index: Position of the picture in the stream, from 0.
         timestamp: Seconds of stream time.
+        segment: Another one than before where there is a gap, as the stream's time has jumped.
         clock: Where `timestamp` is from.
         captured: `time.monotonic()` when its encoded form arrived, in seconds.
         decoded: `time.monotonic()` when it was decoded and looked at.
-        epoch_s: Unix time of stream time 0; 0.0 for a recording that is not paced. It may move within the first second, and at a gap.
+        began: `time.monotonic()` of stream time 0, in seconds, as it is known by now; None for a recording that does not play as a camera.
         received: Pictures received so far, also those that were left undecoded.
         corrupt: Pictures so far that were damaged and left out.
         dropped: Pictures so far that were due, but found all slots of the ring in use.
@@ -117,12 +135,14 @@ class Due:
 
     slot: int | None
     absence: Absence | None
+    is_due: bool
     index: int
     timestamp: float
+    segment: int
     clock: Clock
     captured: float
     decoded: float
-    epoch_s: float
+    began: float | None
     received: int
     corrupt: int
     dropped: int
@@ -130,17 +150,22 @@ class Due:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Arrived:
-    """A picture was due, as the node hears it.
+    """A picture has come, as the program hears it.
 
     Attributes:
         due: What the decoder says of it.
-        frame: The picture; None where it is absent. Its image lies in shared memory: read-only, and valid until `release` is called.
+        frame: The picture; None where it is not there. Its image lies in shared memory: read-only, and valid until `release` is called.
         release: Gives the frame's slot back; may be called from any thread, and more than once.
     """
 
     due: Due
     frame: Frame | None
     release: Callable[[], None]
+
+    @property
+    def is_still(self) -> bool:
+        """It shows what the last one did."""
+        return self.due.absence == "still"
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +179,7 @@ class Finished:
 Message = Started | Opened | Due | Finished
 
 KINDS = {kind.__name__.encode(): TypeAdapter[Message](kind) for kind in (Started, Opened, Due, Finished)}
-SETTINGS = TypeAdapter(DecoderSettings)
+SETTINGS = TypeAdapter(CaptureSettings)
 
 
 def encode(message: Message) -> bytes:
@@ -176,11 +201,11 @@ def decode(data: bytes) -> Message:
         raise ValueError(f"this is no message of a decoder: {data[:80]!r}") from error
 
 
-def encode_settings(settings: DecoderSettings) -> bytes:
+def encode_settings(settings: CaptureSettings) -> bytes:
     """The settings as JSON."""
     return SETTINGS.dump_json(settings)
 
 
-def decode_settings(data: bytes) -> DecoderSettings:
+def decode_settings(data: bytes) -> CaptureSettings:
     """The settings of which `encode_settings` made these bytes."""
     return SETTINGS.validate_json(data)

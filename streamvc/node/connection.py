@@ -7,10 +7,9 @@ from typing import Any
 
 import psutil
 
+from streamvc.capture.messages import Arrived, CaptureSettings, Due, Finished, MotionSettings, Opened
 from streamvc.errors import NodeError
-from streamvc.node.decoder import Decoder, Said
-from streamvc.node.messages import Arrived, DecoderSettings, Due, Finished, MotionSettings, Opened
-from streamvc.node.nursery import Nursery
+from streamvc.node.decoder import Decoder, OpenDecoder, Said
 from streamvc.node.settings import CameraConfig
 
 MEMORY_S = 15.0  # for which what a decoder uses is not measured again: that takes a millisecond or two
@@ -23,32 +22,33 @@ class _Memory:
     num_bytes: int | None
 
 
-class Reception:
+class DecoderConnection:
     """Connects to a camera, by one decoder at a time, and counts what comes. For one thread; its attributes and properties may be read by any.
 
     Attributes:
         opened: What is known of the stream; None while it is not connected.
         num_sizes: How many sizes its pictures have had in this connection.
         received: Pictures that came whole, in all connections, also those that were left undecoded.
+        due: Those that a model was to look at.
         corrupt: Pictures that were damaged.
         unplaced: Those that were due, but found no place in the ring.
         late: Those that were due, but read too late, or left out to catch up.
     """
 
-    def __init__(self, settings: DecoderSettings, nursery: Nursery, selector: BaseSelector, owner: Any) -> None:
+    def __init__(self, settings: CaptureSettings, open_decoder: OpenDecoder, selector: BaseSelector, owner: Any) -> None:
         """Not connected yet.
 
         Args:
             settings: What decoders are told.
-            nursery: Makes them.
+            open_decoder: Starts one.
             selector: Hears them.
             owner: Is the selector's data for them.
         """
         self.opened: Opened | None = None
         self.num_sizes = 0
-        self.received = self.corrupt = self.unplaced = self.late = 0
+        self.received = self.corrupt = self.due = self.unplaced = self.late = 0
         self._settings = settings
-        self._nursery = nursery
+        self._open_decoder = open_decoder
         self._selector = selector
         self._owner = owner
         self._decoder: Decoder | None = None
@@ -73,7 +73,7 @@ class Reception:
         """Start a decoder; says why where that is not possible."""
         self._counted, self.num_sizes = (0, 0, 0), 0
         try:
-            self._decoder = Decoder(self._settings, self._nursery)
+            self._decoder = self._open_decoder(self._settings)
         except NodeError as error:
             return Finished("lost", str(error))
         self._selector.register(self._decoder, EVENT_READ, self._owner)
@@ -110,13 +110,14 @@ class Reception:
         self.received += due.received - received
         self.corrupt += due.corrupt - corrupt
         self.unplaced += due.dropped - unplaced
+        self.due += due.dropped - unplaced + due.is_due
         self.late += due.absence == "late"
 
 
-def decoder_settings(config: CameraConfig, rates_hz: tuple[float, ...]) -> DecoderSettings:
+def capture_settings(config: CameraConfig, rates_hz: tuple[float, ...]) -> CaptureSettings:
     """What a camera's decoder is told."""
     motion = config.motion
-    return DecoderSettings(
+    return CaptureSettings(
         name=config.name,
         source=config.address,
         rates_hz=rates_hz,

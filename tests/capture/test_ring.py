@@ -3,7 +3,7 @@ import os
 import numpy as np
 import pytest
 
-from streamvc.node.ring import NUM_SLOTS, Ring, new_memory
+from streamvc.capture.ring import NUM_SLOTS, Ring, new_memory
 
 
 def pair(height: int = 4, width: int = 6) -> tuple[Ring, Ring]:

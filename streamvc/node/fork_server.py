@@ -16,7 +16,7 @@ from streamvc.errors import NodeError
 CLOSE_S = 5.0  # seconds for all decoders to end, on a busy machine; one that hangs takes half a second
 
 
-class Nursery:
+class DecoderForkServer:
     """The process that decoders are forked from; use it in a `with` block, or close it. For one thread.
 
     It ends with the program, however that ends, and all decoders with it.

@@ -3,6 +3,7 @@
 import mmap
 import os
 import tempfile
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,7 +35,7 @@ class Ring:
     """
 
     def __init__(self, descriptor: int, height: int, width: int) -> None:
-        """Use the memory behind a descriptor, which may be closed then.
+        """Use the memory behind a descriptor, which may be closed then; -1 for memory that no other process knows.
 
         Raises:
             ValueError: It is too small for such pictures, or they have no size.
@@ -44,6 +45,11 @@ class Ring:
         memory = np.frombuffer(mmap.mmap(descriptor, _num_bytes(height, width)), np.uint8)
         self._used = memory[:NUM_SLOTS]
         self._images = memory[HEADER:].reshape(NUM_SLOTS, height, width, 3)
+
+    @classmethod
+    def of_memory(cls, height: int, width: int) -> Self:
+        """A ring for two threads of one process."""
+        return cls(-1, height, width)
 
     @property
     def shape(self) -> tuple[int, ...]:

@@ -3,9 +3,9 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from streamvc.node.messages import MotionSettings
-from streamvc.node.motion import FreezeDetector, MotionGate, fingerprint, shrink, small_size
-from streamvc.node.zones import Zones
+from streamvc.capture.messages import MotionSettings
+from streamvc.capture.motion import FreezeDetector, MotionGate, fingerprint, shrink, small_size
+from streamvc.capture.zones import Zones
 from streamvc.types import Array
 
 SIZE = (360, 640)

@@ -2,8 +2,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamvc.node.messages import (
-    DecoderSettings,
+from streamvc.capture.messages import (
+    CaptureSettings,
     Due,
     Finished,
     Message,
@@ -19,8 +19,9 @@ from streamvc.node.messages import (
 MESSAGES: list[Message] = [
     Started(7),
     Opened((640, 360), None, "h264", True, 12.0),
-    Due(2, None, 40, 1.6, "pts", 12.25, 12.26, 1.7e9, 41, 1, 0),
-    Due(None, "frozen", 40, 1.6, "arrival", 12.25, 12.26, 0.0, 41, 1, 0),
+    Opened((640, 360), 25.0, None, False, 12.0, "every", 2.0, 50),
+    Due(2, None, True, 40, 1.6, 0, "pts", 12.25, 12.26, 10.65, 41, 1, 0),
+    Due(None, "frozen", False, 40, 1.6, 3, "arrival", 12.25, 12.26, None, 41, 1, 0),
     Finished("died", 'killed, says "it"'),
 ]
 
@@ -60,17 +61,17 @@ def test_nothing_else_can_come_of_any_bytes(data: bytes) -> None:
 
 def test_settings_come_out_as_they_went_in() -> None:
     triangle = ((0.1, 0.2), (0.9, 0.2), (0.5, 1.0))
-    settings = DecoderSettings(
+    settings = CaptureSettings(
         "yard",
         "rtsp://me:s3cret@host/a",
         (5.0, 8.0),
         include=(triangle,),
         exclude=(triangle, triangle),
         motion=MotionSettings(False, 0.1),
-        pace=False,
+        play="unpaced",
     )
     assert decode_settings(encode_settings(settings)) == settings
 
 
 def test_settings_do_not_show_the_password() -> None:
-    assert "s3cret" not in repr(DecoderSettings("yard", "rtsp://me:s3cret@host/a", (5.0,)))
+    assert "s3cret" not in repr(CaptureSettings("yard", "rtsp://me:s3cret@host/a", (5.0,)))

@@ -8,7 +8,7 @@ WAITED_S = 0.001  # seconds that it took at least
 OF_THREAD = getattr(resource, "RUSAGE_THREAD", None)  # on Linux
 
 
-class Waits:
+class BlockingDetector:
     """Tells waiting from working, of the thread that calls it.
 
     That it took long is not enough: where there are more threads than processors, a thread may have been the one that was made to wait for its turn.

@@ -15,7 +15,7 @@ MARGIN_S = 0.005  # seconds before the due picture comes, at which all others ar
 SMOOTHING = 0.1  # share by which the next is expected later, where one came late
 
 
-class Naps:
+class WakeupScheduler:
     """Expects the due pictures of a stream, by when those before came.
 
     Only while each is waited for, as one that lay there may have come at any time before: then there is no nap before the next, which so is read as

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streamvc.events import Reason
-from streamvc.node.due import Counts, DueFrames, Work
+from streamvc.node.scheduler import Counts, FrameScheduler, Work
 from streamvc.node.settings import Priority
 from streamvc.threads import ChannelClosed, Worker
 from tests.node.arrivals import arrival
@@ -14,14 +14,14 @@ from tests.node.arrivals import arrival
 AGES_S = 1000.0  # a bound on staleness that nothing here reaches
 
 
-def due_frames(*cameras: str, staleness_s: float = AGES_S) -> DueFrames[str]:
-    due: DueFrames[str] = DueFrames(staleness_s)
+def due_frames(*cameras: str, staleness_s: float = AGES_S) -> FrameScheduler[str]:
+    due: FrameScheduler[str] = FrameScheduler(staleness_s)
     for camera in cameras:
-        due.add(camera, f"analysis of {camera}", worker=0, period_s=0.2)
+        due.add(camera, f"session of {camera}", worker=0, period_s=0.2)
     return due
 
 
-def take(due: DueFrames[str], worker: int = 0) -> Work[str]:
+def take(due: FrameScheduler[str], worker: int = 0) -> Work[str]:
     work = due.take(worker)
     assert work
     return work
@@ -32,7 +32,7 @@ def index(work: Work[str]) -> int:
     return work.arrival.due.index
 
 
-def rest(due: DueFrames[str], worker: int = 0) -> list[Work[str]]:
+def rest(due: FrameScheduler[str], worker: int = 0) -> list[Work[str]]:
     """What is left, after it was closed."""
     due.close()
     return list(iter(lambda: due.take(worker), None))
@@ -43,7 +43,7 @@ def test_the_newest_frame_waits_and_the_one_before_is_given_back() -> None:
     for number in range(3):
         due.offer("yard", arrival(number, release=lambda number=number: released.append(number)))  # type: ignore[misc]
     work = take(due)
-    assert (work.camera, work.analysis, index(work), work.dropped) == ("yard", "analysis of yard", 2, 2)
+    assert (work.camera, work.session, index(work), work.dropped) == ("yard", "session of yard", 2, 2)
     assert released == [0, 1]
     assert due.counts("yard") == Counts(offered=3, analysed=1, still=0, shed=2, stale=0)
 
@@ -133,7 +133,7 @@ def test_a_camera_that_is_removed_leaves_an_end_behind_and_nothing_else() -> Non
     due.remove("yard")
     due.offer("yard", arrival(release=lambda: released.append(1)))
     work = take(due)
-    assert (work.analysis, work.end, work.is_last, work.arrival) == ("analysis of yard", "stop", True, None)
+    assert (work.session, work.end, work.is_last, work.arrival) == ("session of yard", "stop", True, None)
     assert released == [0, 1]
     with pytest.raises(KeyError):
         due.counts("yard")
@@ -147,8 +147,8 @@ def test_one_that_is_added_again_comes_behind_the_end_of_the_one_before() -> Non
     due.add("yard", "other models", worker=0, period_s=1e-9, priority="high")
     due.offer("yard", arrival(7))
     due.end("yard", "gap")
-    assert [(work.analysis, work.end) for work in (take(due) for _ in range(3))] == [
-        ("analysis of yard", "stop"),
+    assert [(work.session, work.end) for work in (take(due) for _ in range(3))] == [
+        ("session of yard", "stop"),
         ("other models", None),
         ("other models", "gap"),
     ]
@@ -164,7 +164,7 @@ def test_priority_goes_first() -> None:
     assert [take(due).camera for _ in priorities] == ["high", "normal", "low"]
 
 
-def served(due: DueFrames[str], cameras: list[str], every: dict[str, int], num_rounds: int, capacity: int) -> Counter[str]:
+def served(due: FrameScheduler[str], cameras: list[str], every: dict[str, int], num_rounds: int, capacity: int) -> Counter[str]:
     """How often each is served, where each offers a frame in every so many rounds, and so many can be served in a round."""
     counter: Counter[str] = Counter()
     for number in range(num_rounds):

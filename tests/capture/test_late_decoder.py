@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from streamvc.node.decoder import Decoder
-from streamvc.node.messages import Arrived, DecoderSettings
-from streamvc.node.nursery import Nursery
+from streamvc.capture.messages import Arrived, CaptureSettings
+from streamvc.node.decoder import Decoder, ProcessDecoder
+from streamvc.node.fork_server import DecoderForkServer
 from streamvc.testing import Play, ScriptedCamera
 from streamvc.types import Array
 from tests.capture.videos import number_of, textured, write_video
@@ -45,8 +45,8 @@ class Clock:
         return min(arrived.due.decoded - seen for seen in self.seen[number::NUM_KNOWN] if seen <= arrived.due.decoded)
 
 
-def settings(camera: ScriptedCamera) -> DecoderSettings:
-    return DecoderSettings("yard", camera.url, rates_hz=(float(FPS),), staleness_s=STALENESS_S, frozen_s=0.0)
+def settings(camera: ScriptedCamera) -> CaptureSettings:
+    return CaptureSettings("yard", camera.url, rates_hz=(float(FPS),), staleness_s=STALENESS_S, frozen_s=0.0)
 
 
 def arrivals(decoder: Decoder, seconds: float, clock: Clock | None = None) -> Iterator[tuple[Arrived, float | None]]:
@@ -86,8 +86,8 @@ def throttled(pid: int) -> Iterator[None]:
 
 def test_one_that_gets_too_little_time_skips_to_keyframes_and_shows_nothing_that_is_old() -> None:
     clock = Clock(SIZE)
-    with ScriptedCamera([Play(60)], pictures=clock.pictures(), size=SIZE, fps=FPS) as camera, Nursery() as nursery:
-        decoder = Decoder(settings(camera), nursery)
+    with ScriptedCamera([Play(60)], pictures=clock.pictures(), size=SIZE, fps=FPS) as camera, DecoderForkServer() as fork_server:
+        decoder = ProcessDecoder(fork_server, settings(camera))
         list(arrivals(decoder, 1.0))
         assert decoder.pid
         with throttled(decoder.pid):
@@ -103,8 +103,8 @@ def test_one_that_gets_too_little_time_skips_to_keyframes_and_shows_nothing_that
 def test_a_recording_that_plays_as_a_camera_is_caught_up_with_too(tmp_path: Path) -> None:
     pictures = [textured(number % NUM_KNOWN, SIZE) for number in range(18 * FPS)]
     path = write_video(tmp_path / "room.mp4", pictures, fps=FPS, options={"preset": "ultrafast", "g": "25", "qp": "20", "bf": "0"})
-    with Nursery() as nursery:
-        decoder = Decoder(DecoderSettings("yard", str(path), rates_hz=(float(FPS),), staleness_s=STALENESS_S, frozen_s=0.0), nursery)
+    with DecoderForkServer() as fork_server:
+        decoder = ProcessDecoder(fork_server, CaptureSettings("yard", str(path), rates_hz=(float(FPS),), staleness_s=STALENESS_S, frozen_s=0.0))
         list(arrivals(decoder, 2.0))
         assert decoder.pid
         with throttled(decoder.pid):
@@ -117,8 +117,8 @@ def test_a_recording_that_plays_as_a_camera_is_caught_up_with_too(tmp_path: Path
 
 def test_one_that_was_stopped_for_a_while_says_how_old_is_what_it_reads() -> None:
     clock = Clock((64, 48))
-    with ScriptedCamera([Play(60)], pictures=clock.pictures(), size=(64, 48), fps=FPS) as camera, Nursery() as nursery:
-        decoder = Decoder(settings(camera), nursery)
+    with ScriptedCamera([Play(60)], pictures=clock.pictures(), size=(64, 48), fps=FPS) as camera, DecoderForkServer() as fork_server:
+        decoder = ProcessDecoder(fork_server, settings(camera))
         list(arrivals(decoder, 1.0))
         assert decoder.pid
         begun = time.monotonic()

@@ -1,4 +1,6 @@
-"""Frames that are due, on their way from the node's hub to the workers that analyse them. There is no queue: of each camera the newest frame waits.
+"""Frames on their way from the hub to the workers that analyse them. There is no queue: of each camera the newest frame waits.
+
+A recording is the exception: it waits for its reader, so that all of its frames do.
 
 Beside the frame buffer this is the only module that makes its own channel: others can say who waits longest, but not forget what is too old.
 """
@@ -10,8 +12,8 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import Generic, TypeVar
 
+from streamvc.capture.messages import Arrived
 from streamvc.events import Reason
-from streamvc.node.messages import Arrived
 from streamvc.node.settings import Priority
 from streamvc.threads import ChannelClosed
 
@@ -27,7 +29,7 @@ class Work(Generic[T]):
 
     Attributes:
         camera: Its name.
-        analysis: What was given for it to `DueFrames.add`.
+        session: What was given for it to `FrameScheduler.add`.
         arrival: The frame, or the word that nothing has moved; to be released when it was used. None for an end.
         end: Why what goes on is to be ended; None for an arrival.
         is_last: Nothing will follow for this camera: it has been removed.
@@ -36,7 +38,7 @@ class Work(Generic[T]):
     """
 
     camera: str
-    analysis: T
+    session: T
     arrival: Arrived | None
     end: Reason | None
     is_last: bool
@@ -63,8 +65,8 @@ class Counts:
     stale: int
 
 
-class DueFrames(Generic[T]):
-    """Holds what is due of each camera until its worker takes it: one frame, and behind it the newest word that nothing has moved since.
+class FrameScheduler(Generic[T]):
+    """Holds what has come of each camera until its worker takes it: one frame, and behind it the newest word that nothing has moved since.
 
     Next is the camera of the highest priority and, of several, the one that was served longest ago by its own period: so one that cannot be served in
     time is not always the same. Any thread may call anything.
@@ -80,14 +82,14 @@ class DueFrames(Generic[T]):
         self._changed = threading.Condition()
         self._closed = False
 
-    def add(self, camera: str, analysis: T, *, worker: int, period_s: float, priority: Priority = "normal") -> None:
+    def add(self, camera: str, session: T, *, worker: int, period_s: float, priority: Priority = "normal") -> None:
         """Take frames of a camera from now on.
 
         One that has been removed a moment ago may be added again: a worker meets the end of the one before first.
 
         Args:
             camera: Its name.
-            analysis: What the worker analyses it with; handed out with all its work.
+            session: What the worker analyses it with; handed out with all its work.
             worker: Who analyses it, counted from 0.
             period_s: Seconds between two of its frames.
             priority: Against other cameras of the same worker.
@@ -98,7 +100,7 @@ class DueFrames(Generic[T]):
         with self._changed:
             if self._closed:
                 raise ChannelClosed
-            self._lanes[camera] = _Lane(camera, analysis, worker, period_s, RANKS[priority], time.monotonic())
+            self._lanes[camera] = _Lane(camera, session, worker, period_s, RANKS[priority], time.monotonic())
 
     def remove(self, camera: str, reason: Reason = "stop") -> None:
         """Forget a camera and what waits of it; its worker is told to end what goes on there. One that is not there is none."""
@@ -107,6 +109,12 @@ class DueFrames(Generic[T]):
             dropped = self._retire(lane, reason) if lane else []
             self._changed.notify_all()
         _release(dropped)
+
+    def keep_all(self, camera: str, is_wanted: bool) -> None:
+        """Whether each frame of a camera is to be given out, however old, as its source waits; else the newest is."""
+        with self._changed:
+            if lane := self._lanes.get(camera):
+                lane.keeps_all = is_wanted
 
     def offer(self, camera: str, arrival: Arrived) -> None:
         """Take what has arrived, in place of what is older; waits for nothing. What is of no use, now or later, is released."""
@@ -150,6 +158,12 @@ class DueFrames(Generic[T]):
         with self._changed:
             return self._lanes[camera].counts()
 
+    def finish(self) -> None:
+        """Nothing is offered any more: `take` gives None when all that waits was taken."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+
     def close(self) -> None:
         """Remove all cameras; workers are told to end what goes on at each, and then that there is nothing left."""
         with self._changed:
@@ -178,26 +192,30 @@ class _End:
 class _Lane(Generic[T]):
     """What waits of one camera: at most a frame and a still, an end, and again a frame and a still."""
 
-    def __init__(self, camera: str, analysis: T, worker: int, period_s: float, rank: int, now: float) -> None:
+    def __init__(self, camera: str, session: T, worker: int, period_s: float, rank: int, now: float) -> None:
         self.worker = worker
         self.items: list[Arrived | _End] = []
         self._camera = camera
-        self._analysis = analysis
+        self._session = session
         self._period_s = period_s
         self._rank = rank
         self._served = now
+        self.keeps_all = False
         self._is_blind = False  # the last frame was dropped, and that nothing has moved since says nothing
         self._offered = self._analysed = self._still = self._shed = self._stale = 0
 
     def turn(self, now: float) -> tuple[int, float]:
-        """Whose is least is next. An end costs next to nothing, and what ran on is wrong until it is told."""
-        if any(isinstance(item, _End) for item in self.items):
+        """A sorting key: the lane with the smallest is served next. An end goes first, as it costs next to nothing and what runs on is wrong."""
+        if any(isinstance(item, _End) for item in self.items) and not self.keeps_all:
             return ENDS_FIRST, 0.0
         return self._rank, (self._served - now) / self._period_s
 
     def put(self, arrival: Arrived) -> list[Arrived]:
         """Append it; returns what it takes the place of."""
         self._offered += 1
+        if self.keeps_all:
+            self.items.append(arrival)
+            return []
         if self._is_blind and not arrival.frame and not any(item.frame for item in self._tail()):
             self._stale += 1
             return [arrival]
@@ -209,7 +227,7 @@ class _Lane(Generic[T]):
 
     def put_end(self, reason: Reason) -> list[Arrived]:
         """Append an end; where one waits already, what came after it goes."""
-        if not any(isinstance(item, _End) for item in self.items):
+        if self.keeps_all or not any(isinstance(item, _End) for item in self.items):
             self.items.append(_End(reason))
             return []
         tail = list(self._tail())
@@ -226,7 +244,9 @@ class _Lane(Generic[T]):
 
     def drop_stale(self, since: float) -> list[Arrived]:
         """Drop what was captured before `since`, up to the first that may be used."""
-        dropped = []
+        dropped: list[Arrived] = []
+        if self.keeps_all:
+            return dropped
         while self.items and isinstance(first := self.items[0], Arrived) and (first.due.captured < since or (self._is_blind and not first.frame)):
             self._is_blind = self._is_blind or first.frame is not None
             dropped.append(first)
@@ -239,14 +259,14 @@ class _Lane(Generic[T]):
         first = self.items.pop(0)
         dropped = self._shed + self._stale
         if isinstance(first, _End):
-            return Work(self._camera, self._analysis, None, first.reason, first.is_last, dropped, now)
+            return Work(self._camera, self._session, None, first.reason, first.is_last, dropped, now)
         self._served = now
         if first.frame:
             self._analysed += 1
             self._is_blind = False
         else:
             self._still += 1
-        return Work(self._camera, self._analysis, first, None, False, dropped, now)
+        return Work(self._camera, self._session, first, None, False, dropped, now)
 
     def counts(self) -> Counts:
         return Counts(self._offered, self._analysed, self._still, self._shed, self._stale)

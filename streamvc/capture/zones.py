@@ -28,13 +28,18 @@ class Zones:
     include: tuple[Polygon, ...] = ()
     exclude: tuple[Polygon, ...] = ()
 
+    @property
+    def are_all(self) -> bool:
+        """The whole picture is looked at."""
+        return not (self.include or self.exclude)
+
     def mask(self, height: int, width: int) -> Mask | None:
         """What is looked at in a picture of this size: (H, W) uint8, 255 there and 0 elsewhere, read-only; None where all of it is."""
-        return _mask(self, height, width) if self.include or self.exclude else None
+        return None if self.are_all else _mask(self, height, width)
 
     def apply(self, image: NDArray[np.uint8]) -> None:
         """Make what is not looked at grey, in place; `image` is (H, W, 3) uint8."""
-        if self.include or self.exclude:
+        if not self.are_all:
             height, width = image.shape[:2]
             cv2.copyTo(_grey(height, width), _outside(self, height, width), image)
 

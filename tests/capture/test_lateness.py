@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from streamvc.node.lateness import Lateness
+from streamvc.capture.lateness import Lateness
 from streamvc.types import Clock
 
 FPS, GOP = 25, 50

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from streamvc.node.messages import MotionSettings
+from streamvc.capture.messages import MotionSettings
 
 Grey = NDArray[np.uint8]
 

@@ -2,7 +2,7 @@ import random
 
 import pytest
 
-from streamvc.node.naps import LONGEST_S, MARGIN_S, Naps
+from streamvc.capture.wakeups import LONGEST_S, MARGIN_S, WakeupScheduler
 
 DECODING_S = 0.001
 
@@ -12,7 +12,7 @@ class Stream:
 
     def __init__(self, *, jitter_s: float = 0.0, drift: float = 0.0, backlog_s: float = 0.0, fps: int = 25, rate_hz: float = 5.0) -> None:
         rng = random.Random(1)
-        self.naps = Naps([rate_hz])
+        self.naps = WakeupScheduler([rate_hz])
         self.come = [backlog_s + number / fps * (1 + drift) + rng.uniform(0, jitter_s) for number in range(2000)]
         self.come[: int(backlog_s * fps)] = [backlog_s] * int(backlog_s * fps)
         self.fps, self.every = fps, round(fps / rate_hz)
