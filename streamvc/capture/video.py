@@ -12,6 +12,7 @@ from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from fractions import Fraction
 from itertools import pairwise
+from typing import Any
 from urllib.parse import urlsplit
 
 import av
@@ -31,6 +32,9 @@ UNINDEXED = ("mpeg", "mpegts")  # formats that do not know which pictures can be
 LONGEST_GOP_S = 10.0  # seconds from one such picture to the next, at most, in what is broadcast
 SHORT_S = 1.0  # seconds by which a recording may end before its announced length without a warning
 FRUGAL_CODECS = ("h264",)  # they mark the pictures that no other is made from, and their decoders leave these out on request
+
+# Tags that are not UTF-8 keep no file from opening. PyAV 19 forgives them by itself.
+FORGIVING: dict[str, Any] = {} if int(av.__version__.split(".")[0]) >= 19 else {"metadata_errors": "replace"}
 
 Timeouts = tuple[float, float]  # seconds: to open, to read
 
@@ -217,7 +221,7 @@ def open_url(url: str, name: str, timeouts: Timeouts, decode: Decode = "all") ->
 def _open(url: str, name: str, options: dict[str, str] | None = None, timeouts: Timeouts | None = None) -> Iterator[InputContainer]:
     begun = time.monotonic()
     try:
-        container = av.open(url, options=options, timeout=timeouts, metadata_errors="replace")
+        container = av.open(url, options=options, timeout=timeouts, **FORGIVING)
     except av.FFmpegError as error:
         # Not by the error's class: what a time-out turns into depends on the protocol.
         timed_out = timeouts is not None and time.monotonic() - begun >= timeouts[0]

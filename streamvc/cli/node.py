@@ -14,6 +14,7 @@ import click
 
 from streamvc.cli import options
 from streamvc.errors import NodeError
+from streamvc.extras import install_command
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -50,7 +51,7 @@ def _require_node() -> None:
     if sys.platform == "win32":
         raise NodeError("a node does not run on Windows; run it on Linux, or watch single cameras with `streamvc watch`")
     if missing := [module for module in EXTRA if not find_spec(module.partition(".")[0]) or not find_spec(module)]:
-        raise NodeError(f"a node needs {', '.join(missing)}; install it with `pip install 'streamvc[node]'`")
+        raise NodeError(f"a node needs {', '.join(missing)}; install it with: {install_command('node')}")
 
 
 @click.group(cls=NodeCommands, options_metavar="", subcommand_metavar="[run] CONFIG | COMMAND [ARGS]...")
