@@ -18,8 +18,9 @@ from typing import Self
 from streamvc.errors import PublishError
 from streamvc.events import Event
 from streamvc.publish import records
+from streamvc.publish.arguments import AnyPath, read_optional_path, read_path, require_number
 from streamvc.publish.database import Database, connect, require_log
-from streamvc.publish.records import Answer, Criteria
+from streamvc.publish.records import Criteria, LogPage
 from streamvc.publish.wire import Kind, Message
 from streamvc.threads import ChannelClosed, Lock, Mailbox, Worker
 
@@ -49,7 +50,7 @@ class EventLog:
     sequences: Mapping[tuple[str, Kind], int]
     unended: Sequence[Event]
 
-    def __init__(self, path: Path | None = None, *, keep_s: float | None = KEEP_S, keep_bytes: int | None = KEEP_BYTES) -> None:
+    def __init__(self, path: AnyPath | None = None, *, keep_s: float | None = KEEP_S, keep_bytes: int | None = KEEP_BYTES) -> None:
         """Open the log, or begin one.
 
         Args:
@@ -60,8 +61,11 @@ class EventLog:
         Raises:
             LogUnavailable: The file cannot be opened or made: the disk is full, read-only or broken.
             PublishError: Another program writes this file, or it is something else.
+            TypeError: An argument is of the wrong type.
         """
-        self.path = path
+        self.path = path = read_optional_path("path", path)
+        require_number("keep_s", keep_s, 0)
+        require_number("keep_bytes", keep_bytes, 0)
         self.epoch = 0
         self._keep_s = keep_s
         self._keep_bytes = min(keep_bytes or MEMORY_BYTES, MEMORY_BYTES) if path is None else keep_bytes
@@ -90,7 +94,7 @@ class EventLog:
             self._num_appended += 1
         self._tell_of(self._num_appended)
 
-    def since(self, camera: str, kind: Kind, epoch: int, sequence: int, limit: int, from_s: float = 0.0) -> Answer:
+    def since(self, camera: str, kind: Kind, epoch: int, sequence: int, limit: int, from_s: float = 0.0) -> LogPage:
         """What one camera and kind has behind a position, the oldest first.
 
         Args:
@@ -202,13 +206,13 @@ class EventLog:
             return records.delete_oldest(connection, before, self.epoch, NUM_DELETED) == NUM_DELETED
 
 
-def query(path: Path, wanted: Criteria) -> Iterator[Message]:
+def query(path: AnyPath, wanted: Criteria) -> Iterator[Message]:
     """The messages of a log that are wanted, in the order of writing; also while somebody writes it.
 
     Raises:
         PublishError: There is no such log, or it cannot be read.
     """
-    row = 0
+    path, row = read_path("path", path), 0
     try:
         if not path.exists():
             raise PublishError(f"there is no event log {path}; `streamvc watch` writes it where it publishes")

@@ -16,7 +16,7 @@ class Lagging:
 
 
 @dataclass(frozen=True, slots=True)
-class Lost:
+class PublisherLost:
     """Nothing was heard of the publisher for so many seconds: it is dead, out of reach, or (`ever` False) not there yet. It is tried again."""
 
     silent_s: float
@@ -27,7 +27,7 @@ class Lost:
 
 
 @dataclass(frozen=True, slots=True)
-class Back:
+class PublisherReconnected:
     """The publisher is heard again, after so many seconds; or (`ever` False) for the first time."""
 
     silent_s: float
@@ -38,7 +38,7 @@ class Back:
 
 
 @dataclass(frozen=True, slots=True)
-class Restarted:
+class PublisherRestarted:
     """The publisher was restarted; what it publishes from now on is of this epoch.
 
     Attributes:
@@ -70,4 +70,4 @@ class Missed:
         return f"missed: {self.num_missing} messages ({self.kind}) of camera {self.camera}, {self.first} to {self.last}"
 
 
-Notice = Lagging | Lost | Back | Restarted | Missed
+Notice = Lagging | PublisherLost | PublisherReconnected | PublisherRestarted | Missed

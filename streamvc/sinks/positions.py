@@ -1,4 +1,4 @@
-"""Where each sink has got to in the log, kept in a small SQLite file beside it, so that a restart goes on from there."""
+"""The position of each sink in the log, in a small SQLite file beside it, so that a restart goes on from there."""
 
 import logging
 import sqlite3
@@ -10,7 +10,7 @@ TABLE = "CREATE TABLE IF NOT EXISTS positions (sink TEXT PRIMARY KEY, row INTEGE
 
 
 class Positions:
-    """Rows of the log by sink. May be used from any thread."""
+    """The last row of the log that was delivered, by sink. May be used from any thread."""
 
     def __init__(self, path: Path | None) -> None:
         """Open the file or make it; in memory where there is none, or it cannot be used."""
@@ -23,7 +23,7 @@ class Positions:
             self._connection = _open(":memory:")
 
     def begin(self, sink: str, row: int) -> int:
-        """The row up to which a sink was given everything; this one for a sink that is new."""
+        """The last row that was delivered to a sink; `row` for a new sink."""
         found = self._connection.execute("SELECT row FROM positions WHERE sink = ?", (sink,)).fetchone()
         if found is None:
             self.advance(sink, row)
@@ -31,7 +31,7 @@ class Positions:
         return int(found[0])
 
     def advance(self, sink: str, row: int) -> None:
-        """Keep how far a sink has got. If that fails, it is given some again after a restart."""
+        """Keep the last row that was delivered to a sink. If that fails, some are delivered again after a restart."""
         try:
             self._connection.execute("REPLACE INTO positions VALUES (?, ?)", (sink, row))
         except sqlite3.Error as error:
