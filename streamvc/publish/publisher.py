@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, suppress
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import Self
 
 from streamvc.errors import PublishError
@@ -96,7 +97,7 @@ class Publisher:
         self._num_dropped = 0
         self._heartbeat_s = heartbeat_s
         with ExitStack() as opened:
-            self.log, problem = (log, None) if isinstance(log, EventLog) else _open_log(log)
+            self.log, problem = (log, None) if isinstance(log, EventLog) else _open_log(read_optional_path("log", log))
             if self.log is not log:
                 opened.callback(self.log.close)
             self.epoch = self.log.epoch
@@ -250,7 +251,7 @@ class Publisher:
         return wire.join(wire.Message(wire.Topic(self._site, self.node, "heartbeat", wire.NO_LABEL), self._num_heartbeats, self.epoch, text))
 
 
-def _open_log(path: AnyPath | None) -> tuple[EventLog, str | None]:
+def _open_log(path: Path | None) -> tuple[EventLog, str | None]:
     """The log; and where it could not be opened and is only in memory, the reason."""
     try:
         return EventLog(path), None

@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import os
 import select
 import time
 from collections import deque
@@ -124,8 +123,8 @@ class Subscriber(Generic[T]):
         self._reader_slot = deque([None])  # the reader takes it out, so that there is only one
         secure: Secure = unencrypted if keys is None else partial(secure_client, key_file=read_path("keys", keys), server_key=server_key)
         requests = requests or neighbour(endpoint, "requests")
-        self._owns_cursor = isinstance(cursor, str | os.PathLike)
-        self._cursor = None if cursor is None else cursor if isinstance(cursor, Cursor) else Cursor(cursor)
+        self._owns_cursor = not isinstance(cursor, Cursor)
+        self._cursor = cursor if cursor is None or isinstance(cursor, Cursor) else Cursor(read_path("cursor", cursor))
         try:
             resume = self._cursor.resume_point if self._cursor else None
             protocol = SubscriberProtocol(self._wanted, time.monotonic(), resume=resume, from_s=0.0 if since == "beginning" else since)

@@ -1,6 +1,5 @@
 """The subscriber on real sockets, with the real publisher and with one that does what a test tells it."""
 
-import asyncio
 import logging
 import signal
 import subprocess
@@ -502,49 +501,6 @@ def test_an_address_that_can_only_be_bound_is_said() -> None:
 def test_names_that_cannot_be_sent_are_refused() -> None:
     with pytest.raises(PublishError, match="empty name"):
         Subscriber(cameras=[""])
-
-
-def test_in_asyncio_others_run_while_it_waits() -> None:
-    async def read(publisher: Publisher, subscriber: Subscriber) -> list[int | None]:
-        async def publish() -> None:
-            for number in range(3):
-                publisher.publish(update(float(number)))
-                await asyncio.sleep(0)
-
-        publishing = asyncio.create_task(publish())
-        received = []
-        async for event in subscriber:
-            received.append(event.seq)
-            if len(received) == 3:
-                break
-        await publishing
-        return received
-
-    with feed() as (publisher, subscriber):
-        assert asyncio.run(read(publisher, subscriber)) == [1, 2, 3]
-
-
-def test_in_asyncio_the_wait_can_be_cancelled_and_gone_on_with() -> None:
-    async def read(publisher: Publisher, subscriber: Subscriber) -> int | None:
-        with suppress(TimeoutError):
-            async with asyncio.timeout(SILENCE_S):
-                async for _ in subscriber:
-                    raise AssertionError("nothing was published")
-        publisher.publish(START)
-        async for event in subscriber:
-            return event.seq
-        return None
-
-    with feed() as (publisher, subscriber):
-        assert asyncio.run(read(publisher, subscriber)) == 1
-
-
-def test_in_asyncio_the_iteration_ends_after_silence() -> None:
-    async def read(subscriber: Subscriber) -> list[Event]:
-        return [event async for event in subscriber]
-
-    with Publisher(ANY_PORT) as publisher, Subscriber(publisher.endpoint, timeout_s=SILENCE_S) as subscriber:
-        assert asyncio.run(read(subscriber)) == []
 
 
 COUNT = """
