@@ -3,14 +3,16 @@
 import asyncio
 import sqlite3
 import threading
-from collections.abc import Coroutine, Iterator
+from collections.abc import AsyncIterator, Coroutine, Iterator
 from contextlib import closing, contextmanager
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
 
 from streamvc.errors import PublishError
+from streamvc.events import Event
 from streamvc.publish.cursor import Cursor
 from streamvc.publish.notices import Notice
 from streamvc.publish.publisher import Publisher
@@ -36,6 +38,11 @@ def subscribed(endpoint: str, **choices: Any) -> Subscriber:
     return Subscriber(endpoint, since="beginning", **{"timeout_s": PATIENCE_S, **choices})
 
 
+async def islice_async(subscriber: Subscriber, number: int) -> AsyncIterator[Event]:
+    for _ in range(number):
+        yield await anext(subscriber)
+
+
 def run(coroutine: Coroutine[Any, Any, T]) -> T:
     return asyncio.run(coroutine)
 
@@ -43,7 +50,9 @@ def run(coroutine: Coroutine[Any, Any, T]) -> T:
 class WatchedCursor(Cursor):
     """Notes in which threads its file is used."""
 
-    threads: set[int]
+    def __init__(self, path: Path) -> None:
+        self.threads: set[int] = set()
+        super().__init__(path)
 
     def begin(self, resume: ResumePoint) -> None:
         self.threads.add(threading.get_ident())
@@ -87,17 +96,16 @@ def test_others_run_while_it_waits_and_while_there_is_always_something_to_read()
             num_turns += 1
             await asyncio.sleep(0)
 
-    async def read(endpoint: str) -> None:
+    async def read(endpoint: str) -> list[int]:
         async with subscribed(endpoint) as subscriber:
-            await anext(subscriber)
             turns = asyncio.create_task(take_turns())
-            for _ in range(199):
-                await anext(subscriber)
+            counts = [num_turns async for _ in islice_async(subscriber, 200)]
             turns.cancel()
+        return counts
 
     with publishing(200) as endpoint:
-        run(read(endpoint))
-    assert num_turns >= 199
+        counts = run(read(endpoint))
+    assert all(before < after for before, after in pairwise(counts))
 
 
 def test_after_silence_the_iteration_ends() -> None:
@@ -122,8 +130,8 @@ def test_a_wait_that_was_cancelled_can_be_gone_on_with() -> None:
 
 
 def test_close_ends_an_iteration_of_another_task(tmp_path: Path) -> None:
-    async def read(endpoint: str) -> list[int | None]:
-        subscriber = subscribed(endpoint, cursor=tmp_path / "cursor", timeout_s=None)
+    async def read(endpoint: str, cursor: Cursor) -> list[int | None]:
+        subscriber = subscribed(endpoint, cursor=cursor, timeout_s=None)
         await anext(subscriber)
         iteration = asyncio.create_task(anext_or_none(subscriber))
         await asyncio.sleep(0)
@@ -135,8 +143,9 @@ def test_close_ends_an_iteration_of_another_task(tmp_path: Path) -> None:
             return event.seq
         return None
 
-    with publishing(1) as endpoint:
-        assert run(read(endpoint)) == [None, None]
+    with publishing(1) as endpoint, WatchedCursor(tmp_path / "cursor") as cursor:
+        assert run(read(endpoint, cursor)) == [None, None]
+        assert threading.get_ident() not in cursor.threads
 
 
 def test_two_tasks_cannot_read_one_subscriber() -> None:
@@ -160,7 +169,6 @@ def test_the_file_of_a_cursor_is_never_used_in_the_thread_of_the_event_loop(tmp_
                 await anext(subscriber)
 
     with publishing(4) as endpoint, WatchedCursor(tmp_path / "cursor") as cursor:
-        cursor.threads = set()
         run(read(endpoint, cursor))
         assert cursor.threads
         assert threading.get_ident() not in cursor.threads
@@ -175,7 +183,7 @@ def test_an_item_that_came_while_its_task_was_cancelled_is_not_lost(tmp_path: Pa
         async with subscribed(endpoint, cursor=tmp_path / "cursor") as subscriber:
             return [(await anext(subscriber)).seq for _ in range(2)]
 
-    async def read_while_written(endpoint: str) -> list[int | None]:
+    async def read_while_written(endpoint: str) -> None:
         async with subscribed(endpoint, cursor=tmp_path / "cursor") as subscriber:
             with closing(sqlite3.connect(tmp_path / "cursor", isolation_level=None)) as other:
                 other.execute("BEGIN IMMEDIATE")
@@ -187,11 +195,14 @@ def test_an_item_that_came_while_its_task_was_cancelled_is_not_lost(tmp_path: Pa
                 other.execute("COMMIT")
                 await asyncio.wait([waiting])
             assert waiting.cancelled()
-            return [(await anext(subscriber)).seq for _ in range(2)]
+            assert (await anext(subscriber)).seq == 3
+            raise KeyError("it was not dealt with")
 
     with publishing(4) as endpoint:
         assert run(read(endpoint)) == [1, 2]
-        assert run(read_while_written(endpoint)) == [3, 4]
+        with pytest.raises(KeyError):
+            run(read_while_written(endpoint))
+        assert run(read(endpoint)) == [3, 4]
 
 
 def test_what_a_task_did_not_finish_is_given_again(tmp_path: Path) -> None:
