@@ -156,17 +156,17 @@ class Database:
             raise PublishError(f"this cannot stand in the event log {self.name}: {error}") from error
         except (sqlite3.Error, OSError) as error:
             self._failed = self._path is not None
-            self._damaged = self._damaged or _means_damage(error)
+            self._damaged = self._damaged or means_damage(error)
             raise LogUnavailable(f"the event log {self.name} cannot be {done}: {_reason(error)}") from error
 
     def _open(self) -> None:
         try:
             self._connect()
         except sqlite3.Error as error:
-            if self._path is None or not _means_damage(error):
+            if self._path is None or not means_damage(error):
                 raise
             self._connections.close()
-            _set_aside(self._path, error)
+            set_aside("the event log", self._path, error)
             self._connect()
 
     def _connect(self) -> None:
@@ -191,7 +191,7 @@ class Database:
             before, connections = self._connections.pop_all(), (self._writer, self._reader)
             try:
                 if self._damaged and self._path is not None and self._path.exists():
-                    _set_aside(self._path, "damaged pages")
+                    set_aside("the event log", self._path, "damaged pages")
                 self._damaged = False
                 self._open()
             except BaseException:
@@ -254,7 +254,8 @@ def lock(path: Path | str, in_use: str) -> sqlite3.Connection:
     return held
 
 
-def _means_damage(error: Exception) -> bool:
+def means_damage(error: Exception) -> bool:
+    """Whether the file of a database is damaged, or is none; other errors may pass."""
     code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_OK) or sqlite3.SQLITE_OK
     return code & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
@@ -263,10 +264,15 @@ def _reason(error: Exception) -> str:
     return (error.strerror if isinstance(error, OSError) else None) or str(error)
 
 
-def _set_aside(path: Path, why: object) -> None:
+def set_aside(what: str, path: Path, why: object) -> None:
+    """Rename a damaged database, so that a new one can be begun in its place.
+
+    Raises:
+        OSError: It cannot be renamed.
+    """
     aside = path.with_name(f"{path.name}.damaged-{datetime.now():%Y%m%dT%H%M%S.%f}")
     for suffix in FILES:
         part = Path(f"{path}{suffix}")
         if part.exists():
             part.rename(f"{aside}{suffix}")
-    logger.error("the event log %s is damaged (%s); it lies in %s now, and a new one is begun", path, why, aside)
+    logger.error("%s %s is damaged (%s); it lies in %s now, and a new one is begun", what, path, why, aside)

@@ -4,6 +4,8 @@ import logging
 import sqlite3
 from pathlib import Path
 
+from streamvc.publish.database import means_damage, set_aside
+
 logger = logging.getLogger(__name__)
 
 TABLE = "CREATE TABLE IF NOT EXISTS positions (sink TEXT PRIMARY KEY, row INTEGER NOT NULL) WITHOUT ROWID"
@@ -13,12 +15,12 @@ class Positions:
     """The last row of the log that was delivered, by sink. May be used from any thread."""
 
     def __init__(self, path: Path | None) -> None:
-        """Open the file or make it; in memory where there is none, or it cannot be used."""
+        """Open the file or make it; in memory where there is none, or it cannot be used. A damaged one is set aside."""
         self._path = path
         self._failed = False
         try:
-            self._connection = _open(":memory:" if path is None else str(path))
-        except sqlite3.Error as error:
+            self._connection = _open(":memory:") if path is None else _open_or_replace(path)
+        except (sqlite3.Error, OSError) as error:
             logger.error("cannot keep in %s what sinks were given (%s): after a restart, they go on with what is new", path, error)
             self._connection = _open(":memory:")
 
@@ -45,6 +47,17 @@ class Positions:
         self._connection.close()
 
 
+def _open_or_replace(path: Path) -> sqlite3.Connection:
+    try:
+        return _open(str(path))
+    except sqlite3.Error as error:
+        if not means_damage(error):
+            raise
+        set_aside("the file of the sinks' positions", path, error)
+        logger.warning("sinks go on with what is new: where they had got to is not known any more")
+        return _open(str(path))
+
+
 def _open(path: str) -> sqlite3.Connection:
     connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
     try:
@@ -52,6 +65,7 @@ def _open(path: str) -> sqlite3.Connection:
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = NORMAL")
         connection.execute(TABLE)
+        connection.execute("SELECT count(*) FROM positions WHERE row >= 0").fetchone()  # reads it all: damage shows now
     except sqlite3.Error:
         connection.close()
         raise

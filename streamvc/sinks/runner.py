@@ -111,7 +111,7 @@ class SinkRunner:
                 if self._deliver_some():
                     continue
                 awaited, pause_s = [news], None
-            except StreamvcError as error:
+            except Exception as error:  # a defect of a sink, too: it must not end the thread without a word
                 self._fail(error)
                 awaited, pause_s = [], pause(self._num_failures)
             if finishing:
@@ -137,12 +137,14 @@ class SinkRunner:
             return True
         return False
 
-    def _fail(self, error: StreamvcError) -> None:
+    def _fail(self, error: Exception) -> None:
         self._num_failures += 1
+        is_expected = isinstance(error, StreamvcError)
+        reason = str(error) if is_expected else f"{self._sink.name} fails with {type(error).__name__}: {error}"
         if self._num_failures == 1:
-            logger.error("%s; what is published waits in the log, and is tried again", error)
+            logger.error("%s; what is published waits in the log, and is tried again", reason, exc_info=not is_expected)
         else:
-            logger.info("%s (tried %d times)", error, self._num_failures)
+            logger.info("%s (tried %d times)", reason, self._num_failures)
 
     def _succeed(self) -> None:
         if self._num_failures:
