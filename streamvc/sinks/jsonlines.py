@@ -97,9 +97,11 @@ class StandardOutput:
         begun, rest = self._unwritten
         rest = rest if begun == messages else _lines(messages)
         deadline = time.monotonic() + self._timeout_s
+        poll = select.poll()
+        poll.register(self._descriptor, select.POLLOUT)
         try:
             while rest:
-                if not select.select([], [self._descriptor], [], max(0.0, deadline - time.monotonic()))[1]:
+                if not poll.poll(max(0.0, 1000 * (deadline - time.monotonic()))):
                     raise SinkError("nobody reads standard output")
                 rest = rest[os.write(self._descriptor, rest[:PIPE_BYTES]) :]
         except OSError as error:
