@@ -327,7 +327,7 @@ class Subscriber(Generic[T]):
         self._on_notice(notice)
 
     def _log(self, notice: Notice) -> None:
-        is_first = isinstance(notice, PublisherLost | PublisherReconnected) and not notice.ever
+        is_first = isinstance(notice, PublisherLost | PublisherReconnected) and not notice.seen_before
         logger.log(logging.INFO if is_first else logging.WARNING, "%s: %s", self.endpoint, notice)
 
     def _note_lag(self) -> None:

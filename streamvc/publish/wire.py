@@ -1,4 +1,4 @@
-"""The ZeroMQ wire, byte by byte; docs/wire.md tells it to others. Pure.
+"""The ZeroMQ wire, byte by byte, as docs/wire.md describes it. Pure.
 
 A message is `[topic][header][body]`:
 
