@@ -211,18 +211,16 @@ class Subscriber(Generic[T]):
 
     async def _receive_async(self) -> T | None:
         """As `receive`. Until it returns, what has come stays in `_item`: a caller that gives up waiting loses nothing."""
+        deadline = None if self._timeout_s is None else asyncio.get_running_loop().time() + self._timeout_s
         if not self._begin_reading():
             return None
         try:
-            async with asyncio.timeout(self._timeout_s):
-                await self._off_loop(self._commit)
-                while (item := self._deliver()) is None and not self._closed:
-                    await asyncio.sleep(0)  # for other tasks, where there is always something to read
-                    if not await self._off_loop(self._advance):
-                        await _readable(self._listener.items.fileno())
+            await self._off_loop(self._commit)
+            while (item := self._deliver()) is None and not self._closed:
+                await asyncio.sleep(0)  # for other tasks, where there is always something to read
+                if not await self._off_loop(self._advance) and not await _readable(self._listener.items.fileno(), deadline):
+                    return None
             return item
-        except TimeoutError:
-            return None
         finally:
             if self._closed:
                 await self._off_loop(self._end_reading)
@@ -355,12 +353,16 @@ def _wait(descriptor: int, timeout_s: float | None) -> None:
     poll.poll(None if timeout_s is None else 1000 * timeout_s)
 
 
-async def _readable(descriptor: int) -> None:
+async def _readable(descriptor: int, deadline: float | None) -> bool:
+    """Wait until it can be read; False at the deadline, by the loop's time."""
     ready = asyncio.Event()
     loop = asyncio.get_running_loop()
     loop.add_reader(descriptor, ready.set)
     try:
-        await ready.wait()
+        async with asyncio.timeout_at(deadline):
+            return await ready.wait()
+    except TimeoutError:
+        return False
     finally:
         loop.remove_reader(descriptor)
 

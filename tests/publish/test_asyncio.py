@@ -3,6 +3,7 @@
 import asyncio
 import sqlite3
 import threading
+import time
 from collections.abc import AsyncIterator, Coroutine, Iterator
 from contextlib import closing, contextmanager
 from itertools import pairwise
@@ -115,6 +116,20 @@ def test_after_silence_the_iteration_ends() -> None:
 
     with publishing(0) as endpoint:
         assert run(read(endpoint)) == []
+
+
+def test_without_patience_it_gives_what_has_come(tmp_path: Path) -> None:
+    """As it does in a thread."""
+
+    async def read(subscriber: Subscriber) -> list[int | None]:
+        return [event.seq async for event in subscriber]
+
+    with publishing(5) as endpoint, subscribed(endpoint, timeout_s=0, cursor=tmp_path / "cursor") as subscriber:
+        received: list[int | None] = []
+        deadline = time.monotonic() + PATIENCE_S
+        while len(received) < 5 and time.monotonic() < deadline:
+            received += run(read(subscriber))
+    assert received == [1, 2, 3, 4, 5]
 
 
 def test_a_wait_that_was_cancelled_can_be_gone_on_with() -> None:
