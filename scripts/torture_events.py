@@ -33,7 +33,7 @@ import psutil
 from streamvc.events import Decision, Event, Media, ModelInfo, State, StreamInfo, Timing, event_id
 from streamvc.publish.cursor import Cursor
 from streamvc.publish.log import query
-from streamvc.publish.notices import Lost, Missed, Notice
+from streamvc.publish.notices import Missed, Notice, PublisherLost
 from streamvc.publish.publisher import Publisher
 from streamvc.publish.records import Criteria
 from streamvc.publish.subscriber import Subscriber
@@ -177,7 +177,7 @@ def publisher_kills(folder: Path, endpoint: str, arguments: argparse.Namespace) 
                 time.sleep(random.uniform(0.05, 0.6))
         with process("publish", endpoint, log, 0, NUM_CAMERAS) as publisher:
             told = finish(reader)
-    restarts = sum(name == "Restarted" for _, name in told["notices"])
+    restarts = sum(name == "PublisherRestarted" for _, name in told["notices"])
     return {"kills": arguments.times, **verdict(log, path), "missed": told["missed"], "restarts_told": restarts}
 
 
@@ -214,7 +214,7 @@ def cuts(folder: Path, endpoint: str, arguments: argparse.Namespace) -> dict[str
         with process("publish", endpoint, log, 0, NUM_CAMERAS):
             told = finish(reader)
     silences = [begun for begun, ended in lengths if ended - begun > LOST_S + MARGIN_S]
-    lost = [at for at, name in told["notices"] if name == Lost.__name__]
+    lost = [at for at, name in told["notices"] if name == PublisherLost.__name__]
     unsaid = sum(not any(begun < at <= begun + LOST_S + MARGIN_S for at in lost) for begun in silences)
     return {"cuts": arguments.times, **verdict(log, path), "missed": told["missed"], "long_silences": len(silences), "unsaid": unsaid}
 

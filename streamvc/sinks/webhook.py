@@ -17,7 +17,7 @@ from urllib.parse import SplitResult
 from streamvc._version import __version__
 from streamvc.errors import SinkError
 from streamvc.publish.wire import Message
-from streamvc.sinks.sink import Choice, read_choice, read_options, read_secret, reason
+from streamvc.sinks.sink import SinkFilter, read_choice, read_options, read_secret, reason
 
 logger = logging.getLogger(__name__)
 
@@ -34,7 +34,7 @@ PASSING = {408, 425, 429, *range(500, 600)}
 class Webhook:
     """Posts messages one by one. Proxies and redirects are not followed."""
 
-    def __init__(self, url: SplitResult, *, secret: str | None = None, choice: Choice | None = None) -> None:
+    def __init__(self, url: SplitResult, *, secret: str | None = None, choice: SinkFilter | None = None) -> None:
         """Begin to post to `url`.
 
         Args:
@@ -48,7 +48,7 @@ class Webhook:
         if not url.hostname or "@" in url.netloc or not url.netloc.isascii() or not url.netloc.isprintable():
             raise SinkError("a webhook is written as https://HOST[:PORT]/PATH, without a user; to prove who sends, sign with a secret")
         self.name = f"{url.scheme}://{url.netloc}"  # what follows may be a secret
-        self.choice = choice or Choice()
+        self.choice = choice or SinkFilter()
         self.batch_size = 1
         self._url = url
         self._target = re.sub(r"[^!-~]", lambda found: "".join(f"%{byte:02X}" for byte in found[0].encode()), url.path or "/")

@@ -23,9 +23,13 @@ TEXTS = [encode(body, site="site", node="node", time=1.0) for body in BODIES]
 TEXTS += [encoded_as_version_1(body, t_start) for body in (START, STATE) for t_start in (1.5, 1e9)]
 MESSAGES = [message(body, 1, 1) for body in (START, STATE, HEALTH)]
 TOPICS = [*(wire.join(one)[0] for one in MESSAGES), b"sv1/site/node/heartbeat/-/"]
-ASKED: list[wire.Snapshot | wire.Since] = [wire.Snapshot(), wire.Snapshot(("front_door",), 7), wire.Since("front_door", "event", 7, 3, 10)]
+ASKED: list[wire.SnapshotQuery | wire.SinceQuery] = [
+    wire.SnapshotQuery(),
+    wire.SnapshotQuery(("front_door",), 7),
+    wire.SinceQuery("front_door", "event", 7, 3, 10),
+]
 EPOCH = 7
-END_OF_ANSWER = wire.End("snapshot", 1, EPOCH, site="site", node="node", sequences={"front_door": {"event": 3}})
+END_OF_ANSWER = wire.AnswerEnd("snapshot", 1, EPOCH, site="site", node="node", sequences={"front_door": {"event": 3}})
 
 scalars = st.one_of(
     st.none(),

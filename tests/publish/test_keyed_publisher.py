@@ -39,7 +39,7 @@ def test_who_has_a_key_is_served_by_all_three_sockets(tmp_path: Path) -> None:
         assert publisher.wait_for_subscriber(PATIENCE_S)
         publisher.publish(START)
         [event, _] = receive(feed, 2)
-        messages, _ = ask(client, wire.Since("front_door", "event", 0, 0))
+        messages, _ = ask(client, wire.SinceQuery("front_door", "event", 0, 0))
         shown = wire.split_single(latest.recv())
 
     assert messages == [event]

@@ -77,7 +77,7 @@ def test_what_an_earlier_version_left_unended_is_ended(tmp_path: Path, t_start: 
         logged(log, update(1.5), 2, t_start)
         before = log.epoch
     with Publisher(ANY_PORT, log=tmp_path / "events.db") as publisher, asking(publisher) as client:
-        [ended], _ = ask(client, wire.Since("front_door", "event", before, 2))
+        [ended], _ = ask(client, wire.SinceQuery("front_door", "event", before, 2))
     event = decode(ended.body)
     assert isinstance(event, Event)
     assert (event.phase, event.reason, event.t_end, event.stream_end_s, event.duration_s) == ("end", "restart", t_end, stream_end_s, 1.5)

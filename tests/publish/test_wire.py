@@ -12,9 +12,9 @@ messages = st.builds(wire.Message, topic=topics, sequence=counts, epoch=counts, 
 requests = st.builds(
     wire.Request,
     id=st.binary(min_size=1, max_size=32),
-    asked=st.builds(wire.Snapshot, cameras=st.none() | st.lists(names).map(tuple), epoch=counts)
+    query=st.builds(wire.SnapshotQuery, cameras=st.none() | st.lists(names).map(tuple), epoch=counts)
     | st.builds(
-        wire.Since,
+        wire.SinceQuery,
         camera=names,
         kind=st.sampled_from(["event", "state", "health"]),
         epoch=counts,
@@ -24,7 +24,7 @@ requests = st.builds(
     ),
 )
 ends = st.builds(
-    wire.End,
+    wire.AnswerEnd,
     command=st.sampled_from(["snapshot", "since"]),
     count=counts,
     epoch=counts,
@@ -133,12 +133,12 @@ def test_a_message_in_one_frame_byte_for_byte() -> None:
 
 
 def test_a_request_byte_for_byte() -> None:
-    assert wire.join_request(wire.Request(b"1", wire.Since("yard", "event", 7, 1042))) == [
+    assert wire.join_request(wire.Request(b"1", wire.SinceQuery("yard", "event", 7, 1042))) == [
         b"1",
         b"since",
         b'{"camera":"yard","kind":"event","epoch":7,"seq":1042,"limit":1000,"from_s":0.0}',
     ]
-    assert wire.join_request(wire.Request(b"2", wire.Snapshot())) == [b"2", b"snapshot", b'{"epoch":0}']
+    assert wire.join_request(wire.Request(b"2", wire.SnapshotQuery())) == [b"2", b"snapshot", b'{"epoch":0}']
 
 
 @given(requests)
@@ -147,7 +147,7 @@ def test_a_request_can_be_split_again(request: wire.Request) -> None:
 
 
 @given(st.binary(min_size=1, max_size=32), answers)
-def test_a_part_of_an_answer_can_be_split_again(identifier: bytes, answer: wire.Message | wire.End | wire.Refusal) -> None:
+def test_a_part_of_an_answer_can_be_split_again(identifier: bytes, answer: wire.Message | wire.AnswerEnd | wire.Refusal) -> None:
     assert wire.split_answer(wire.join_answer(identifier, answer)) == (identifier, answer)
 
 
@@ -155,8 +155,8 @@ def test_fields_that_are_not_known_are_ignored() -> None:
     request = wire.split_request([b"1", b"snapshot", b'{"cameras":["yard"],"mood":1}'])
     _, end = wire.split_answer([b"1", b"end", b'{"command":"since","count":0,"epoch":7,"mood":1}'])
 
-    assert request.asked == wire.Snapshot(("yard",))
-    assert end == wire.End("since", 0, 7)
+    assert request.query == wire.SnapshotQuery(("yard",))
+    assert end == wire.AnswerEnd("since", 0, 7)
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""What a feed makes of a publisher that is simulated: a log, a line that loses, restarts, and time that is only a number."""
+"""What the protocol of a subscriber makes of a publisher that is simulated: a log, a line that loses, restarts, and time that is only a number."""
 
 import random
 from collections import Counter
@@ -10,10 +10,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streamvc.events import Heartbeat
-from streamvc.publish.feed import OLD_PATIENCE_S, PATIENCE_S, Choice, Feed, Place, Reconnect, Step
-from streamvc.publish.holes import Key, Position, key_of, position_of
-from streamvc.publish.notices import Back, Lost, Missed, Restarted
-from streamvc.publish.wire import NO_LABEL, End, Kind, Message, Request, Since, Snapshot, Topic
+from streamvc.publish.notices import Missed, PublisherLost, PublisherReconnected, PublisherRestarted
+from streamvc.publish.sequence_tracker import Position, SequenceKey, key_of, position_of
+from streamvc.publish.subscriber_protocol import (
+    ANSWER_TIMEOUT_S,
+    OLD_ANSWER_TIMEOUT_S,
+    Action,
+    Reconnect,
+    ResumePoint,
+    SubscriberProtocol,
+    SubscriptionFilter,
+)
+from streamvc.publish.wire import NO_LABEL, AnswerEnd, Kind, Message, Request, SinceQuery, SnapshotQuery, Topic
 
 SITE, NODE = "site", "node"
 ROOM = 10**6
@@ -26,9 +34,9 @@ def message(sequence: int, *, camera: str = "yard", kind: Kind = "event", epoch:
 
 @dataclass
 class Line:
-    """A publisher, a feed, and what passes between them. Nothing passes while it is cut."""
+    """A publisher, a protocol, and what passes between them. Nothing passes while it is cut."""
 
-    feed: Feed
+    protocol: SubscriberProtocol
     epoch: int = 1
     now: float = 0.0
     cut: bool = False
@@ -36,7 +44,7 @@ class Line:
     epochs: set[int] = field(default_factory=lambda: {1})  # of the log
     numbers: Counter[tuple[str, Kind]] = field(default_factory=Counter)
     requests: list[Request] = field(default_factory=list)
-    steps: list[Step] = field(default_factory=list)
+    steps: list[Action] = field(default_factory=list)
     published: list[Message] = field(default_factory=list)  # in all epochs
     room: int = ROOM
 
@@ -59,11 +67,11 @@ class Line:
         self.epochs.add(self.epoch)
 
     def take(self, sent: Message) -> None:
-        self.do(self.feed.take(sent, self.now))
+        self.do(self.protocol.message(sent, self.now))
 
     def beat(self) -> None:
         if not self.cut:
-            self.do(self.feed.beat(Heartbeat(NODE, self.epoch, 1.0, self.sequences()), SITE, self.now))
+            self.do(self.protocol.heartbeat(Heartbeat(NODE, self.epoch, 1.0, self.sequences()), SITE, self.now))
 
     def sequences(self) -> dict[str, dict[str, int]]:
         return {camera: {kind: self.numbers[camera, kind] for of, kind in self.numbers if of == camera} for camera, _ in self.numbers}
@@ -73,35 +81,35 @@ class Line:
         asked, self.requests = self.requests, []
         for request in asked:
             if not self.cut:
-                self.do(self.feed.answer(request.id, *self.found(request.asked), self.now))
+                self.do(self.protocol.answer(request.id, *self.found(request.query), self.now))
 
-    def found(self, asked: Snapshot | Since) -> tuple[list[Message], End]:
-        if isinstance(asked, Snapshot):
+    def found(self, asked: SnapshotQuery | SinceQuery) -> tuple[list[Message], AnswerEnd]:
+        if isinstance(asked, SnapshotQuery):
             last = {key_of(sent): sent for sent in self.log if sent.topic.kind != "event"}
             renumbered = asked.epoch not in {0, *self.epochs}
-            end = End("snapshot", len(last), self.epoch, renumbered, site=SITE, node=NODE, sequences=self.sequences())
+            end = AnswerEnd("snapshot", len(last), self.epoch, renumbered, site=SITE, node=NODE, sequences=self.sequences())
             return list(last.values()), end
         behind = Position(asked.epoch, asked.seq)
-        found = [sent for sent in self.log if key_of(sent) == Key(SITE, asked.camera, asked.kind) and position_of(sent) > behind]
-        return found[:LIMIT], End("since", len(found[:LIMIT]), self.epoch, more=len(found) > LIMIT)
+        found = [sent for sent in self.log if key_of(sent) == SequenceKey(SITE, asked.camera, asked.kind) and position_of(sent) > behind]
+        return found[:LIMIT], AnswerEnd("since", len(found[:LIMIT]), self.epoch, more=len(found) > LIMIT)
 
     def wait(self, seconds: float) -> None:
         self.now += seconds
-        self.do(self.feed.tick(self.now))
+        self.do(self.protocol.tick(self.now))
 
-    def do(self, steps: Iterable[Step]) -> None:
+    def do(self, steps: Iterable[Action]) -> None:
         for step in steps:
             if isinstance(step, Request):
                 self.requests.append(step)
             else:
                 self.room -= isinstance(step, Message)
                 self.steps.append(step)
-        self.feed.room = self.room
+        self.protocol.room = self.room
 
     def heal(self) -> None:
         """Mend the line, read all, and let it come to rest."""
         self.cut, self.room = False, ROOM
-        self.feed.room = ROOM
+        self.protocol.room = ROOM
         for _ in range(10):
             self.wait(0.5)
             self.beat()
@@ -115,13 +123,13 @@ class Line:
 
     @property
     def told(self) -> list[object]:
-        return [step for step in self.steps if not isinstance(step, Message | Place | Reconnect)]
+        return [step for step in self.steps if not isinstance(step, Message | ResumePoint | Reconnect)]
 
 
-def line(*kinds: Kind, place: Place | None = None, from_s: float | None = None, cameras: Sequence[str] = ()) -> Line:
-    feed = Feed(Choice(kinds or ("event",), cameras), 0.0, place=place, from_s=from_s)
-    feed.room = ROOM
-    return Line(feed)
+def line(*kinds: Kind, resume: ResumePoint | None = None, from_s: float | None = None, cameras: Sequence[str] = ()) -> Line:
+    protocol = SubscriberProtocol(SubscriptionFilter(kinds or ("event",), cameras), 0.0, resume=resume, from_s=from_s)
+    protocol.room = ROOM
+    return Line(protocol)
 
 
 def joined(*kinds: Kind) -> Line:
@@ -155,7 +163,7 @@ def test_a_hole_is_filled_before_what_comes_after_it() -> None:
     it.publish("door")  # another camera does not wait
 
     assert [(sent.topic.camera, sent.sequence) for sent in it.given] == [("yard", 1), ("door", 1)]
-    assert [request.asked for request in it.requests] == [Since("yard", "event", 1, 1)]
+    assert [request.query for request in it.requests] == [SinceQuery("yard", "event", 1, 1)]
     it.answer()
     assert numbers(sent for sent in it.given if sent.topic.camera == "yard") == [1, 2, 3]
     assert it.told == []
@@ -230,17 +238,17 @@ def test_the_moment_to_begin_at_is_asked_for_until_there_is_a_position() -> None
     it.wait(0.0)
     it.answer()
 
-    assert [request.asked for request in it.requests if isinstance(request.asked, Since)] == []  # number 1 has come by itself
+    assert [request.query for request in it.requests if isinstance(request.query, SinceQuery)] == []  # number 1 has come by itself
     it.cut = True
     it.publish("door")
     it.cut = False
     it.publish("door")
-    assert [request.asked for request in it.requests] == [Since("door", "event", 0, 0, from_s=1234.5)]
+    assert [request.query for request in it.requests] == [SinceQuery("door", "event", 0, 0, from_s=1234.5)]
 
 
 def test_it_goes_on_where_a_cursor_says() -> None:
-    place = Place(1, {Key(SITE, "yard", "event"): Position(1, 3)})
-    it = line(place=place)
+    resume = ResumePoint(1, {SequenceKey(SITE, "yard", "event"): Position(1, 3)})
+    it = line(resume=resume)
     it.cut = True
     for _ in range(5):
         it.publish()
@@ -263,8 +271,8 @@ def test_a_restart_with_its_log_is_told_once_and_the_numbering_goes_on() -> None
     it.heal()
 
     assert numbers(it.given) == [1, 2, 3]
-    assert it.told == [Restarted(2, renumbered=False)]
-    assert it.steps.index(Restarted(2, renumbered=False)) < it.steps.index(it.log[-1])
+    assert it.told == [PublisherRestarted(2, renumbered=False)]
+    assert it.steps.index(PublisherRestarted(2, renumbered=False)) < it.steps.index(it.log[-1])
 
 
 @pytest.mark.parametrize("num_after", [1, 2, 3])
@@ -281,7 +289,7 @@ def test_a_restart_without_its_log_is_told_and_nothing_of_the_new_numbering_is_l
     it.heal()
 
     assert [(sent.epoch, sent.sequence) for sent in it.given] == [(1, 1), (1, 2), *((2, number) for number in range(1, num_after + 1))]
-    assert it.told == [Restarted(2, renumbered=True)]
+    assert it.told == [PublisherRestarted(2, renumbered=True)]
 
 
 def test_what_was_held_and_what_was_known_of_a_lost_log_is_not_forgotten() -> None:
@@ -302,7 +310,7 @@ def test_what_was_held_and_what_was_known_of_a_lost_log_is_not_forgotten() -> No
     it.heal()
 
     assert [(sent.epoch, sent.sequence) for sent in it.given] == [(1, 1), (1, 3), (2, 1)]
-    assert it.told == [Missed("yard", "event", 2, 2), Missed("yard", "event", 4, 4), Restarted(2, renumbered=True)]
+    assert it.told == [Missed("yard", "event", 2, 2), Missed("yard", "event", 4, 4), PublisherRestarted(2, renumbered=True)]
 
 
 def test_what_the_log_does_not_keep_is_missed() -> None:
@@ -345,9 +353,9 @@ def test_silence_is_told_and_so_is_its_end() -> None:
     it.beat()
 
     lost, back = it.told
-    assert isinstance(lost, Lost)
+    assert isinstance(lost, PublisherLost)
     assert lost.silent_s == pytest.approx(3.1)
-    assert isinstance(back, Back)
+    assert isinstance(back, PublisherReconnected)
     assert back.silent_s == pytest.approx(7.1)
 
 
@@ -366,17 +374,17 @@ def test_it_reconnects_again_and_again_while_nothing_is_heard() -> None:
         it.wait(1.0)
 
     assert it.steps.count(Reconnect()) == 4
-    assert sum(isinstance(step, Lost) for step in it.steps) == 1
+    assert sum(isinstance(step, PublisherLost) for step in it.steps) == 1
 
 
-def test_once_the_feed_is_there_requests_are_connected_at_once_and_asked_again() -> None:
+def test_once_the_protocol_is_there_requests_are_connected_at_once_and_asked_again() -> None:
     it = line()
     it.wait(0.0)
     it.wait(1.0)
     it.beat()
 
     assert it.steps == [Reconnect(requests_only=True)]
-    assert [request.asked for request in it.requests] == [Snapshot(), Snapshot()]
+    assert [request.query for request in it.requests] == [SnapshotQuery(), SnapshotQuery()]
 
 
 def test_a_request_that_was_lost_is_asked_again() -> None:
@@ -397,7 +405,7 @@ def test_an_old_publisher_that_answers_nothing_is_heard_all_the_same() -> None:
     it = line()
     it.wait(0.0)
     it.take(message(7))
-    it.wait(OLD_PATIENCE_S)  # it may be a new one that has died
+    it.wait(OLD_ANSWER_TIMEOUT_S)  # it may be a new one that has died
     it.take(message(8))
     it.wait(0.0)  # no, as it speaks on without a heartbeat
     it.take(message(10))
@@ -405,14 +413,20 @@ def test_an_old_publisher_that_answers_nothing_is_heard_all_the_same() -> None:
     it.take(message(3, epoch=2))
 
     assert [(sent.epoch, sent.sequence) for sent in it.given] == [(1, 7), (1, 8), (1, 10), (1, 4), (2, 3)]
-    assert it.told == [Lost(3.0), Back(3.0), Missed("yard", "event", 9, 9), Restarted(2, renumbered=True), Missed("yard", "event", 1, 2)]
+    assert it.told == [
+        PublisherLost(3.0),
+        PublisherReconnected(3.0),
+        Missed("yard", "event", 9, 9),
+        PublisherRestarted(2, renumbered=True),
+        Missed("yard", "event", 1, 2),
+    ]
 
 
 def test_a_publisher_that_was_heard_once_and_answers_nothing_is_given_more_time() -> None:
     it = line()
     it.wait(0.0)
     it.take(message(7))
-    it.wait(PATIENCE_S - 1)
+    it.wait(ANSWER_TIMEOUT_S - 1)
     assert it.given == []
     it.wait(1.0)
 
@@ -436,7 +450,7 @@ def test_a_publisher_that_beats_and_answers_nothing_is_given_more_time() -> None
     it = joined()
     it.publish()
     it.take(message(3))
-    for _ in range(round(PATIENCE_S) - 1):
+    for _ in range(round(ANSWER_TIMEOUT_S) - 1):
         it.beat()
         it.wait(1.0)
     assert numbers(it.given) == [1]
@@ -450,11 +464,11 @@ def test_a_publisher_that_beats_and_answers_nothing_is_given_more_time() -> None
 
 def test_where_there_is_no_room_the_log_is_the_buffer() -> None:
     it = joined()
-    it.room = it.feed.room = 10
+    it.room = it.protocol.room = 10
     for _ in range(500):
         it.publish()
     assert numbers(it.given) == list(range(1, 11))
-    assert it.feed.num_behind == 490
+    assert it.protocol.num_behind == 490
     it.heal()
 
     assert numbers(it.given) == list(range(1, 501))
@@ -464,7 +478,7 @@ def test_where_there_is_no_room_the_log_is_the_buffer() -> None:
 def test_cameras_and_kinds_that_were_not_chosen_are_not_given_or_asked_for() -> None:
     it = line("event", cameras=["yard"])
     it.wait(0.0)
-    assert [request.asked for request in it.requests] == [Snapshot(("yard",))]
+    assert [request.query for request in it.requests] == [SnapshotQuery(("yard",))]
     it.answer()
     it.publish("door")
     it.publish(kind="health")
@@ -497,7 +511,7 @@ CAMERAS = ("yard", "door")
 
 @given(st.randoms(use_true_random=False), st.booleans(), st.booleans())
 def test_whatever_happens_nothing_is_lost_unsaid_or_given_twice_or_out_of_order(chance: random.Random, keeping: bool, with_cursor: bool) -> None:
-    it = line("event", "state", place=Place(1, {}) if with_cursor else None, from_s=None if with_cursor else 0.0)
+    it = line("event", "state", resume=ResumePoint(1, {}) if with_cursor else None, from_s=None if with_cursor else 0.0)
     it.beat()  # so that it is no old one that answers nothing
     for _ in range(chance.randint(1, 120)):
         match chance.choice(
@@ -522,7 +536,7 @@ def test_whatever_happens_nothing_is_lost_unsaid_or_given_twice_or_out_of_order(
                 it.cut = True
                 it.wait(4.0)
             case "full":
-                it.room = it.feed.room = chance.choice((0, 3, ROOM))
+                it.room = it.protocol.room = chance.choice((0, 3, ROOM))
             case "restart":
                 it.restart(keeping=keeping)
             case "again" if it.log:
@@ -531,7 +545,7 @@ def test_whatever_happens_nothing_is_lost_unsaid_or_given_twice_or_out_of_order(
 
     for camera in CAMERAS:
         for kind in ("event", "state"):
-            key = Key(SITE, camera, kind)
+            key = SequenceKey(SITE, camera, kind)
             given_here = [position_of(sent) for sent in it.given if key_of(sent) == key]
             published = [position_of(sent) for sent in it.published if key_of(sent) == key]
             assert given_here == sorted(set(given_here))

@@ -1,4 +1,4 @@
-"""What is published over MQTT, and where. Pure.
+"""The topics of MQTT, and what is published to each. Pure.
 
     PREFIX/SITE/CAMERA/event/LABEL      an event, as CloudEvents JSON
     PREFIX/SITE/CAMERA/state            what goes on there now (CloudEvents JSON; retained)
@@ -21,13 +21,13 @@ from streamvc.publish.wire import Message, escape
 
 ONLINE = b"online"
 OFFLINE = b"offline"
-NOTHING = "nothing"  # what a sensor shows where nothing goes on
-NEWEST_LABELS = f"{{{{ value_json.data.activities | map(attribute='label') | join(', ') or '{NOTHING}' }}}}"
+NO_ACTIVITY = "nothing"  # what a sensor shows where no activity goes on
+LABELS_TEMPLATE = f"{{{{ value_json.data.activities | map(attribute='label') | join(', ') or '{NO_ACTIVITY}' }}}}"
 
 
 @dataclass(frozen=True, slots=True)
-class Publication:
-    """What is published to a topic; the broker keeps it for those who come later where it is `retained`."""
+class MqttMessage:
+    """What is published to a topic. The broker keeps it for later subscribers where it is `retained`."""
 
     topic: str
     payload: bytes
@@ -35,8 +35,8 @@ class Publication:
 
 
 @dataclass(frozen=True, slots=True)
-class Layout:
-    """Where things are published. Without `discovery`, its prefix, nothing is for Home Assistant."""
+class TopicLayout:
+    """Which topics are used. `discovery` is Home Assistant's prefix for devices; without it, none are announced."""
 
     prefix: str
     site: str
@@ -48,30 +48,30 @@ class Layout:
         """The topic that tells whether this program runs."""
         return f"{self.prefix}/{escape(self.site)}/{escape(self.node)}/status"
 
-    def publications(self, message: Message) -> Iterator[Publication]:
-        """What a message brings forth."""
+    def messages(self, message: Message) -> Iterator[MqttMessage]:
+        """What is published over MQTT for a message."""
         topic = message.topic
         root = f"{self.prefix}/{escape(topic.site)}/{escape(topic.camera)}"
         if topic.kind == "event":
-            yield Publication(f"{root}/event/{escape(topic.label)}", message.body, retained=False)
+            yield MqttMessage(f"{root}/event/{escape(topic.label)}", message.body, retained=False)
             return
-        yield Publication(f"{root}/{topic.kind}", message.body, retained=True)
+        yield MqttMessage(f"{root}/{topic.kind}", message.body, retained=True)
         if topic.kind != "health":
             return
         health = decode(message.body)
         if isinstance(health, Health) and health.status != "degraded":  # which is said of the program, and not of a camera
-            yield Publication(f"{root}/availability", ONLINE if health.status == "up" else OFFLINE, retained=True)
+            yield MqttMessage(f"{root}/availability", ONLINE if health.status == "up" else OFFLINE, retained=True)
             if self.discovery is not None:
                 yield self._sensor(topic.site, topic.camera, root)
 
-    def _sensor(self, site: str, camera: str, root: str) -> Publication:
+    def _sensor(self, site: str, camera: str, root: str) -> MqttMessage:
         identifier = f"streamvc_{hashlib.sha256(f'{escape(site)}/{escape(camera)}'.encode()).hexdigest()[:12]}"
         sensor = {
             "name": "Activity",
             "unique_id": f"{identifier}_activity",
             "icon": "mdi:run",
             "state_topic": f"{root}/state",
-            "value_template": NEWEST_LABELS,
+            "value_template": LABELS_TEMPLATE,
             "json_attributes_topic": f"{root}/state",
             "json_attributes_template": "{{ value_json.data | tojson }}",
             "availability": [{"topic": self.status}, {"topic": f"{root}/availability"}],
@@ -79,4 +79,4 @@ class Layout:
             "device": {"identifiers": [identifier], "name": camera, "manufacturer": "streamvc", "sw_version": __version__},
             "origin": {"name": "streamvc", "sw_version": __version__},
         }
-        return Publication(f"{self.discovery}/sensor/{identifier}/activity/config", json.dumps(sensor).encode(), retained=True)
+        return MqttMessage(f"{self.discovery}/sensor/{identifier}/activity/config", json.dumps(sensor).encode(), retained=True)

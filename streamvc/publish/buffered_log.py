@@ -1,4 +1,4 @@
-"""Keeps what is published: in the log and, while that cannot be written, in memory."""
+"""Writes what is published to the log, and keeps it in memory while the log cannot be written."""
 
 import logging
 import time
@@ -9,8 +9,8 @@ from streamvc.errors import PublishError
 from streamvc.events import Event
 from streamvc.publish.database import LogUnavailable
 from streamvc.publish.log import EventLog
-from streamvc.publish.records import Answer
-from streamvc.publish.wire import Message, Since
+from streamvc.publish.records import LogPage
+from streamvc.publish.wire import Message, SinceQuery
 
 logger = logging.getLogger(__name__)
 
@@ -25,19 +25,19 @@ class _Entry:
     event: Event | None
 
 
-class Journal:
-    """Writes to a log, in order; what the log does not take waits in memory until it does.
+class BufferedLog:
+    """Writes to a log, in order; messages that cannot be written wait in memory until they can.
 
     `write` and `retry` are called under the publisher's lock, `since` by the socket's thread.
     """
 
     def __init__(self, log: EventLog, lasting_problem: str | None = None, *, backlog_size: int = BACKLOG_SIZE) -> None:
-        """Begin.
+        """Write to this log.
 
         Args:
             log: Where to write.
-            lasting_problem: Why this is not the log that was asked for, if so.
-            backlog_size: Messages that can wait; the oldest are given up for more.
+            lasting_problem: Why this is not the log that the user wanted, if so.
+            backlog_size: Messages that can wait; beyond it the oldest are dropped.
         """
         self._log = log
         self._lasting_problem = lasting_problem
@@ -49,7 +49,7 @@ class Journal:
 
     @property
     def problem(self) -> str | None:
-        """Why what is published is not in the log that was asked for; None where it is."""
+        """Why messages are not written to the log that the user wanted; None while they are."""
         return self._problem or self._lasting_problem
 
     def write(self, message: Message, event: Event | None) -> None:
@@ -69,27 +69,27 @@ class Journal:
             self._hold(_Entry(message, event))
 
     def retry(self) -> None:
-        """Write some of what waits, if it is time to."""
+        """Write some of the waiting messages, if it is time to."""
         if time.monotonic() >= self._retry_at:
             self._write_oldest(NUM_RETRIED)
 
     def close(self) -> None:
-        """Write all that waits. The log stays open."""
+        """Write all waiting messages. The log stays open."""
         self._write_oldest(len(self._backlog))
         if self._backlog:
             logger.error("%d messages are lost to the event log: %s", len(self._backlog), self._problem)
 
-    def since(self, asked: Since) -> Answer:
-        """What is kept behind a position, in the log and in memory.
+    def since(self, query: SinceQuery) -> LogPage:
+        """The messages behind a position, in the log and in memory.
 
         Raises:
             PublishError: The log cannot be read.
         """
-        # First, and then the log: what is written meanwhile is found twice, and not never.
+        # Memory first, and then the log: what is written between the two is then found twice, and not never.
         waiting = [
-            entry.message for entry in self._backlog.copy() if (entry.message.topic.camera, entry.message.topic.kind) == (asked.camera, asked.kind)
+            entry.message for entry in self._backlog.copy() if (entry.message.topic.camera, entry.message.topic.kind) == (query.camera, query.kind)
         ]
-        return _extended(self._log.since(asked.camera, asked.kind, asked.epoch, asked.seq, asked.limit, asked.from_s), waiting, asked)
+        return _extended(self._log.since(query.camera, query.kind, query.epoch, query.seq, query.limit, query.from_s), waiting, query)
 
     def _write_oldest(self, number: int) -> None:
         try:
@@ -108,14 +108,14 @@ class Journal:
             self._log.append(entry.message, entry.event)
         except LogUnavailable:
             raise
-        except PublishError as error:  # it would stand in the way of all others for ever
+        except PublishError as error:  # it would block all others for ever
             logger.error("message %d of camera %s is not kept: %s", entry.message.sequence, entry.message.topic.camera, error)
             self._num_lost += 1
 
     def _hold(self, entry: _Entry) -> None:
         if len(self._backlog) >= self._backlog_size:
             if not self._num_lost:
-                logger.error("%d messages wait for the event log; from now on, the oldest are given up", self._backlog_size)
+                logger.error("%d messages wait for the event log; from now on, the oldest are dropped", self._backlog_size)
             self._num_lost += 1
             self._backlog.popleft()
         self._backlog.append(entry)
@@ -127,17 +127,17 @@ class Journal:
         self._problem = str(error)
 
 
-def _extended(answer: Answer, waiting: list[Message], asked: Since) -> Answer:
-    """The log's answer with what waits to be written, which is newer."""
-    if answer.more or not waiting:
-        return answer
-    last = max(answer.last, asked.seq if not answer.renumbered else 0)
+def _extended(page: LogPage, waiting: list[Message], query: SinceQuery) -> LogPage:
+    """The log's messages, followed by those that wait to be written, which are newer."""
+    if page.more or not waiting:
+        return page
+    last = max(page.last, query.seq if not page.renumbered else 0)
     newer = [message for message in waiting if message.sequence > last]
-    room = asked.limit - len(answer.messages)
+    room = query.limit - len(page.messages)
     return replace(
-        answer,
-        messages=[*answer.messages, *newer[:room]],
-        first=answer.first or waiting[0].sequence,
+        page,
+        messages=[*page.messages, *newer[:room]],
+        first=page.first or waiting[0].sequence,
         last=waiting[-1].sequence,
         more=len(newer) > room,
     )
