@@ -28,12 +28,12 @@ from typing import Any
 
 import av
 import numpy as np
-from bench_readers import watch_by_threads
-from bench_videos import RATE_HZ, moving_video, quick_model, still_video
-from node_process import Camera, Cost, NodeProcess, are_running, by_name
 from rich.console import Console
 from rich.table import Table
 
+from bench_readers import watch_by_threads
+from bench_videos import RATE_HZ, moving_video, quick_model, still_video
+from node_process import Camera, Cost, NodeProcess, are_running, by_name
 from streamvc.events import Event
 from streamvc.inference.recognizer import Recognizer
 from streamvc.node.histogram import Distribution
