@@ -61,7 +61,7 @@ class Cursor:
                 self.connection = sqlite3.connect(path, timeout=BUSY_S, check_same_thread=False)
                 self._prepare()
             except sqlite3.Error:
-                self._lock.close()
+                self._lock.release()
                 raise
 
     @property
@@ -121,7 +121,7 @@ class Cursor:
     def close(self) -> None:
         """Close the file; an item that was handed out and not committed will be given again."""
         self.connection.close()
-        self._lock.close()
+        self._lock.release()
 
     def __enter__(self) -> Self:
         return self
@@ -144,5 +144,5 @@ class Cursor:
     def _explained(self, done: str) -> Iterator[None]:
         try:
             yield
-        except sqlite3.Error as error:
+        except (sqlite3.Error, OSError) as error:
             raise PublishError(f"the cursor {self._path} cannot be {done}: {error}") from error
