@@ -156,8 +156,9 @@ def _changed(document: Document, change: Callable[[Any], object]) -> Document:
     change(wanted)
     yaml = _round_trip()
     with suppress(NodeError, YAMLError, LookupError, ValueError, TypeError):
-        data, indent, dash = load_yaml_guess_indent(document.text, yaml=yaml)
+        _, indent, dash = load_yaml_guess_indent(document.text)
         yaml.indent(sequence=indent, offset=dash)
+        data = yaml.load(document.text)
         before = _dump(yaml, data)
         change(data)
         changed = parse_document(document.path, _carry_over(document.text, before, _dump(yaml, data)))
