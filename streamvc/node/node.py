@@ -4,7 +4,6 @@ import logging
 import time
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack, closing
-from functools import partial
 from selectors import DefaultSelector
 from typing import Self
 
@@ -20,7 +19,7 @@ from streamvc.node.camera import Channels, Plan
 from streamvc.node.changes import Changes, compare
 from streamvc.node.due import DueFrames
 from streamvc.node.hub import Hub
-from streamvc.node.meter import STAGES, Meter, together
+from streamvc.node.meter import Meter
 from streamvc.node.nursery import Nursery
 from streamvc.node.settings import CameraConfig, NodeConfig
 from streamvc.node.status import Resources, Snapshot
@@ -62,7 +61,7 @@ class Node:
         opener = for_threads()
         self._models = [Models(opener) for _ in range(config.limits.workers)]
         self._workers: list[InferenceWorker] = []
-        self._meters = [Meter() for _ in self._models]
+        self._meter = Meter()
         self._plans: dict[str, Plan] = {}
         with ExitStack() as opened:
             self._publisher = opened.enter_context(_publisher(config))
@@ -71,15 +70,14 @@ class Node:
             nursery = opened.enter_context(Nursery())
             channels = Channels(nursery, DefaultSelector(), due, self._publisher.report)
             self._hub = Hub(config.node, channels, num_connecting=config.limits.connecting)
-            for number, meter in enumerate(self._meters):
-                publish = partial(self._publish, meter)
-                worker = InferenceWorker(number, due, publish=publish, told=meter.told, failed=self._hub.fail)
+            for number, _ in enumerate(self._models):
+                worker = InferenceWorker(number, due, publish=self._publish, told=self._meter.told, failed=self._hub.fail)
                 self._workers.append(worker)
                 opened.enter_context(Worker(f"inference-{number}", self._watched(worker.run), due.close, niceness=NICENESS))
             opened.enter_context(Worker("hub", self._watched(self._hub.run), self._hub.close))
             self.apply(config)
             self._tell_of_the_gone()
-            web = opened.enter_context(closing(Web(config.http, self.snapshot, self.problem))) if config.http else None
+            web = opened.enter_context(closing(Web(config.http, self.snapshot, self.problem, self._meter.registry))) if config.http else None
             self._opened = opened.pop_all()
         self.endpoint = self._publisher.endpoint
         self.http = web.address if web else None
@@ -113,7 +111,6 @@ class Node:
         watched = self._hub.cameras
         # One that was just added may not be watched yet, one that was just removed still be.
         cameras = tuple(watched[name].status(now) for name in self._plans if name in watched)
-        latencies = [meter.latency for meter in self._meters]
         problem = self.problem() or self._publisher.problem or self._hub.problem
         return Snapshot(
             site=self._config.site,
@@ -124,9 +121,9 @@ class Node:
             state="degraded" if problem else "up" if self._hub.is_ready else "starting",
             detail=problem,
             cameras=cameras,
-            latency={stage: together(latency[stage] for latency in latencies) for stage in STAGES},
-            age=together(meter.age for meter in self._meters),
-            events=sum(meter.num_events for meter in self._meters),
+            latency=self._meter.latency,
+            age=self._meter.age,
+            events=self._meter.num_events,
             unsent=self._publisher.num_dropped,
             resources=_resources(self._process),
         )
@@ -171,9 +168,9 @@ class Node:
             if name not in self._plans and name != self._config.node and status not in (None, "ended"):
                 self._publisher.report(Health(name, "ended", "stop", "it is not watched any more", None, None, 0, seq=None, epoch=None))
 
-    def _publish(self, meter: Meter, event: Event) -> None:
+    def _publish(self, event: Event) -> None:
         self._publisher.publish(event)
-        meter.num_events += 1
+        self._meter.published()
 
     def _watched(self, run: Callable[[], None]) -> Callable[[], None]:
         """A thread's target that leaves word when it fails: the node lacks a part from then on."""

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
+from prometheus_client import CollectorRegistry
 
 from streamvc.cli import main
 from streamvc.node.config import read_config
@@ -140,7 +141,7 @@ def test_what_cannot_be_done_is_told(file: Path, arguments: list[str], code: int
 
 
 def test_the_status_is_a_table_or_json_of_the_node_that_a_file_names(file: Path) -> None:
-    with closing(Web("127.0.0.1:0", lambda: SNAPSHOT, lambda: None)) as web:
+    with closing(Web("127.0.0.1:0", lambda: SNAPSHOT, lambda: None, CollectorRegistry())) as web:
         file.write_text(file.read_text().replace("http: 127.0.0.1:0", f"http: {web.address}").replace("loop:", "lop:"))
         table = run("status", file)
         assert Snapshot.parse(run("status", web.address, "--json").stdout) == SNAPSHOT
