@@ -64,9 +64,9 @@ class Webhook:
         self._num_refusals = 0
         self._is_posting = self._is_late = self._closed = False
         self._connection = (
-            HTTPSConnection(url.hostname, url.port, timeout=CONNECT_S, ssl_context=ssl.create_default_context())
+            HTTPSConnection(url.hostname, url.port, ssl_context=ssl.create_default_context())
             if url.scheme == "https"
-            else HTTPConnection(url.hostname, url.port, timeout=CONNECT_S)
+            else HTTPConnection(url.hostname, url.port)
         )
 
     @classmethod
@@ -142,8 +142,9 @@ class Webhook:
         if self._connection.is_connected:
             return
         self._connection.close()  # the server may have closed its end
+        self._connection.timeout = CONNECT_S
         self._connection.connect()
-        self._connection.sock.settimeout(self._timeout_s)
+        self._connection.timeout = self._timeout_s  # of each read; `time_limit` sees to all of them
         self._require_open()  # it may have been closed meanwhile
 
     def _give_up(self) -> None:

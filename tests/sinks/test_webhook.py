@@ -215,6 +215,19 @@ def test_an_answer_without_end_ends_the_post(said: bytes) -> None:
             posting.result(5.0)
 
 
+def test_an_answer_may_take_longer_than_a_connection(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("streamvc.sinks.webhook.CONNECT_S", 0.1)
+    with socket.create_server(("127.0.0.1", 0)) as server, ThreadPoolExecutor(1) as pool:
+        posting = pool.submit(webhook(f"http://127.0.0.1:{server.getsockname()[1]}").deliver, EVENTS[:1])
+        connection, _ = server.accept()
+        with connection:
+            connection.recv(65_536)
+            with pytest.raises(TimeoutError):
+                posting.result(0.3)
+            connection.sendall(b"HTTP/1.0 200 OK\r\n\r\n")
+        posting.result(5.0)
+
+
 def test_close_ends_a_post_that_is_never_answered() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server, ThreadPoolExecutor(1) as pool:
         sink = webhook(f"http://127.0.0.1:{server.getsockname()[1]}")
