@@ -30,6 +30,7 @@ from typing import Any
 import numpy as np
 import psutil
 
+from cable import CUTS, Cable
 from streamvc.events import Decision, Event, Media, ModelInfo, State, StreamInfo, Timing, event_id
 from streamvc.publish.cursor import Cursor
 from streamvc.publish.log import query
@@ -37,7 +38,6 @@ from streamvc.publish.notices import Missed, Notice, PublisherLost
 from streamvc.publish.publisher import Publisher
 from streamvc.publish.records import Criteria
 from streamvc.publish.subscriber import Subscriber
-from streamvc.testing.cable import CUTS, Cable
 
 RATE_HZ = 200.0
 NUM_CAMERAS = 4

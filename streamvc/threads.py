@@ -9,8 +9,9 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
+from contextlib import contextmanager
 from typing import Generic, Self, TypeVar
 
 T = TypeVar("T")
@@ -77,6 +78,18 @@ class Worker:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+@contextmanager
+def time_limit(seconds: float, stop: Callable[[], None]) -> Iterator[None]:
+    """A block that may take so long; then `stop` is called, once and by another thread, to end what it waits for."""
+    timer = threading.Timer(seconds, stop)
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+        timer.join()
 
 
 class Together(Generic[T, A]):

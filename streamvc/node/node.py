@@ -22,7 +22,7 @@ from streamvc.node.connection import capture_settings
 from streamvc.node.decoder import ProcessDecoder
 from streamvc.node.fork_server import DecoderForkServer
 from streamvc.node.hub import Hub
-from streamvc.node.meter import STAGES, Meter, together
+from streamvc.node.meter import Meter
 from streamvc.node.scheduler import FrameScheduler
 from streamvc.node.settings import CameraConfig, NodeConfig
 from streamvc.node.status import Resources, Snapshot
@@ -64,7 +64,7 @@ class Node:
         opener = for_threads()
         self._models = [Models(opener) for _ in range(config.limits.workers)]
         self._workers: list[InferenceWorker] = []
-        self._meters = [Meter() for _ in self._models]
+        self._meter = Meter()
         self._plans: dict[str, Plan] = {}
         with ExitStack() as opened:
             opened.enter_context(one_opencv_thread())
@@ -74,15 +74,15 @@ class Node:
             open_decoder = partial(ProcessDecoder, opened.enter_context(DecoderForkServer()))
             channels = Channels(open_decoder, DefaultSelector(), scheduler, self._publisher.report)
             self._hub = Hub(config.node, channels, num_connecting=config.limits.connecting)
-            for number, meter in enumerate(self._meters):
-                worker = InferenceWorker(number, scheduler, publish=partial(self._publish, meter), failed=self._hub.fail)
+            for number in range(config.limits.workers):
+                worker = InferenceWorker(number, scheduler, publish=self._publish, failed=self._hub.fail)
                 self._workers.append(worker)
-                run = self._supervised(partial(meter.measure, worker.steps))
+                run = self._supervised(partial(self._meter.measure, worker.steps))
                 opened.enter_context(Worker(f"inference-{number}", run, scheduler.close, niceness=NICENESS))
             opened.enter_context(Worker("hub", self._supervised(self._hub.run), self._hub.close))
             self.apply(config)
             self._tell_of_the_gone()
-            web = opened.enter_context(closing(Web(config.http, self.snapshot, self.problem))) if config.http else None
+            web = opened.enter_context(closing(Web(config.http, self.snapshot, self.problem, self._meter.registry))) if config.http else None
             self._opened = opened.pop_all()
         self.endpoint = self._publisher.endpoint
         self.http = web.address if web else None
@@ -116,7 +116,6 @@ class Node:
         watched = self._hub.cameras
         # One that was just added may not be watched yet, one that was just removed still be.
         cameras = tuple(watched[name].status(now) for name in self._plans if name in watched)
-        latencies = [meter.latency for meter in self._meters]
         problem = self.problem() or self._publisher.problem or self._hub.problem
         return Snapshot(
             site=self._config.site,
@@ -127,9 +126,9 @@ class Node:
             state="degraded" if problem else "up" if self._hub.is_ready else "starting",
             detail=problem,
             cameras=cameras,
-            latency={stage: together(latency[stage] for latency in latencies) for stage in STAGES},
-            age=together(meter.age for meter in self._meters),
-            events=sum(meter.num_events for meter in self._meters),
+            latency=self._meter.latency,
+            age=self._meter.age,
+            events=self._meter.num_events,
             unsent=self._publisher.num_dropped,
             resources=_resources(self._process),
         )
@@ -184,9 +183,9 @@ class Node:
             if name not in self._plans and name != self._config.node and status not in (None, "ended"):
                 self._publisher.report(Health(name, "ended", "stop", "it is not watched any more", None, None, 0, seq=None, epoch=None))
 
-    def _publish(self, meter: Meter, event: Event) -> None:
+    def _publish(self, event: Event) -> None:
         self._publisher.publish(event)
-        meter.num_events += 1
+        self._meter.published()
 
     def _supervised(self, run: Callable[[], None]) -> Callable[[], None]:
         """A thread's target that leaves word when it fails: the node lacks a part from then on."""

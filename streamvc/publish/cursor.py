@@ -65,7 +65,7 @@ class Cursor:
                 self.connection = sqlite3.connect(path, timeout=BUSY_S, check_same_thread=False)
                 self._prepare()
             except sqlite3.Error:
-                self._lock.close()
+                self._lock.release()
                 raise
 
     @property
@@ -125,7 +125,7 @@ class Cursor:
     def close(self) -> None:
         """Close the file; an item that was received and not committed will come again."""
         self.connection.close()
-        self._lock.close()
+        self._lock.release()
 
     def __enter__(self) -> Self:
         return self
@@ -148,5 +148,5 @@ class Cursor:
     def _translated_errors(self, done: str) -> Iterator[None]:
         try:
             yield
-        except sqlite3.Error as error:
+        except (sqlite3.Error, OSError) as error:
             raise PublishError(f"the cursor {self._path} cannot be {done}: {error}") from error

@@ -13,6 +13,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Literal
 
+from filelock import FileLock, Timeout
+
 from streamvc.errors import PublishError
 from streamvc.threads import Lock
 
@@ -91,7 +93,7 @@ class Database:
             if path is not None:
                 path.parent.mkdir(parents=True, exist_ok=True)
                 in_use = f"another program writes the event log {path} (is streamvc running already?); stop it, or choose another file"
-                opened.enter_context(closing(lock(path, in_use)))
+                opened.callback(lock(path, in_use).release)
             opened.enter_context(self._connections)
             self._open()
             self._opened = opened.pop_all()
@@ -235,22 +237,19 @@ def _prepare(connection: sqlite3.Connection, name: str) -> None:
     connection.execute(f"PRAGMA journal_size_limit = {WAL_KEPT_BYTES}")
 
 
-def lock(path: Path | str, in_use: str) -> sqlite3.Connection:
-    """A lock on a file, by another beside it; held until it is closed or the process is gone. SQLite's own locks, as they are there on every system.
+def lock(path: Path | str, in_use: str) -> FileLock:
+    """A lock on a file, by another beside it; held until it is released or the process is gone, however it ends.
 
     Raises:
         PublishError: `in_use`: another has it.
-        sqlite3.Error: There can be no lock there.
+        OSError: There can be no lock there.
     """
-    held = sqlite3.connect(f"{path}.lock", timeout=0, isolation_level=None, check_same_thread=False)
+    held = FileLock(f"{path}.lock", mode=PRIVATE, thread_local=False)
+    Path(path).parent.stat()  # which would be made where it is not there
     try:
-        held.execute("PRAGMA journal_mode = MEMORY")  # nothing is ever written to it
-        held.execute("BEGIN EXCLUSIVE")
-    except sqlite3.Error as error:
-        held.close()
-        if error.sqlite_errorcode == sqlite3.SQLITE_BUSY:
-            raise PublishError(in_use) from error
-        raise
+        held.acquire(blocking=False)
+    except Timeout as error:
+        raise PublishError(in_use) from error
     return held
 
 

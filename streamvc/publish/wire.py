@@ -202,25 +202,10 @@ def _parse_topic(topic: bytes) -> Topic:
     return Topic(site, camera, KINDS[kind], label)
 
 
-def join_single(message: Message) -> bytes:
-    """The message in one frame, for the `latest` endpoint: ZeroMQ conflates only those. The topic comes first, for subscriptions to match."""
-    return single(join(message))
-
-
 def single(parts: Sequence[bytes]) -> bytes:
-    """The parts of a message in one frame."""
+    """The parts of a message in one frame, for the `latest` endpoint: ZeroMQ conflates only those. The topic is first, for subscriptions to match."""
     topic, header, body = parts
     return topic + b"\0" + header + body
-
-
-def split_single(frame: bytes) -> Message:
-    """The message that was sent in one frame.
-
-    Raises:
-        PublishError: It is not a message of this wire.
-    """
-    topic, _, rest = frame.partition(b"\0")
-    return split([topic, rest[: HEADER.size], rest[HEADER.size :]])
 
 
 def join_request(request: Request) -> list[bytes]:

@@ -35,9 +35,6 @@ def test_a_message_is_understood_or_refused(parts: list[bytes]) -> None:
     with suppress(PublishError):
         understood = wire.split(parts)
         assert wire.split(wire.join(understood)) == understood
-    with suppress(PublishError):
-        understood = wire.split_single(b"".join(parts))
-        assert wire.split_single(wire.join_single(understood)) == understood
 
 
 @fuzzed

@@ -21,6 +21,7 @@ from streamvc.publish.schema import event_schema
 from streamvc.publish.sockets import neighbour
 from tests.publish.bare import ANY_PORT, SILENCE_S, ask, asking, bare_socket, reading, receive
 from tests.publish.samples import END, START, update
+from tests.publish.singles import split_single
 
 
 def health(status: Status, camera: str = "front_door") -> Health:
@@ -97,13 +98,13 @@ def test_who_only_wants_the_latest_gets_it_in_one_frame() -> None:
         reader.set(zmq.CONFLATE, 1)
         reader.subscribe(b"sv1/site/front_door/")
         reader.connect(neighbour(publisher.endpoint, "latest"))
-        greeting = wire.split_single(reader.recv())
+        greeting = split_single(reader.recv())
         for number in range(100):
             publisher.publish(update(float(number)))
         publisher.close()
-        latest = wire.split_single(reader.recv())
+        latest = split_single(reader.recv())
         while reader.poll(round(1000 * SILENCE_S)):
-            latest = wire.split_single(reader.recv())
+            latest = split_single(reader.recv())
 
     assert (greeting.topic.kind, greeting.sequence) == ("state", 1)
     assert (latest.topic.kind, latest.sequence) == ("event", 101)

@@ -15,6 +15,7 @@ from queue import SimpleQueue
 import pytest
 import zmq
 
+from cable import CUTS, Cable, Cut
 from streamvc.errors import PublishError
 from streamvc.events import Event, Health, Heartbeat, State
 from streamvc.publish import wire
@@ -23,7 +24,6 @@ from streamvc.publish.cursor import Cursor
 from streamvc.publish.notices import Lagging, Missed, Notice, PublisherLost, PublisherReconnected, PublisherRestarted
 from streamvc.publish.publisher import Publisher
 from streamvc.publish.subscriber import Subscriber
-from streamvc.testing.cable import CUTS, Cable, Cut
 from tests.publish.bare import ANY_PORT, PATIENCE_S, SILENCE_S, Socket, bare_socket, running
 from tests.publish.samples import HEALTH, START, message, update
 

@@ -4,6 +4,7 @@ from hypothesis import strategies as st
 
 from streamvc.errors import PublishError
 from streamvc.publish import wire
+from tests.publish.singles import split_single
 
 names = st.text(st.characters(exclude_categories=["Cs"]), min_size=1)
 topics = st.builds(wire.Topic, site=names, camera=names, kind=st.sampled_from(["event", "state", "health", "heartbeat"]), label=names)
@@ -120,16 +121,16 @@ def test_a_name_that_cannot_be_sent_is_refused(name: str, complaint: str) -> Non
 
 @given(messages)
 def test_a_message_in_one_frame_can_be_split_again(message: wire.Message) -> None:
-    frame = wire.join_single(message)
+    frame = wire.single(wire.join(message))
 
-    assert wire.split_single(frame) == message
+    assert split_single(frame) == message
     assert frame.startswith(wire.subscription(message.topic.site, message.topic.camera, message.topic.kind))
 
 
 def test_a_message_in_one_frame_byte_for_byte() -> None:
     message = wire.Message(wire.Topic("site", "yard", "state", "-"), sequence=2, epoch=7, body=b"{}")
 
-    assert wire.join_single(message) == b"sv1/site/yard/state/-/\0" + bytes.fromhex("0000000000000002 0000000000000007") + b"{}"
+    assert wire.single(wire.join(message)) == b"sv1/site/yard/state/-/\0" + bytes.fromhex("0000000000000002 0000000000000007") + b"{}"
 
 
 def test_a_request_byte_for_byte() -> None:
@@ -196,4 +197,4 @@ def test_garbage_is_no_answer_and_no_request(parts: list[bytes]) -> None:
 @given(st.binary(max_size=60))
 def test_garbage_in_one_frame_is_refused(frame: bytes) -> None:
     with pytest.raises(PublishError):
-        wire.split_single(frame)
+        split_single(frame)

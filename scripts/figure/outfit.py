@@ -5,9 +5,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from streamvc.testing.figure.body import HIP, MIRROR, SHOULDER, Limb, Part, Skeleton
-from streamvc.testing.figure.geometry import Joint, Solid
-from streamvc.testing.figure.look import Look
+from figure.body import HIP, MIRROR, SHOULDER, Limb, Part, Skeleton
+from figure.geometry import Joint, Solid
+from figure.look import Look
 from streamvc.types import Array
 
 

@@ -8,8 +8,8 @@ from enum import IntEnum
 
 import numpy as np
 
-from streamvc.testing.figure.geometry import Joint, across, turn, unit
-from streamvc.testing.figure.pose import Pose
+from figure.geometry import Joint, across, turn, unit
+from figure.pose import Pose
 from streamvc.types import Array
 
 UPPER_ARM, FOREARM = 0.180, 0.150

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from streamvc.testing.figure.manner import Manner, alive
-from streamvc.testing.figure.pose import HANDS_ON_HIPS, HIPS_Y, STANCE, Arms, Pose, ease, mix, pair, sides, standing_feet
+from figure.manner import Manner, alive
+from figure.pose import HANDS_ON_HIPS, HIPS_Y, STANCE, Arms, Pose, ease, mix, pair, sides, standing_feet
 
 
 def stand(t: float, manner: Manner) -> Pose:

@@ -4,7 +4,7 @@ A jointed body with clothes moves by key postures and is drawn, with light and s
 manner of moving all follow from seeds. It is no stand-in for real people: a model trained on it knows the figure and nothing else.
 """
 
-from streamvc.testing.figure.stage import ACTIVITIES, BACKGROUND, IDLE, Act, timeline
-from streamvc.testing.figure.story import render_clip, render_story
+from figure.stage import ACTIVITIES, BACKGROUND, IDLE, Act, timeline
+from figure.story import render_clip, render_story
 
 __all__ = ["ACTIVITIES", "BACKGROUND", "IDLE", "Act", "render_clip", "render_story", "timeline"]

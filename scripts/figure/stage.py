@@ -5,11 +5,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from streamvc.testing.figure import activities
-from streamvc.testing.figure.idle import stand, stride
-from streamvc.testing.figure.manner import Manner
-from streamvc.testing.figure.pose import Pose, ease, mix
-from streamvc.testing.figure.raster import View
+from figure import activities
+from figure.idle import stand, stride
+from figure.manner import Manner
+from figure.pose import Pose, ease, mix
+from figure.raster import View
 from streamvc.types import Array
 
 Motion = Callable[[float, Manner], Pose]

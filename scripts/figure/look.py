@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from streamvc.testing.figure.body import Build, Part
+from figure.body import Build, Part
 from streamvc.types import Array
 
 SKINS = ("f2d3bd", "e8b998", "d9a07c", "c68863", "a86b45", "8a5233", "6b3d26", "4f2c1c")

@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from streamvc.testing.figure.pose import Pose
+from figure.pose import Pose
 from streamvc.types import Array
 
 

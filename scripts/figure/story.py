@@ -6,14 +6,14 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from streamvc.testing.figure.body import stand_up
-from streamvc.testing.figure.camera import Film, random_view
-from streamvc.testing.figure.look import Look, random_look
-from streamvc.testing.figure.manner import random_manner
-from streamvc.testing.figure.outfit import dress
-from streamvc.testing.figure.room import Room, random_room
-from streamvc.testing.figure.shading import picture, set_scene
-from streamvc.testing.figure.stage import Act, pose_at, random_stage, timeline
+from figure.body import stand_up
+from figure.camera import Film, random_view
+from figure.look import Look, random_look
+from figure.manner import random_manner
+from figure.outfit import dress
+from figure.room import Room, random_room
+from figure.shading import picture, set_scene
+from figure.stage import Act, pose_at, random_stage, timeline
 
 
 def render_clip(

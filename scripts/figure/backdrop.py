@@ -6,10 +6,10 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from streamvc.testing.figure.furniture import Box
-from streamvc.testing.figure.paint import PX_PER_M
-from streamvc.testing.figure.raster import View
-from streamvc.testing.figure.room import Room
+from figure.furniture import Box
+from figure.paint import PX_PER_M
+from figure.raster import View
+from figure.room import Room
 from streamvc.types import Array
 
 

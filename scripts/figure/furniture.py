@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from streamvc.testing.figure.geometry import Solid
-from streamvc.testing.figure.look import Palette, hued
-from streamvc.testing.figure.paint import PX_PER_M, fill
+from figure.geometry import Solid
+from figure.look import Palette, hued
+from figure.paint import PX_PER_M, fill
 from streamvc.types import Array
 
 

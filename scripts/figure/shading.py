@@ -6,11 +6,11 @@ from dataclasses import dataclass, replace
 import cv2
 import numpy as np
 
-from streamvc.testing.figure.backdrop import Backdrop, render_room
-from streamvc.testing.figure.geometry import Solid
-from streamvc.testing.figure.look import Palette
-from streamvc.testing.figure.raster import FAR, Surface, View, draw, extent, look_at
-from streamvc.testing.figure.room import Room
+from figure.backdrop import Backdrop, render_room
+from figure.geometry import Solid
+from figure.look import Palette
+from figure.raster import FAR, Surface, View, draw, extent, look_at
+from figure.room import Room
 from streamvc.types import Array
 
 SHADOW_PX_PER_M = 110.0

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
-from streamvc.testing.figure.look import hued
+from figure.look import hued
 from streamvc.types import Array
 
 PX_PER_M = 160

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from streamvc.testing.figure.furniture import Box, furnish, greens
-from streamvc.testing.figure.geometry import Solid
-from streamvc.testing.figure.look import Palette
-from streamvc.testing.figure.paint import paint_floor, paint_wall, wall_colour
+from figure.furniture import Box, furnish, greens
+from figure.geometry import Solid
+from figure.look import Palette
+from figure.paint import paint_floor, paint_wall, wall_colour
 from streamvc.types import Array
 
 

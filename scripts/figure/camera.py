@@ -3,8 +3,8 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from streamvc.testing.figure.look import Look
-from streamvc.testing.figure.raster import View, look_at
+from figure.look import Look
+from figure.raster import View, look_at
 from streamvc.types import Array
 
 GAMMA = 1 / 2.2

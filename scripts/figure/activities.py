@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from streamvc.testing.figure.body import ANKLE, SHANK, THIGH
-from streamvc.testing.figure.manner import Manner, alive
-from streamvc.testing.figure.pose import HANDS_ON_HIPS, HIPS_Y, STANCE, Arms, Pose, ease, keyed, mix, pair, sides, standing_feet
+from figure.body import ANKLE, SHANK, THIGH
+from figure.manner import Manner, alive
+from figure.pose import HANDS_ON_HIPS, HIPS_Y, STANCE, Arms, Pose, ease, keyed, mix, pair, sides, standing_feet
 from streamvc.types import Array
 
 LEG = 0.998 * (THIGH + SHANK)

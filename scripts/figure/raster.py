@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from streamvc.testing.figure.geometry import Solid, across, unit
+from figure.geometry import Solid, across, unit
 from streamvc.types import Array
 
 SEAM_M = 0.018  # metres of depth within which two solids of one part run together
