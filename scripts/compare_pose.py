@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamvc.inference.backbone import Backbone
-from streamvc.inference.joined import find_pose
+from streamvc.inference.composite import find_pose
 from streamvc.inference.pose.blazepose import PersonDetector
 from streamvc.inference.pose.tracker import PoseTracker
 from streamvc.inference.runtime import open_model
