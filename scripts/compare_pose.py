@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from figure import render_clip
 from streamvc.inference.backbone import Backbone
-from streamvc.inference.joined import find_pose
+from streamvc.inference.composite import find_pose
 from streamvc.inference.pose.blazepose import PersonDetector
 from streamvc.inference.pose.tracker import PoseTracker
 from streamvc.inference.runtime import open_model

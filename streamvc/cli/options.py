@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 if TYPE_CHECKING:
-    from streamvc.alarms import Alarm
+    from streamvc.alarms import AlarmFigures
     from streamvc.recording import Recording
     from streamvc.thresholds import Thresholds
-    from streamvc.training.evaluate import Quiet
+    from streamvc.training.evaluate import BackgroundEvents
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -50,13 +50,15 @@ def read_pair(option: str, form: str, text: str) -> tuple[str, str]:
     return name, value
 
 
-def false_events(quiet: "Quiet") -> str:
+def false_events(background_events: "BackgroundEvents") -> str:
     """What was heard where nothing goes on, for people."""
-    labels = ", ".join(f"{label} {num}" for label, num in quiet.events.items())
-    return f"{quiet.false_events_per_hour:.2f} false events an hour, in {quiet.hours:.2f} h of it" + (f": {labels}" if labels else "")
+    labels = ", ".join(f"{label} {num}" for label, num in background_events.events.items())
+    return f"{background_events.false_events_per_hour:.2f} false events an hour, in {background_events.hours:.2f} h of it" + (
+        f": {labels}" if labels else ""
+    )
 
 
-def alarm(figures: "Alarm") -> str:
+def alarm(figures: "AlarmFigures") -> str:
     """What a label's events tell of in time, and how often they tell of nothing, for people."""
     return f"{figures.num_found} of {figures.num}; {figures.num_false} in {figures.hours:.2f} h" + (
         f", {figures.false_per_hour:.1f} an hour" if figures.hours else ""

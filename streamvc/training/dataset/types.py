@@ -30,7 +30,7 @@ class Clip:
 
 
 @dataclass(frozen=True, slots=True)
-class Ignored:
+class IgnoredFiles:
     """Files, or rows of a list, of one kind that were passed over.
 
     Attributes:
@@ -61,7 +61,7 @@ class Dataset:
     clips: tuple[Clip, ...]
     labels: tuple[str, ...]
     grouping: Grouping
-    ignored: tuple[Ignored, ...] = ()
+    ignored: tuple[IgnoredFiles, ...] = ()
     background: str | None = None
     untrimmed: bool = False
 

@@ -11,9 +11,9 @@ import pytest
 from numpy.typing import NDArray
 
 from figure import render_clip
-from streamvc.inference.joined import find_pose
+from streamvc.inference.composite import find_pose
 from streamvc.inference.pose.blazepose import LandmarkFinder, PersonDetector
-from streamvc.inference.pose.body import Region
+from streamvc.inference.pose.landmarks import Region
 from streamvc.inference.pose.tracker import PoseTracker
 from streamvc.inference.runtime import open_model
 

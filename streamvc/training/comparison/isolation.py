@@ -1,6 +1,6 @@
 """Work in a process of its own: its memory is free afterwards, and however it ends, it takes nothing else down.
 
-    python -m streamvc.training.comparison.apart < PICKLED_CALLABLE
+    python -m streamvc.training.comparison.isolation < PICKLED_CALLABLE
 
 calls it and prints, as JSON, why it failed; null if it did not.
 """
@@ -19,7 +19,7 @@ from streamvc.errors import StreamvcError
 PR_SET_PDEATHSIG = 1  # of prctl(2)
 
 
-def do_apart(work: Callable[[], object]) -> str | None:
+def run_isolated(work: Callable[[], object]) -> str | None:
     """Do work in a new process and wait for it; returns why it failed, in one line, if it did.
 
     Args:

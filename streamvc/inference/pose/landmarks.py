@@ -44,7 +44,7 @@ class Region:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Body:
+class BodyPose:
     """One person in one frame.
 
     Attributes:

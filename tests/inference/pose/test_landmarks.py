@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from numpy import allclose, array, float32, hypot
 from numpy.linalg import det
 
-from streamvc.inference.pose.body import Region
+from streamvc.inference.pose.landmarks import Region
 
 numbers = st.floats(-2000, 2000, width=32)
 

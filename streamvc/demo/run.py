@@ -20,8 +20,8 @@ SUBSCRIBE = (sys.executable, "-c", "from streamvc.cli import main; main()", "sub
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
-    """What the demo made."""
+class DemoResult:
+    """The files that the demo made, and the lines that it printed."""
 
     num_sent: int
     num_received: int
@@ -29,8 +29,8 @@ class Shown:
     still: Path
 
 
-def show(out: Path, endpoint: str, say: Callable[[str], None]) -> Shown:
-    """Watch the clip at its own speed, let a subscriber in another process say what it receives, and write an annotated video and a still.
+def run_demo(out: Path, endpoint: str, say: Callable[[str], None]) -> DemoResult:
+    """Watch the clip at its own speed, print what a subscriber in another process receives, and write an annotated video and a still.
 
     Args:
         out: Folder for the two files; made if it is not there.
@@ -52,7 +52,7 @@ def show(out: Path, endpoint: str, say: Callable[[str], None]) -> Shown:
         run(options, events.append)
         num_received = sum(1 for _ in _lines(process, len(events), say))
     _write_still(video, still, events)
-    return Shown(len(events), num_received, video, still)
+    return DemoResult(len(events), num_received, video, still)
 
 
 @contextmanager

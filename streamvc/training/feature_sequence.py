@@ -1,4 +1,4 @@
-"""Looks at a video as the recogniser does, by the very stages that run live: source, sampler, extractor. What they make of it is a track."""
+"""Extracts the feature sequence of a video by the stages that run live: source, sampler, extractor."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -24,8 +24,8 @@ NO_IMAGE = np.empty((0, 0, 3), np.uint8)
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
-    """A way to look at clips: the extractor's name, its rate, and whether the pictures are varied for training."""
+class ExtractionSpec:
+    """How features are extracted: the extractor's name, its rate, and how the pictures are varied for training."""
 
     extractor: str
     rate_hz: float
@@ -33,15 +33,15 @@ class Look:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Track:
-    """What an extractor made of a clip: N features, of the frames that the sampler picked.
+class FeatureSequence:
+    """The N features that an extractor makes of a clip, from the frames that the sampler picks.
 
     Attributes:
         features: (N, D) float32; float16 for maps, uint8 for pictures.
-        indices: (N,) int64, index of the frame that completed it.
+        indices: (N,) int64, index of the frame that completed the feature.
         timestamps: (N,) float64, stream time of the tick that this frame stands for, in seconds.
-        num_ticks: (N,) int64, for how many features in a row it stands.
-        gaps_s: (N,) float64, seconds of missing video before it; 0.0 but after a gap.
+        num_ticks: (N,) int64, how many ticks the feature stands for: more than 1 where frames are missing.
+        gaps_s: (N,) float64, seconds of missing video before the feature; 0.0 but after a gap.
     """
 
     features: Array
@@ -50,7 +50,7 @@ class Track:
     num_ticks: NDArray[np.int64]
     gaps_s: NDArray[np.float64]
 
-    def segments(self) -> list[Array]:
+    def stretches(self) -> list[Array]:
         """The stretches between gaps, each (T, D): one row per tick, a feature being held until the next."""
         if not len(self.features):
             return []
@@ -78,12 +78,12 @@ class Track:
         if end in (0, len(self.features)) or self.gaps_s[end]:
             return self.features[:0]
         begin = int(np.flatnonzero(self.gaps_s[:end]).max(initial=0))
-        ticks = np.repeat(self.features[begin:end], self.num_ticks[begin:end], axis=0)
-        return ticks[max(len(ticks) - num, 0) :]
+        table = np.repeat(self.features[begin:end], self.num_ticks[begin:end], axis=0)
+        return table[max(len(table) - num, 0) :]
 
 
-def read_tracks(path: Path, looks: Mapping[Look, Extractor]) -> dict[Look, Track]:
-    """Look at a video, decoded once, in several ways, each as the recogniser does.
+def extract_sequences(path: Path, specs: Mapping[ExtractionSpec, Extractor]) -> dict[ExtractionSpec, FeatureSequence]:
+    """Extract features of a video in several ways, decoding it once.
 
     Raises:
         SourceError: It cannot be read.
@@ -91,17 +91,17 @@ def read_tracks(path: Path, looks: Mapping[Look, Extractor]) -> dict[Look, Track
     """
     with suppress(SourceError), open_recording(str(path)) as recording:
         if times := recording.timestamps():
-            return _look(path, looks, partial(_pick, recording, times))
+            return _read(path, specs, partial(_pick, recording, times))
     with open_stream(path) as stream:  # it does not tell its times beforehand, or is damaged
-        return _look(path, looks, partial(_play, stream))
+        return _read(path, specs, partial(_play, stream))
 
 
 class _Reader:
-    """Makes one track of the frames of a video."""
+    """Makes one feature sequence of the frames of a video."""
 
-    def __init__(self, look: Look, extractor: Extractor) -> None:
-        self._sampler = Sampler(look.rate_hz)
-        self._variation = look.variation
+    def __init__(self, spec: ExtractionSpec, extractor: Extractor) -> None:
+        self._sampler = Sampler(spec.rate_hz)
+        self._variation = spec.variation
         self._extractor = extractor
         self._features: list[Array] = []
         self._rows: list[tuple[int, float, int, float]] = []
@@ -112,7 +112,7 @@ class _Reader:
         """The frame as a sample where it is due; its image need not be there yet."""
         return self._sampler.step(frame)
 
-    def look(self, sample: Sample, image: NDArray[np.uint8]) -> None:
+    def read(self, sample: Sample, image: NDArray[np.uint8]) -> None:
         if sample.gap_s:
             self._extractor.reset()
             self._gap_s = sample.gap_s
@@ -121,10 +121,12 @@ class _Reader:
             self._rows.append((sample.frame.index, sample.timestamp, feature.num_ticks, self._gap_s))
             self._gap_s = 0.0
 
-    def track(self) -> Track:
+    def sequence(self) -> FeatureSequence:
         features = np.stack(self._features) if self._features else np.zeros((0, self._extractor.feature_size), np.float32)
         indices, timestamps, num_ticks, gaps_s = zip(*self._rows, strict=True) if self._rows else ((), (), (), ())
-        return Track(features, np.array(indices, np.int64), np.array(timestamps, float), np.array(num_ticks, np.int64), np.array(gaps_s, float))
+        return FeatureSequence(
+            features, np.array(indices, np.int64), np.array(timestamps, float), np.array(num_ticks, np.int64), np.array(gaps_s, float)
+        )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -135,15 +137,17 @@ class _Due:
     samples: Sequence[tuple[_Reader, Sample]]
 
 
-def _look(path: Path, looks: Mapping[Look, Extractor], take: Callable[[Sequence[_Reader]], Iterator[_Due]]) -> dict[Look, Track]:
-    readers = {look: _Reader(look, extractor) for look, extractor in looks.items()}
+def _read(
+    path: Path, specs: Mapping[ExtractionSpec, Extractor], take: Callable[[Sequence[_Reader]], Iterator[_Due]]
+) -> dict[ExtractionSpec, FeatureSequence]:
+    readers = {spec: _Reader(spec, extractor) for spec, extractor in specs.items()}
     num_samples = 0
     for reader, sample, image in _convert(take(list(readers.values()))):
-        reader.look(sample, image)
+        reader.read(sample, image)
         num_samples += 1
     if not num_samples:
         raise SourceError(f"{path}: no picture in it can be decoded")
-    return {look: reader.track() for look, reader in readers.items()}
+    return {spec: reader.sequence() for spec, reader in readers.items()}
 
 
 def _pick(recording: Recording, times: Sequence[float], readers: Sequence[_Reader]) -> Iterator[_Due]:

@@ -1,4 +1,4 @@
-"""Several parts, each of which makes a part of a feature: numbers of the person's pose and of what stands out, and what backbones see of frames."""
+"""An extractor of several parts: handcrafted features of the pose, the foreground and the flow, and features of backbones."""
 
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from streamvc.errors import BundleError
 from streamvc.inference import flow, foreground, views
 from streamvc.inference.backbone import Backbone, choose
-from streamvc.inference.flow import FlowNumbers
-from streamvc.inference.foreground import ForegroundView, Scene
-from streamvc.inference.manifest import Crop, ImageInput, Part, PartKind, PoseReference, read_manifest
+from streamvc.inference.flow import FlowFeatures
+from streamvc.inference.foreground import Foreground, ForegroundView
+from streamvc.inference.manifest import Crop, FeaturePart, ImageInput, PartKind, PoseReference, read_manifest
 from streamvc.inference.models import Models
 from streamvc.inference.person import Person, PersonSearch
 from streamvc.inference.pose.features import FEATURE_SIZE, IDENTITY
@@ -25,30 +25,30 @@ from streamvc.inference.views import MovementView, Square
 from streamvc.types import Array, Feature
 
 POSE = "blazepose"
-NUMBER_SIZES: dict[PartKind, int] = {"pose": FEATURE_SIZE, "foreground": foreground.FEATURE_SIZE, "flow": flow.FEATURE_SIZE}
-NUMBER_IDENTITIES: dict[PartKind, str] = {"pose": f"pose {IDENTITY}", "foreground": foreground.IDENTITY, "flow": flow.IDENTITY}
+HANDCRAFTED_SIZES: dict[PartKind, int] = {"pose": FEATURE_SIZE, "foreground": foreground.FEATURE_SIZE, "flow": flow.FEATURE_SIZE}
+HANDCRAFTED_IDENTITIES: dict[PartKind, str] = {"pose": f"pose {IDENTITY}", "foreground": foreground.IDENTITY, "flow": flow.IDENTITY}
 IDENTITIES: dict[Crop, str] = {**views.IDENTITIES, "foreground": foreground.IDENTITY}
 NUM_BEFORE: dict[PartKind, int] = {"difference": 1, "greys": 2}  # frames before that a part of a kind looks at
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class LocatedPart:
     """A part, and the folder of its backbone, if it has one."""
 
-    part: Part
+    part: FeaturePart
     folder: Path | None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Sight:
-    """What is known of a frame.
+class FrameContext:
+    """A frame, and what the parts need to know of it.
 
     Attributes:
         image: (H, W, 3) uint8, BGR.
         before: The frames before that are kept, of the same shape, the newest first.
-        person: Who is there; None where nobody looked.
-        movement: Where most of the movement is; None where nobody looked.
-        scene: What stands out from the background; None where nobody looked.
+        person: Who is there; None where no part needs it.
+        movement: Where most of the movement is; None where no part needs it.
+        foreground: What stands out from the background; None where no part needs it.
         num_ticks: How many ticks it is behind the frame before.
     """
 
@@ -56,12 +56,12 @@ class Sight:
     before: Sequence[NDArray[np.uint8]]
     person: Person | None
     movement: Square | None
-    scene: Scene | None
+    foreground: Foreground | None
     num_ticks: int
 
 
-class Joined:
-    """An `Extractor` of several parts, whose features it puts side by side, as float32. The person is looked for once in each frame.
+class CompositeExtractor:
+    """An `Extractor` of several parts, whose features it concatenates, as float32. The person is looked for once in each frame.
 
     A difference is that to the last frame there was, also where frames are missing between the two: then it is as large as what happened since. It
     is taken of the same place in both frames, so that it shows what moves and not how the view follows. With the three frames in grey it is the same.
@@ -72,7 +72,7 @@ class Joined:
     """
 
     def __init__(
-        self, sources: Sequence[Source], pose: Path | None, runtime: str | None = None, threads: int = 1, *, opener: Opener | None = None
+        self, sources: Sequence[LocatedPart], pose: Path | None, runtime: str | None = None, threads: int = 1, *, opener: Opener | None = None
     ) -> None:
         """Load all parts; those of one network share it. See `streamvc.inference.bundle.Bundle.open_extractor`.
 
@@ -85,7 +85,7 @@ class Joined:
         every = max(part.every for part in self.parts)
         opener = opener or Models().open
         self._search = PersonSearch(PoseTracker.open(pose, runtime=runtime, threads=threads, opener=opener), every) if pose else None
-        self._flow = FlowNumbers()
+        self._flow = FlowFeatures()
         self._movement = MovementView() if any(part.crop == "movement" for part in self.parts) else None
         self._foreground = ForegroundView() if any("foreground" in (part.crop, part.kind) for part in self.parts) else None
         self._looks = [self._open(source, runtime, threads, opener) for source in sources]
@@ -104,12 +104,12 @@ class Joined:
 
     @property
     def part_sizes(self) -> tuple[int, ...]:
-        """How many numbers of a feature each part makes."""
+        """The feature size of each part."""
         return tuple(part.feature_size for part in self.parts)
 
     @property
     def feature_map(self) -> None:
-        """None: what is joined are numbers."""
+        """None: the features are vectors."""
         return
 
     @property
@@ -132,9 +132,9 @@ class Joined:
             self._shape = image.shape
         person = self._search.step(image, num_ticks) if self._search else None
         movement = self._movement.step(image, num_ticks) if self._movement else None
-        scene = self._foreground.step(image, num_ticks) if self._foreground else None
-        sight = Sight(image, tuple(self._before), person, movement, scene, num_ticks)
-        values = np.concatenate([look(sight) for look in self._looks], dtype=np.float32)
+        standing_out = self._foreground.step(image, num_ticks) if self._foreground else None
+        context = FrameContext(image, tuple(self._before), person, movement, standing_out, num_ticks)
+        values = np.concatenate([look(context) for look in self._looks], dtype=np.float32)
         self._keep(image)
         return Feature(values, num_ticks)
 
@@ -157,26 +157,26 @@ class Joined:
         np.copyto(picture, image)
         kept.appendleft(picture)
 
-    def _open(self, source: Source, runtime: str | None, threads: int, opener: Opener) -> Callable[[Sight], Array]:
+    def _open(self, source: LocatedPart, runtime: str | None, threads: int, opener: Opener) -> Callable[[FrameContext], Array]:
         part = source.part
         if source.folder is None:
-            return self._numbers(part.kind)
+            return self._handcrafted(part.kind)
         backbone = Backbone.open(source.folder, crop=part.crop, runtime=runtime, threads=threads, opener=opener)
         if backbone.feature_map or backbone.num_frames > 1:
             raise BundleError(f"{part.name}: maps, and features of several frames, cannot be joined, follow a person or be differences")
         sees = CUTS.get(part.crop, _whole)
         if part.kind == "picture":
-            return lambda sight: backbone.features(sees(sight, sight.image))
+            return lambda context: backbone.features(sees(context, context.image))
         if part.kind == "greys":
-            return lambda sight: backbone.greys([sees(sight, image) for image in _three(sight)])
-        return lambda sight: backbone.difference(sees(sight, sight.image), sees(sight, sight.before[0]) if sight.before else None)
+            return lambda context: backbone.greys([sees(context, image) for image in _three(context)])
+        return lambda context: backbone.difference(sees(context, context.image), sees(context, context.before[0]) if context.before else None)
 
-    def _numbers(self, kind: PartKind) -> Callable[[Sight], Array]:
+    def _handcrafted(self, kind: PartKind) -> Callable[[FrameContext], Array]:
         if kind == "foreground":
-            return lambda sight: sight.scene.numbers if sight.scene else np.empty(0, np.float32)
+            return lambda context: context.foreground.features if context.foreground else np.empty(0, np.float32)
         if kind == "flow":
-            return lambda sight: self._flow.step(sight.image, sight.num_ticks)
-        return lambda sight: sight.person.numbers if sight.person else np.empty(0, np.float32)
+            return lambda context: self._flow.step(context.image, context.num_ticks)
+        return lambda context: context.person.features if context.person else np.empty(0, np.float32)
 
 
 def find_pose(reference: PoseReference | None = None, beside: Path | None = None) -> Path:
@@ -189,9 +189,9 @@ def find_pose(reference: PoseReference | None = None, beside: Path | None = None
     return choose(name, POSE_MANIFEST, beside, lambda folder: reference in (None, _pose_reference(folder)))
 
 
-def number_part(kind: PartKind, every: int = 1) -> Part:
-    """A part that is numbers, of one of the kinds `NUMBERS`; of a pose, looked for in every so many ticks."""
-    return Part(kind=kind, backbone=None, input=None, feature_size=NUMBER_SIZES[kind], every=every)
+def handcrafted_part(kind: PartKind, every: int = 1) -> FeaturePart:
+    """A handcrafted part, of one of the kinds `HANDCRAFTED`; `every` is for a pose, which is looked for in every so many ticks."""
+    return FeaturePart(kind=kind, backbone=None, input=None, feature_size=HANDCRAFTED_SIZES[kind], every=every)
 
 
 def _pose_reference(folder: Path) -> PoseReference:
@@ -199,35 +199,35 @@ def _pose_reference(folder: Path) -> PoseReference:
     return PoseReference(name=manifest.name, detect_sha256=manifest.detect_sha256, landmark_sha256=manifest.landmark_sha256)
 
 
-def _identity(part: Part) -> str:
+def _identity(part: FeaturePart) -> str:
     if part.backbone is None or part.input is None:
-        return NUMBER_IDENTITIES[part.kind]
+        return HANDCRAFTED_IDENTITIES[part.kind]
     return f"{part.kind} {part.backbone.sha256} {part.input.model_dump_json()}"
 
 
-def _three(sight: Sight) -> list[NDArray[np.uint8]]:
+def _three(context: FrameContext) -> list[NDArray[np.uint8]]:
     """The frame and the two before, the newest first; the oldest that there is stands for those that are missing."""
-    images = [sight.image, *sight.before[:2]]
+    images = [context.image, *context.before[:2]]
     return images + images[-1:] * (3 - len(images))
 
 
-def _whole(_: Sight, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def _whole(_: FrameContext, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return image
 
 
-def _person(sight: Sight, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    return sight.person.square.cut(image) if sight.person and sight.person.square else image
+def _person(context: FrameContext, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    return context.person.square.cut(image) if context.person and context.person.square else image
 
 
-def _movement(sight: Sight, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    return sight.movement.cut(image) if sight.movement else image
+def _movement(context: FrameContext, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    return context.movement.cut(image) if context.movement else image
 
 
-def _foreground(sight: Sight, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    return sight.scene.cut(image) if sight.scene else image
+def _foreground(context: FrameContext, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    return context.foreground.cut(image) if context.foreground else image
 
 
-CUTS: dict[Crop | None, Callable[[Sight, NDArray[np.uint8]], NDArray[np.uint8]]] = {
+CUTS: dict[Crop | None, Callable[[FrameContext, NDArray[np.uint8]], NDArray[np.uint8]]] = {
     "person": _person,
     "movement": _movement,
     "foreground": _foreground,

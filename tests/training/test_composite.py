@@ -63,9 +63,9 @@ def test_it_trains_exports_and_streams_as_it_was_measured(clips: Path, tmp_path:
     assert evaluate(out, clips, cache=cache).num_clips == report.pooled.num_clips == 6
 
     broken = clips.parent / "broken.mp4"
-    track = extract([Clip(broken, "", "")], NAME, 5.0, cache=cache).tracks[0]
-    assert set(track.num_ticks) == {1, 2, 3}
-    assert (track.gaps_s > 0).sum() == 1
+    sequence = extract([Clip(broken, "", "")], NAME, 5.0, cache=cache).sequences[0]
+    assert set(sequence.num_ticks) == {1, 2, 3}
+    assert (sequence.gaps_s > 0).sum() == 1
     assert_live_is_offline(Recognizer.load(out), broken, NAME, cache)
     assert extract([Clip(broken, "", "")], str(out), 5.0, cache=cache).num_cached == 1  # the bundle's own extractor has the same identity
 

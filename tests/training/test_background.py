@@ -9,17 +9,17 @@ from click.testing import CliRunner
 
 from streamvc.cli import main
 from streamvc.errors import DataError
+from streamvc.training.background import resolve_background
 from streamvc.training.dataset import Clip, Dataset, load_dataset, load_videos
-from streamvc.training.material import gather
-from streamvc.training.nothing import settle_background
-from streamvc.training.plan import Plan
+from streamvc.training.feature_set import load_feature_set
+from streamvc.training.plan import TrainingPlan
 from streamvc.training.progress import silent
 from tests.training.clips import ACTIONS, render
 from tests.training.test_train import PLAN
 
 
 @pytest.fixture(scope="module")
-def quiet(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def background_events(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Four videos of people who do something else; one of them is long."""
     root = tmp_path_factory.mktemp("quiet")
     for actor in range(4):
@@ -27,12 +27,12 @@ def quiet(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-def settle(plan: Plan, dataset: Dataset, cache: Path) -> tuple[Plan, Dataset]:
-    return settle_background(plan, dataset, cache=cache, num_workers=2, advance=silent)
+def settle(plan: TrainingPlan, dataset: Dataset, cache: Path) -> tuple[TrainingPlan, Dataset]:
+    return resolve_background(plan, dataset, cache=cache, num_workers=2, advance=silent)
 
 
-def test_long_videos_are_cut_and_each_file_is_a_group(rendered: Path, quiet: Path, cache: Path) -> None:
-    plan, dataset = settle(Plan(nothing=(quiet,)), load_dataset(rendered), cache)
+def test_long_videos_are_cut_and_each_file_is_a_group(rendered: Path, background_events: Path, cache: Path) -> None:
+    plan, dataset = settle(TrainingPlan(background_videos=(background_events,)), load_dataset(rendered), cache)
     assert plan.background == "nothing"
     assert dataset.labels == (*ACTIONS, "nothing")
     pieces = [clip for clip in dataset.clips if clip.label == "nothing"]
@@ -45,25 +45,25 @@ def test_long_videos_are_cut_and_each_file_is_a_group(rendered: Path, quiet: Pat
     assert list(dataset.clips[:8]) == list(load_dataset(rendered).clips)
 
 
-def test_videos_of_the_data_are_not_nothing(rendered: Path, quiet: Path, cache: Path) -> None:
+def test_videos_of_the_data_are_not_nothing(rendered: Path, background_events: Path, cache: Path) -> None:
     with pytest.raises(DataError, match="those of the data itself"):
-        settle(Plan(nothing=(rendered,)), load_dataset(rendered), cache)
-    _, dataset = settle(Plan(nothing=(rendered, quiet), background="none"), load_dataset(rendered), cache)
+        settle(TrainingPlan(background_videos=(rendered,)), load_dataset(rendered), cache)
+    _, dataset = settle(TrainingPlan(background_videos=(rendered, background_events), background="none"), load_dataset(rendered), cache)
     assert {clip.path.parent.name for clip in dataset.clips if clip.label == "none"} == {"rooms"}
 
 
-def test_a_file_that_cannot_be_read_is_told_of(rendered: Path, quiet: Path, cache: Path, tmp_path: Path) -> None:
+def test_a_file_that_cannot_be_read_is_told_of(rendered: Path, background_events: Path, cache: Path, tmp_path: Path) -> None:
     (tmp_path / "broken.mp4").write_bytes(b"not a video")
-    plan, dataset = settle(Plan(nothing=(quiet, tmp_path / "broken.mp4")), load_dataset(rendered), cache)
-    material = gather(dataset, plan, cache=cache, num_workers=2, advance=silent)
+    plan, dataset = settle(TrainingPlan(background_videos=(background_events, tmp_path / "broken.mp4")), load_dataset(rendered), cache)
+    material = load_feature_set(dataset, plan, cache=cache, num_workers=2, advance=silent)
     assert [skipped.clip.path.name for skipped in material.extraction.skipped] == ["broken.mp4"]
     assert {path.name for path in material.files} == {f"room{actor}.mp4" for actor in range(4)}
 
 
-def test_the_datas_own_split_gets_a_share_of_nothing_on_either_side(rendered: Path, quiet: Path, cache: Path) -> None:
+def test_the_datas_own_split_gets_a_share_of_nothing_on_either_side(rendered: Path, background_events: Path, cache: Path) -> None:
     dataset = load_dataset(rendered)
     sided = replace(dataset, clips=tuple(replace(clip, split="test" if clip.group == "g00" else "train") for clip in dataset.clips))
-    _, whole = settle(Plan(nothing=(quiet,), split="given", num_folds=4), sided, cache)
+    _, whole = settle(TrainingPlan(background_videos=(background_events,), split="given", num_folds=4), sided, cache)
     sides = [clip.split for clip in whole.clips if clip.label == "nothing"]
     assert set(sides) == {"train", "test"}
     assert len({clip.group for clip in whole.clips if clip.label == "nothing" and clip.split == "test"}) == 1
@@ -89,19 +89,19 @@ def run(*arguments: str | Path) -> str:
 
 
 @pytest.mark.train
-def test_training_beside_nothing_tells_activities_and_nothing_apart(rendered: Path, quiet: Path, cache: Path, tmp_path: Path) -> None:
+def test_training_beside_nothing_tells_activities_and_nothing_apart(rendered: Path, background_events: Path, cache: Path, tmp_path: Path) -> None:
     pytest.importorskip("tensorflow", reason="needs the train extra")
     from streamvc.inference.bundle import check_bundle
     from streamvc.training.train import train
 
-    report = train(rendered, tmp_path / "shapes", replace(PLAN, nothing=(quiet,), false_per_hour=60.0), cache=cache)
-    active = [replay for replay, clip in zip(report.pooled.replays, report.tested, strict=True) if clip.label != "nothing"]
+    report = train(rendered, tmp_path / "shapes", replace(PLAN, background_videos=(background_events,), false_per_hour=60.0), cache=cache)
+    active = [result for result, clip in zip(report.pooled.results, report.tested, strict=True) if clip.label != "nothing"]
     assert len(active) == 8
-    right = [replay.scores.mean(axis=0).argmax() == replay.truth for replay in active]
+    right = [result.scores.mean(axis=0).argmax() == result.truth for result in active]
     assert report.pooled.active_clip_top1 == pytest.approx(sum(right) / 8)
-    assert report.pooled.quiet is not None
-    assert report.pooled.quiet.hours * 3600 == pytest.approx(24 + 3 * 4, abs=1.0)  # each file once, whole
-    assert "nothing" not in report.pooled.quiet.events
+    assert report.pooled.background_events is not None
+    assert report.pooled.background_events.hours * 3600 == pytest.approx(24 + 3 * 4, abs=1.0)  # each file once, whole
+    assert "nothing" not in report.pooled.background_events.events
     manifest = check_bundle(tmp_path / "shapes").manifest
     assert manifest.background == "nothing"
     assert set(manifest.thresholds.labels) == set(ACTIONS)
@@ -110,9 +110,9 @@ def test_training_beside_nothing_tells_activities_and_nothing_apart(rendered: Pa
     assert "false events an hour" in card
     assert "chosen on the folds" in card
 
-    heard = json.loads(run("evaluate", tmp_path / "shapes", quiet, "--nothing", "--cache", cache, "--json"))
-    assert heard["hours"] * 3600 == pytest.approx(36, abs=1.0)
-    assert heard["false_events_per_hour"] == pytest.approx(sum(heard["events"].values()) / heard["hours"])
+    false_events = json.loads(run("evaluate", tmp_path / "shapes", background_events, "--nothing", "--cache", cache, "--json"))
+    assert false_events["hours"] * 3600 == pytest.approx(36, abs=1.0)
+    assert false_events["false_events_per_hour"] == pytest.approx(sum(false_events["events"].values()) / false_events["hours"])
 
 
 def test_data_of_other_labels_is_nothing_to_a_bundle(rendered: Path, cache: Path) -> None:
@@ -125,9 +125,9 @@ SMALL = ("--folds", "2", "--set", "max_epochs=2", "--set", "units=4")
 
 
 @pytest.mark.train
-def test_labels_are_left_out_in_turn(rendered: Path, quiet: Path, cache: Path) -> None:
+def test_labels_are_left_out_in_turn(rendered: Path, background_events: Path, cache: Path) -> None:
     pytest.importorskip("tensorflow", reason="needs the train extra")
-    found = json.loads(run("open-set", rendered, "--nothing", quiet, *SMALL, "--cache", cache, "--rounds", "2", "--json"))
+    found = json.loads(run("open-set", rendered, "--nothing", background_events, *SMALL, "--cache", cache, "--rounds", "2", "--json"))
     assert [each["labels"] for each in found["rounds"]] == [["cross"], ["jump"]]
     assert [each["num_clips"] for each in found["rounds"]] == [4, 4]
     for each in found["rounds"]:
@@ -139,10 +139,10 @@ def test_labels_are_left_out_in_turn(rendered: Path, quiet: Path, cache: Path) -
 
 
 @pytest.mark.train
-def test_thresholds_are_chosen_by_what_is_heard_of_left_out_labels_too(rendered: Path, quiet: Path, cache: Path, tmp_path: Path) -> None:
+def test_thresholds_are_chosen_by_what_is_heard_of_left_out_labels_too(rendered: Path, background_events: Path, cache: Path, tmp_path: Path) -> None:
     pytest.importorskip("tensorflow", reason="needs the train extra")
     out = tmp_path / "shapes"
-    report = json.loads(run("train", rendered, "--out", out, "--nothing", quiet, *SMALL, "--leave-out", "2", "--cache", cache, "--json"))
+    report = json.loads(run("train", rendered, "--out", out, "--nothing", background_events, *SMALL, "--leave-out", "2", "--cache", cache, "--json"))
     assert report["open_set"]["heard"]["hours"] * 3600 == pytest.approx(8 * 3, abs=1.0)
     assert set(report["thresholds"]["labels"]) == set(ACTIONS)
     assert "never taught" in (out / "CARD.md").read_text()

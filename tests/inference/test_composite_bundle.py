@@ -11,8 +11,8 @@ import pytest
 
 from streamvc.errors import BundleError
 from streamvc.inference.bundle import Bundle, check_bundle, load_bundle, write_bundle
+from streamvc.inference.composite import CompositeExtractor, find_pose
 from streamvc.inference.extractors import open_extractor
-from streamvc.inference.joined import Joined, find_pose
 from tests.inference.figure import figure_files, figure_images, joined_settings
 from tests.inference.settings import BACKBONE
 from tests.inference.test_bundle import FILES, edit
@@ -33,7 +33,7 @@ def test_it_names_all_its_parts_and_opens_them(joined_bundle: Bundle, demo_clip:
     assert joined_bundle.manifest.extractor == ALL
 
     own, named = joined_bundle.open_extractor(), open_extractor(ALL)
-    assert isinstance(own, Joined)
+    assert isinstance(own, CompositeExtractor)
     assert own.identity == named.identity == open_extractor(str(joined_bundle.path)).identity
     for image in figure_images(demo_clip, 12)[-3:]:
         one, other = own.step(image), named.step(image)

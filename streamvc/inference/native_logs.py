@@ -13,7 +13,7 @@ CHATTER = re.compile(rb"INFO: |[IW]\d{4} \d|E\d{4} .*(cuInit|oneDNN supports)|WA
 
 
 @contextmanager
-def without_chatter() -> Iterator[None]:
+def hide_native_logs() -> Iterator[None]:
     """Hold back what is written to stderr meanwhile and let through all but information: these libraries have no other switch for it."""
     _flush()
     try:
