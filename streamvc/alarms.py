@@ -1,18 +1,18 @@
-"""Figures of labels as alarms, from arrays alone: is what matters told in time, and how often is it told for nothing?"""
+"""Figures of labels as alarms, from arrays alone: how many segments have an event in time, and how many events are false."""
 
 import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from streamvc.stream_metrics import Segment, Stream, finite, meets
+from streamvc.stream_metrics import EvaluatedStream, Segment, finite, meets
 
 WITHIN_S = 3.0  # seconds from the true start, if nothing else is asked for
 
 
 @dataclass(frozen=True, slots=True)
-class Alarm:
-    """How the events of one label do as alarms, over all streams together.
+class AlarmFigures:
+    """How good the events of one label are as alarms, over all streams together.
 
     Attributes:
         num: How many segments of the label there are.
@@ -28,12 +28,12 @@ class Alarm:
 
     @property
     def found(self) -> float:
-        """Share of the segments that were told of in time; NaN where there are none."""
+        """Share of the segments that have an event in time; NaN where there are none."""
         return self.num_found / self.num if self.num else math.nan
 
     @property
     def false_per_hour(self) -> float:
-        """How often an event is about nothing; NaN where there is no video."""
+        """False events an hour; NaN where there is no video."""
         return self.num_false / self.hours if self.hours else math.nan
 
     def as_json(self) -> dict[str, Any]:
@@ -41,15 +41,15 @@ class Alarm:
         return {**asdict(self), "found": finite(self.found), "false_per_hour": finite(self.false_per_hour)}
 
 
-def count_alarms(streams: Sequence[Stream], label: int, within_s: float = WITHIN_S) -> Alarm:
-    """Count what a label's events tell of, and what they do not.
+def count_alarms(streams: Sequence[EvaluatedStream], label: int, within_s: float = WITHIN_S) -> AlarmFigures:
+    """Count the segments of a label that have an event in time, and its false events.
 
     Args:
         streams: What is true, and what was said.
         label: The one that is counted.
         within_s: How far from a segment's start an event may be published to tell of it.
     """
-    return Alarm(
+    return AlarmFigures(
         num=sum(segment.label == label for stream in streams for segment in stream.segments),
         num_found=sum(segment.label == label and _is_found(segment, stream, within_s) for stream in streams for segment in stream.segments),
         num_false=sum(
@@ -59,6 +59,6 @@ def count_alarms(streams: Sequence[Stream], label: int, within_s: float = WITHIN
     )
 
 
-def _is_found(segment: Segment, stream: Stream, within_s: float) -> bool:
-    """Whether an event that meets a segment was published about when that began: one that has been running for long tells nothing new."""
+def _is_found(segment: Segment, stream: EvaluatedStream, within_s: float) -> bool:
+    """Whether an event that meets a segment was published near its start: an event that had long been running is no alarm for it."""
     return any(meets(event, segment) and abs(event.published_s - segment.start_s) <= within_s for event in stream.events)

@@ -50,7 +50,7 @@ NOTHING = Media(snapshot=None, clip=None)
 
 @dataclass(frozen=True, slots=True)
 class Recording:
-    """What is recorded of events, and for how long it is kept.
+    """Which stills and clips of events are recorded, and for how long they are kept.
 
     Attributes:
         folder: Where files go: `<folder>/<camera>/<event_id>.jpg` and `.mp4`.
@@ -105,7 +105,7 @@ class _Clip:
             self._waiting.append(picture)
 
     def write(self) -> None:
-        """Write what waits."""
+        """Write the pictures that wait."""
         self.is_queued = False
         try:
             while self._waiting:
@@ -118,7 +118,7 @@ class _Clip:
             raise
 
     def complete(self) -> None:
-        """Write what waits, and close the file."""
+        """Write the pictures that wait, and close the file."""
         self.write()
         if self._writer:
             self._writer.close()
@@ -147,7 +147,7 @@ class Recorder:
         self._worker = Worker("record", self._write_all, self._jobs.close).start()
 
     def see(self, frame: Frame) -> None:
-        """Take every frame of the stream, before what is decided with it."""
+        """Take every frame of the stream, before the detections made with it."""
         if not self._recording.clips:
             return
         if self._pictures and frame.timestamp < self._pictures[-1].timestamp:  # time begins anew
@@ -166,7 +166,7 @@ class Recorder:
         self._finish_clips(lambda clip: clip.ended and clip.until < picture.timestamp)
 
     def link(self, event_id: str, detection: Detection, image: NDArray[np.uint8]) -> Media:
-        """Record what is decided, and say where it will be found.
+        """Record a detection; returns where its files will be.
 
         Args:
             event_id: Of the event.
@@ -229,7 +229,7 @@ class Recorder:
                 self._queue(clip.complete)
 
     def _queue_pictures(self, clip: _Clip) -> None:
-        """Have what waits of a clip written; where the queue is full, that is done with what comes next."""
+        """Have the waiting pictures of a clip written; where the queue is full, that is done with the next picture."""
         if not clip.is_queued:
             clip.is_queued = True
             if not self._jobs.offer(partial(self._write, clip.write)):

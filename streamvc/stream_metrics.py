@@ -1,7 +1,7 @@
 """Figures of how good a recogniser is on streams, in which activities begin, last and end, from arrays alone.
 
 Shapes: K predictions of a stream, N of anything, L labels. A label is its index. A stretch without an activity has no segment: the background label
-is never that of a segment, nor of an event. All figures are over all streams together; one that nothing can be said of is NaN.
+is never that of a segment, nor of an event. All figures are over all streams together; one that is undefined is NaN.
 """
 
 import math
@@ -30,7 +30,7 @@ class Segment:
 
 @dataclass(frozen=True, slots=True)
 class StreamEvent:
-    """An activity that was said to be there.
+    """An event: an activity that was recognised.
 
     Attributes:
         label: Which one.
@@ -46,16 +46,16 @@ class StreamEvent:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Stream:
-    """What is true of a stream, and what was said of it.
+class EvaluatedStream:
+    """A stream with its true segments, its predictions and its events.
 
     Attributes:
-        segments: What is true, in any order; they may overlap.
+        segments: The activities that are really there, in any order; they may overlap.
         duration_s: How long the stream is.
         timestamps: (K,) float64, stream time of the predictions, rising.
         scores: (K, L) the predictions' scores.
-        smoothed: (K, L) the same behind the smoothing.
-        events: What was published.
+        smoothed: (K, L) the same after smoothing.
+        events: The events that were published.
     """
 
     segments: tuple[Segment, ...]
@@ -91,7 +91,7 @@ class StreamFigures:
         delay_s: Median delay of the events.
         first_right_s: Median time to the first right prediction.
         flips_per_min: How often the best label changes.
-        false_events_per_hour: How often an event is about nothing.
+        false_events_per_hour: False events an hour.
         accuracy_by_tenth: Share of the segments that are recognised once a tenth, two tenths, ... of them was seen.
     """
 
@@ -104,7 +104,7 @@ class StreamFigures:
     accuracy_by_tenth: tuple[float, ...]
 
     def as_json(self) -> dict[str, Any]:
-        """The figures in a form that JSON can hold: null for one that nothing can be said of."""
+        """The figures in a form that JSON can hold: null for one that is undefined."""
         by_overlap = {
             f"event_{name}_{10 * overlap:02.0f}": value for overlap, figures in self.events.items() for name, value in asdict(figures).items()
         }
@@ -112,7 +112,7 @@ class StreamFigures:
         return {**alone, **by_overlap, "accuracy_by_tenth": [finite(share) for share in self.accuracy_by_tenth]}
 
 
-def measure_streams(streams: Sequence[Stream]) -> StreamFigures:
+def measure_streams(streams: Sequence[EvaluatedStream]) -> StreamFigures:
     """All figures of at least one stream."""
     return StreamFigures(
         frame_map=frame_map(streams),
@@ -125,7 +125,7 @@ def measure_streams(streams: Sequence[Stream]) -> StreamFigures:
     )
 
 
-def frame_map(streams: Sequence[Stream]) -> float:
+def frame_map(streams: Sequence[EvaluatedStream]) -> float:
     """Mean, over the labels that occur, of the average precision over the single predictions of all streams.
 
     A prediction is positive for each label that has a segment around its timestamp, so for none where nothing goes on, and for two where two segments
@@ -137,7 +137,7 @@ def frame_map(streams: Sequence[Stream]) -> float:
     return float(np.mean(precisions)) if precisions else float("nan")
 
 
-def active_labels(stream: Stream) -> BoolArray:
+def active_labels(stream: EvaluatedStream) -> BoolArray:
     """(K, L) True for the labels that have a segment around the timestamp of a prediction."""
     active = np.zeros(stream.scores.shape, np.bool_)
     for segment in stream.segments:
@@ -160,7 +160,7 @@ def average_precision(scores: NDArray[np.floating], truth: BoolArray) -> float:
 
 
 def temporal_overlap(event: StreamEvent, segment: Segment) -> float:
-    """Intersection over union of two stretches of time: 0 where they do not meet, 1 where they are the same."""
+    """Intersection over union of two spans of time: 0 where they do not meet, 1 where they are the same."""
     shared = min(event.end_s, segment.end_s) - max(event.start_s, segment.start_s)
     union = max(event.end_s, segment.end_s) - min(event.start_s, segment.start_s)
     return max(shared, 0.0) / union if union > 0 else 0.0
@@ -173,16 +173,16 @@ def meets(event: StreamEvent, segment: Segment) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """An event and the segment that it is taken to tell of."""
+    """An event and the segment that it matches."""
 
     event: StreamEvent
     segment: Segment
 
 
-def match(stream: Stream, overlap: float) -> list[Match]:
+def match(stream: EvaluatedStream, overlap: float) -> list[Match]:
     """Pair events with segments of the same label that they overlap by at least `overlap`, which is above 0; neither is used twice.
 
-    The pair with the greatest overlap is made first, then the greatest of the rest. Events are not ranked, by a score for one, as a subscriber hears
+    The pair with the greatest overlap is made first, then the greatest of the rest. Events are not ranked by score, as a subscriber gets
     them all; by overlap the pairs do not depend on any order, and what matches at one overlap also matches at any lower one.
     """
     events = sorted(stream.events, key=lambda event: event.start_s)
@@ -195,7 +195,7 @@ def match(stream: Stream, overlap: float) -> list[Match]:
     return [Match(events[i], segments[j]) for i, j in matches.items()]
 
 
-def event_figures(streams: Sequence[Stream], overlap: float) -> EventFigures:
+def event_figures(streams: Sequence[EvaluatedStream], overlap: float) -> EventFigures:
     """Precision, recall and F1 of the events of all labels together, by `match` at an overlap."""
     num_matched = sum(len(match(stream, overlap)) for stream in streams)
     num_events = sum(len(stream.events) for stream in streams)
@@ -204,7 +204,7 @@ def event_figures(streams: Sequence[Stream], overlap: float) -> EventFigures:
     return EventFigures(precision, recall, f1)
 
 
-def delay_s(streams: Sequence[Stream]) -> float:
+def delay_s(streams: Sequence[EvaluatedStream]) -> float:
     """Median time from the true start of an activity to the moment its event was published, in seconds.
 
     Over the events that match at the lowest of `OVERLAPS`. Negative where an event came before its time.
@@ -212,7 +212,7 @@ def delay_s(streams: Sequence[Stream]) -> float:
     return _median([pair.event.published_s - pair.segment.start_s for stream in streams for pair in match(stream, OVERLAPS[0])])
 
 
-def first_right_s(streams: Sequence[Stream]) -> float:
+def first_right_s(streams: Sequence[EvaluatedStream]) -> float:
     """Median time from the start of a segment to the first prediction within it whose best score, unsmoothed, is that of the right label, in seconds.
 
     A segment without one counts as infinitely late, so that the median is infinite where most have none.
@@ -220,7 +220,7 @@ def first_right_s(streams: Sequence[Stream]) -> float:
     return _median([_first_right(stream, segment) for stream in streams for segment in stream.segments])
 
 
-def flips_per_min(streams: Sequence[Stream]) -> float:
+def flips_per_min(streams: Sequence[EvaluatedStream]) -> float:
     """How often the label with the best smoothed score is another one than at the prediction before, per minute of video.
 
     True changes of the activity are in it, so that on untrimmed video the best figure is not 0.
@@ -229,13 +229,13 @@ def flips_per_min(streams: Sequence[Stream]) -> float:
     return num_flips / (_total_s(streams) / 60)
 
 
-def false_events_per_hour(streams: Sequence[Stream]) -> float:
-    """How many events are told of that meet no segment of their label, not even for an instant, per hour of video."""
+def false_events_per_hour(streams: Sequence[EvaluatedStream]) -> float:
+    """How many events meet no segment of their label, not even for an instant, per hour of video."""
     num_false = sum(not any(meets(event, segment) for segment in stream.segments) for stream in streams for event in stream.events)
     return num_false / (_total_s(streams) / 3600)
 
 
-def accuracy_by_tenth(streams: Sequence[Stream]) -> FloatArray:
+def accuracy_by_tenth(streams: Sequence[EvaluatedStream]) -> FloatArray:
     """(10,) share of the segments of which the best smoothed label is right when a tenth, two tenths, ... all of it was seen.
 
     What counts is the last prediction up to that moment; where there is none yet (warm-up) it is not right.
@@ -244,19 +244,19 @@ def accuracy_by_tenth(streams: Sequence[Stream]) -> FloatArray:
     return np.mean(rows, axis=0) if rows else np.full(10, np.nan)
 
 
-def _first_right(stream: Stream, segment: Segment) -> float:
+def _first_right(stream: EvaluatedStream, segment: Segment) -> float:
     right = _within(stream, segment) & (_best(stream.scores) == segment.label)
     return float(stream.timestamps[right.argmax()]) - segment.start_s if right.any() else float("inf")
 
 
-def _right_by_tenth(stream: Stream, segment: Segment) -> BoolArray:
+def _right_by_tenth(stream: EvaluatedStream, segment: Segment) -> BoolArray:
     moments = segment.start_s + (segment.end_s - segment.start_s) * np.arange(1, 11) / 10
     last = np.searchsorted(stream.timestamps, moments + ROUNDING_S, side="right") - 1
     right: BoolArray = (last >= 0) & np.append(_best(stream.smoothed) == segment.label, False)[last]
     return right
 
 
-def _within(stream: Stream, segment: Segment) -> BoolArray:
+def _within(stream: EvaluatedStream, segment: Segment) -> BoolArray:
     times = stream.timestamps
     return np.asarray((times >= segment.start_s - ROUNDING_S) & (times < segment.end_s - ROUNDING_S))
 
@@ -265,7 +265,7 @@ def _best(scores: NDArray[np.float32]) -> NDArray[np.int64]:
     return np.asarray(scores.argmax(axis=1), np.int64)
 
 
-def _total_s(streams: Sequence[Stream]) -> float:
+def _total_s(streams: Sequence[EvaluatedStream]) -> float:
     return sum(stream.duration_s for stream in streams)
 
 
@@ -274,5 +274,5 @@ def _median(values: Sequence[float]) -> float:
 
 
 def finite(value: float) -> float | None:
-    """The figure in a form that JSON can hold: None for one that nothing can be said of."""
+    """The figure in a form that JSON can hold: None for one that is undefined."""
     return value if math.isfinite(value) else None

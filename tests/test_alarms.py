@@ -3,15 +3,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamvc.alarms import Alarm, count_alarms
-from streamvc.stream_metrics import Segment, Stream, StreamEvent, false_events_per_hour
+from streamvc.alarms import AlarmFigures, count_alarms
+from streamvc.stream_metrics import EvaluatedStream, Segment, StreamEvent, false_events_per_hour
 
 WALK, FALL = range(2)
 
 
-def stream(segments: list[Segment], events: list[StreamEvent], duration_s: float = 1800.0) -> Stream:
+def stream(segments: list[Segment], events: list[StreamEvent], duration_s: float = 1800.0) -> EvaluatedStream:
     nothing = np.empty((0, 2), np.float32)
-    return Stream(tuple(segments), duration_s, np.empty(0), nothing, nothing, tuple(events))
+    return EvaluatedStream(tuple(segments), duration_s, np.empty(0), nothing, nothing, tuple(events))
 
 
 def fall(start_s: float, end_s: float, published_s: float) -> StreamEvent:
@@ -29,15 +29,15 @@ def test_what_counts_is_when_an_event_is_published() -> None:
 
 def test_an_alarm_that_has_been_running_for_long_tells_of_no_second_fall() -> None:
     two = [Segment(FALL, 10, 18), Segment(FALL, 30, 38)]
-    assert count_alarms([stream(two, [fall(10, 50, 11)])], FALL) == Alarm(2, 1, 0, 0.5)
+    assert count_alarms([stream(two, [fall(10, 50, 11)])], FALL) == AlarmFigures(2, 1, 0, 0.5)
     assert count_alarms([stream(two, [fall(10, 29, 11), fall(31, 50, 32)])], FALL).found == 1.0
 
 
 def test_a_late_event_is_not_a_false_one_and_one_of_another_label_is_neither_found_nor_false() -> None:
     truth = [Segment(FALL, 10, 18), Segment(WALK, 20, 40)]
     late, elsewhere, other = fall(15, 25, 16), fall(18, 25, 19), StreamEvent(WALK, 10, 18, 10)
-    assert count_alarms([stream(truth, [late, elsewhere, other])], FALL) == Alarm(num=1, num_found=0, num_false=1, hours=0.5)
-    assert count_alarms([stream(truth, [late, elsewhere, other])], WALK) == Alarm(num=1, num_found=0, num_false=1, hours=0.5)
+    assert count_alarms([stream(truth, [late, elsewhere, other])], FALL) == AlarmFigures(num=1, num_found=0, num_false=1, hours=0.5)
+    assert count_alarms([stream(truth, [late, elsewhere, other])], WALK) == AlarmFigures(num=1, num_found=0, num_false=1, hours=0.5)
 
 
 def test_all_streams_are_counted_together() -> None:

@@ -6,8 +6,8 @@ from sklearn.metrics import average_precision_score
 
 from streamvc.stream_metrics import (
     OVERLAPS,
+    EvaluatedStream,
     Segment,
-    Stream,
     StreamEvent,
     accuracy_by_tenth,
     active_labels,
@@ -27,11 +27,11 @@ NUM_LABELS = 3
 WALK, FALL, NOTHING = range(NUM_LABELS)
 
 
-def stream(segments: list[Segment], events: list[StreamEvent], best: str = "", duration_s: float | None = None) -> Stream:
+def stream(segments: list[Segment], events: list[StreamEvent], best: str = "", duration_s: float | None = None) -> EvaluatedStream:
     """A stream of one prediction a second, from second 0, whose best labels are spelt as W, F and N."""
     scores = np.array([np.where(np.arange(NUM_LABELS) == "WFN".index(letter), 0.8, 0.1) for letter in best], np.float32).reshape(-1, NUM_LABELS)
     timestamps = np.arange(len(best), dtype=np.float64)
-    return Stream(tuple(segments), duration_s or float(len(best)), timestamps, scores, scores, tuple(events))
+    return EvaluatedStream(tuple(segments), duration_s or float(len(best)), timestamps, scores, scores, tuple(events))
 
 
 def event(label: int, start_s: float, end_s: float, published_s: float | None = None) -> StreamEvent:
@@ -60,7 +60,7 @@ def test_frame_map_is_that_of_scikit_learn_over_the_labels_that_occur(seed: int)
         starts = rng.uniform(0, 30, 5)
         truth = tuple(Segment(int(rng.integers(2)), start, start + rng.uniform(1, 8)) for start in starts)
         scores = rng.dirichlet(np.ones(NUM_LABELS), 200).round(1).astype(np.float32)
-        made.append(Stream(truth, 40.0, np.arange(200) / 5, scores, scores, ()))
+        made.append(EvaluatedStream(truth, 40.0, np.arange(200) / 5, scores, scores, ()))
     truth_of = np.concatenate([active_labels(one) for one in made])
     scores_of = np.concatenate([one.scores for one in made])
     occurring = [label for label in range(NUM_LABELS) if truth_of[:, label].any()]
@@ -100,7 +100,7 @@ def test_an_event_of_another_label_is_no_match_and_one_segment_takes_one_event()
 
 
 @given(streams)
-def test_more_is_matched_at_a_lower_overlap_and_figures_are_shares(found: list[Stream]) -> None:
+def test_more_is_matched_at_a_lower_overlap_and_figures_are_shares(found: list[EvaluatedStream]) -> None:
     for one in found:
         loose, medium, strict = ({(id(pair.event), id(pair.segment)) for pair in match(one, overlap)} for overlap in OVERLAPS)
         assert strict <= medium <= loose
@@ -112,7 +112,7 @@ def test_more_is_matched_at_a_lower_overlap_and_figures_are_shares(found: list[S
 
 
 @given(st.lists(st.builds(lambda truth: stream(truth, [event(each.label, each.start_s, each.end_s) for each in truth], duration_s=100), segments)))
-def test_events_that_tell_the_truth_are_all_right(found: list[Stream]) -> None:
+def test_events_that_tell_the_truth_are_all_right(found: list[EvaluatedStream]) -> None:
     num = sum(len(one.segments) for one in found)
     if num:
         assert event_figures(found, 0.5).f1 == 1.0
@@ -121,7 +121,7 @@ def test_events_that_tell_the_truth_are_all_right(found: list[Stream]) -> None:
 
 
 @given(streams)
-def test_the_order_of_segments_events_and_streams_changes_nothing(found: list[Stream]) -> None:
+def test_the_order_of_segments_events_and_streams_changes_nothing(found: list[EvaluatedStream]) -> None:
     turned = [stream(list(one.segments[::-1]), list(one.events[::-1]), duration_s=one.duration_s) for one in found[::-1]]
     for overlap in OVERLAPS:
         assert event_figures(turned, overlap) == event_figures(found, overlap)
@@ -163,7 +163,7 @@ def test_accuracy_by_tenth_asks_for_the_last_prediction_before_each() -> None:
     assert accuracy_by_tenth([late]).tolist() == [0, 0, 0, 0, 1, 1, 1, 1, 1, 1]
     assert accuracy_by_tenth([late, never]).tolist() == [0, 0, 0, 0, 0.5, 0.5, 0.5, 0.5, 0.5, 0.5]
     scores = np.array([[0.9, 0.1, 0.0]], np.float32)
-    warming_up = Stream((Segment(WALK, 0, 10),), 10.0, np.array([3.0]), scores, scores, ())
+    warming_up = EvaluatedStream((Segment(WALK, 0, 10),), 10.0, np.array([3.0]), scores, scores, ())
     assert accuracy_by_tenth([warming_up]).tolist() == [0, 0, 1, 1, 1, 1, 1, 1, 1, 1]
     assert np.isnan(accuracy_by_tenth([stream([], [], "NN")])).all()
 

@@ -71,7 +71,7 @@ def _measure(work: Callable[[], int]) -> _Spent:
 def _extract(clips: Sequence[Clip], bundle: Bundle, rate_hz: float) -> int:
     with tempfile.TemporaryDirectory() as cache:
         extraction = extract(clips, str(bundle.path), rate_hz, cache=Path(cache), num_workers=NUM_WORKERS)
-        return sum(len(track.features) for track in extraction.tracks)
+        return sum(len(track.features) for track in extraction.sequences)
 
 
 def _pass(bare: Sequence[Sequence[Model]]) -> int:

@@ -19,7 +19,7 @@ MB = 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
-class Memory:
+class MemoryUse:
     """Resident memory and CPU time of the process; `growth_mb` compares the last tenth of its life with the second."""
 
     peak_mb: float
@@ -34,7 +34,7 @@ class _Usage:
     cpu_s: float
 
 
-def measure_memory(clip: Path, model: str, runtime: str | None, threads: int, num_frames: int) -> Memory:
+def measure_memory(clip: Path, model: str, runtime: str | None, threads: int, num_frames: int) -> MemoryUse:
     """Watch a file of `num_frames` frames, made of the clip again and again, and look at the process from outside.
 
     Raises:
@@ -54,7 +54,7 @@ def measure_memory(clip: Path, model: str, runtime: str | None, threads: int, nu
     rss = [usage.rss_mb for usage in usages]
     tenth = max(1, len(rss) // 10)
     growth_mb = median(rss[-tenth:]) - median(rss[tenth : 2 * tenth] or rss)
-    return Memory(max(rss), growth_mb, num_frames, usages[-1].cpu_s / num_analysed * 1e3)
+    return MemoryUse(max(rss), growth_mb, num_frames, usages[-1].cpu_s / num_analysed * 1e3)
 
 
 def _sample(process: "subprocess.Popen[str]") -> Iterator[_Usage]:

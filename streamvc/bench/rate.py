@@ -11,13 +11,13 @@ from streamvc.errors import StreamvcError
 from streamvc.inference.bundle import Bundle, load_bundle
 from streamvc.inference.recognizer import Recognizer
 from streamvc.inference.runtime import Model, open_model
-from streamvc.pipeline import Watch
+from streamvc.live import watch
 
 BARE_PASSES = 100  # before and after each round
 
 
 @dataclass(frozen=True, slots=True)
-class Rate:
+class PipelineRate:
     """`ratio` is the median over rounds; a round compares a run of the pipeline with bare passes right before and after it."""
 
     ratio: float
@@ -25,7 +25,7 @@ class Rate:
     pipeline_fps: float
 
 
-def measure_rate(clip: Path, model: str, runtime: str | None, threads: int, rounds: int) -> Rate:
+def measure_rate(clip: Path, model: str, runtime: str | None, threads: int, rounds: int) -> PipelineRate:
     """Watch a file with every frame analysed, headless, between rounds of the bare backbone in the same process, runtime and threads."""
     bundle = load_bundle(model)
     recognizer = every_frame(bundle, frame_rate(clip), runtime, threads)
@@ -40,7 +40,7 @@ def measure_rate(clip: Path, model: str, runtime: str | None, threads: int, roun
         paces.append(1 / pipeline_s)
         passes += after
         before = after
-    return Rate(median(ratios), median(passes) * 1e3, median(paces))
+    return PipelineRate(median(ratios), median(passes) * 1e3, median(paces))
 
 
 def frame_rate(clip: Path) -> float:
@@ -85,6 +85,5 @@ def bare_passes(models: Sequence[Model], num_passes: int = BARE_PASSES, pause_s:
 def pipeline_pass(clip: Path, recognizer: Recognizer) -> float:
     """Seconds per frame of a whole run over the clip: opening, decoding, every stage, events."""
     started = time.perf_counter()
-    with open_source(clip, policy="every") as source:
-        num_frames = sum(step.frame is not None for step in Watch(source, recognizer, camera="bench").steps())
+    num_frames = sum(step.frame is not None for step in watch(clip, recognizer).steps())
     return (time.perf_counter() - started) / num_frames

@@ -15,7 +15,7 @@ from streamvc.inference.bundle import load_bundle
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
+class BenchmarkSettings:
     """What to measure with: a clip (640x480 at 25 fps ships with the package), a model, a runtime, and for how long."""
 
     clip: Path
@@ -27,7 +27,7 @@ class Settings:
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class BenchmarkReport:
     """The figures; ratios first. None where something was not installed, or the model has several backbones.
 
     Attributes:
@@ -69,7 +69,7 @@ class Report:
     cpu_ms: float
 
 
-def run(settings: Settings, on_stage: Callable[[str], None] = lambda _name: None) -> Report:
+def run_benchmarks(settings: BenchmarkSettings, on_stage: Callable[[str], None] = lambda _name: None) -> BenchmarkReport:
     """Measure everything, one after the other, so that nothing disturbs anything.
 
     Args:
@@ -93,7 +93,7 @@ def run(settings: Settings, on_stage: Callable[[str], None] = lambda _name: None
     if find_spec("keras") and load_bundle(settings.model).manifest.backbone:
         on_stage("the notebooks' way")
         notebook_ms = measure_notebook(settings.model)
-    return Report(
+    return BenchmarkReport(
         pipeline_ratio=rate.ratio,
         extraction_ratio=every.ratio,
         extraction_cpu_ratio=every.cpu_ratio,

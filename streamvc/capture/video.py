@@ -9,7 +9,9 @@ import time
 from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
 from fractions import Fraction
+from itertools import pairwise
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -21,6 +23,7 @@ from av.video.stream import VideoStream
 
 from streamvc.capture.decoder import Decoder
 from streamvc.capture.stream import Decode, Picture, Stream
+from streamvc.capture.timeline import JUMP_S
 from streamvc.errors import AccessError, SourceError
 
 SEGMENT_TIMEOUT_S = 30.0  # at least, for HLS and DASH: they send a segment every few seconds
@@ -112,6 +115,8 @@ class Recording:
             return []
         tick_s = self._video.time_base or Fraction(1)
         times = [tick * tick_s.numerator / tick_s.denominator for tick in ticks]
+        if any(later - earlier > JUMP_S for earlier, later in pairwise(times)):
+            return []  # one of them may be wrong
         self._ticks = {time_s - times[0]: tick for time_s, tick in zip(times, ticks, strict=True)}
         is_short = (self.length_s or 0.0) - (times[-1] - times[0]) > SHORT_S
         return [] if is_short else list(self._ticks)
@@ -176,6 +181,21 @@ def open_recording(path: str) -> Iterator[Recording]:
     """
     with _open(f"file:{path}", path) as container:
         yield Recording(container, path)
+
+
+def creation_time(path: str) -> float:
+    """When a video file says that it was begun, in Unix seconds.
+
+    Raises:
+        SourceError: It cannot be read, or does not say that.
+    """
+    with _open(f"file:{path}", path) as container:
+        told = container.metadata.get("creation_time", "")
+    try:
+        moment = datetime.fromisoformat(told)
+    except ValueError as error:
+        raise SourceError(f"{path}: it does not say when it was begun; give that as a time, such as 2026-11-30T18:00:00") from error
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
 
 
 @contextmanager
@@ -279,7 +299,7 @@ def _has_times(container: InputContainer) -> bool:
 
 def _live(container: InputContainer, name: str, timeouts: Timeouts, decode: Decode) -> Stream:
     video = _find_video(container, name)
-    decoder = Decoder(video, "pts" if _has_times(container) else "arrival", name, decode)
+    decoder = Decoder(video, "pts" if _has_times(container) else "arrival", name, decode, is_live=True)
     pictures = _receive(container, video, decoder, name, timeouts)
     return Stream(pictures, is_live=True, fps=decoder.fps, codec=video.codec_context.name, in_bursts=_in_bursts(container), rest=decoder.rest)
 

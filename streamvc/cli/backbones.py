@@ -122,8 +122,8 @@ def make(
         return
     if float32 and calibration:
         raise click.UsageError("--float32 and --int8 exclude each other")
-    from streamvc.training.backbones.make import Choices, make_backbone
+    from streamvc.training.backbones.make import BackboneOptions, make_backbone
 
-    choices = Choices(weights, size_px, num_frames, new_name, not float32, calibration)
+    choices = BackboneOptions(weights, size_px, num_frames, new_name, not float32, calibration)
     made = make_backbone(name, choices, out=out, overwrite=overwrite)
     click.echo(f"{out / made.name}: {made.feature_size} numbers of a feature, sha256 {made.sha256}")

@@ -10,7 +10,7 @@ import click
 from streamvc.cli import options
 
 if TYPE_CHECKING:
-    from streamvc.bench.report import Report
+    from streamvc.bench.report import BenchmarkReport
 
 
 @click.command()
@@ -38,16 +38,16 @@ def bench(clip: Path | None, model: str, num_frames: int, rounds: int, runtime: 
     """
     from rich.console import Console
 
-    from streamvc.bench.report import Settings, run
+    from streamvc.bench.report import BenchmarkSettings, run_benchmarks
     from streamvc.demo import CLIP
 
-    settings = Settings(clip or CLIP, model, runtime, threads, num_frames, rounds)
+    settings = BenchmarkSettings(clip or CLIP, model, runtime, threads, num_frames, rounds)
     with Console(stderr=True).status("measuring ...") as status:
-        report = run(settings, lambda name: status.update(f"measuring: {name} ..."))
+        report = run_benchmarks(settings, lambda name: status.update(f"measuring: {name} ..."))
     click.echo(json.dumps(asdict(report)) if as_json else table(report))
 
 
-def table(report: "Report") -> str:
+def table(report: "BenchmarkReport") -> str:
     """One line a figure, with what it means."""
     notebook = (
         "not measured: needs the `train` extra, and a model with one backbone" if report.notebook_ratio is None else f"{report.notebook_ratio:.0f}"

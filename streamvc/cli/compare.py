@@ -11,7 +11,7 @@ from streamvc.cli import options
 
 if TYPE_CHECKING:
     from streamvc.training.comparison.results import Comparison
-    from streamvc.training.plan import Plan
+    from streamvc.training.plan import TrainingPlan
 
 # What fits a terminal; all columns are in the files.
 SHOWN = ("recipe", "runs by", "clips right", "predictions right", "event after s", "head KB", "features ms/frame", "head ms/frame", "memory MB")
@@ -72,7 +72,7 @@ def compare(
     click.echo(f"Written: {out / 'comparison.md'}, {out / 'comparison.json'}, {out / 'comparison.html'}")
 
 
-def _plans(recipes: str | None, every: bool, settings: tuple[str, ...], **rest: Any) -> list["Plan"]:
+def _plans(recipes: str | None, every: bool, settings: tuple[str, ...], **rest: Any) -> list["TrainingPlan"]:
     from streamvc.training.recipes import RECIPES, plan_for
 
     if every and recipes:

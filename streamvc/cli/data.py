@@ -12,9 +12,9 @@ import click
 from streamvc.cli import options
 
 if TYPE_CHECKING:
-    from streamvc.training.check import Check
-    from streamvc.training.check.problems import Problem
-    from streamvc.training.check.survey import Survey
+    from streamvc.training.check import DatasetCheck
+    from streamvc.training.check.problems import DatasetProblem
+    from streamvc.training.check.survey import DatasetSurvey
 
 NUM_ITEMS = 5  # of a problem that are printed
 GROUPED_BY = {
@@ -49,10 +49,10 @@ def check(data: Path, sheet: Path | None, group: str | None, as_json: bool) -> N
     """
     from streamvc.training.check import check_dataset, write_sheet
     from streamvc.training.dataset import load_dataset
-    from streamvc.training.progress import bars
+    from streamvc.training.progress import progress_bars
 
     dataset = load_dataset(data, group)
-    with bars(shown=sys.stderr.isatty()) as advance:
+    with progress_bars(shown=sys.stderr.isatty()) as advance:
         found = check_dataset(dataset, advance=advance)
     click.echo(json.dumps(found.as_json()) if as_json else table(found))
     if sheet:
@@ -61,13 +61,13 @@ def check(data: Path, sheet: Path | None, group: str | None, as_json: bool) -> N
         sys.exit(1)
 
 
-def table(found: "Check") -> str:
+def table(found: "DatasetCheck") -> str:
     """What was found, for people."""
     blocks = (_labels(found.survey), _form(found.survey), "\n".join(map(_problem, found.problems)) or "no problems")
     return "\n\n".join(blocks)
 
 
-def _labels(survey: "Survey") -> str:
+def _labels(survey: "DatasetSurvey") -> str:
     """A row per label, and one for all."""
     rows = survey.labels
     has_split = any(counts.num_train or counts.num_test for counts in rows.values())
@@ -81,7 +81,7 @@ def _labels(survey: "Survey") -> str:
     return "\n".join(lines)
 
 
-def _form(survey: "Survey") -> str:
+def _form(survey: "DatasetSurvey") -> str:
     """How long the clips are, in which form the videos, and what was passed over."""
     lengths = survey.lengths
     rows = [
@@ -101,7 +101,7 @@ def _counted(counts: Mapping[str, int]) -> str:
     return ", ".join(f"{value} ({num})" for value, num in counts.items()) or "none"
 
 
-def _problem(problem: "Problem") -> str:
+def _problem(problem: "DatasetProblem") -> str:
     more = len(problem.items) - NUM_ITEMS
     lines = [f"{'error' if problem.is_fatal else 'warning'}: {problem.text}", *(f"  {item}" for item in problem.items[:NUM_ITEMS])]
     return "\n".join([*lines, *([f"  and {more} more; --json names all"] if more > 0 else [])])

@@ -21,11 +21,11 @@ def demo(out: Path, endpoint: str | None) -> None:
     another process prints the events as they arrive. An annotated video and a still are written.
     """
     from streamvc.bench.latency import free_port
-    from streamvc.demo.show import show
+    from streamvc.demo.run import run_demo
 
     endpoint = endpoint or f"tcp://127.0.0.1:{free_port()}"
     click.echo(f"Watching the demo's clip (33 s) with the model `figure`; a subscriber at {endpoint} says:\n")
-    shown = show(out, endpoint, click.echo)
+    shown = run_demo(out, endpoint, click.echo)
     click.echo(f"\n{shown.num_sent} events sent, {shown.num_received} received in another process.")
     click.echo(f"Annotated video: {shown.video}\nStill:           {shown.still}\n")
     click.echo("Next: streamvc watch 0       (a webcam)\n      streamvc watch --help")

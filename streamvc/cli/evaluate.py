@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("model", shell_complete=options.complete_model)
 @click.argument("data", type=click.Path(path_type=Path))
-@click.option("--nothing", is_flag=True, help="DATA, any folder or file of videos, has none of MODEL's activities: count what is heard.")
+@click.option("--nothing", is_flag=True, help="DATA, any folder or file of videos, has none of MODEL's activities: count the false events.")
 @click.option("--within", "within_s", type=click.FloatRange(0), default=3.0, show_default=True, metavar="S", help="Seconds that an alarm may take.")
 @options.cache
 @options.as_json
@@ -37,15 +37,17 @@ def evaluate(model: str, data: Path, nothing: bool, within_s: float, cache: Path
       streamvc evaluate fall my-home --within 5
     """
     from streamvc.training.evaluate import evaluate as evaluate_model
-    from streamvc.training.evaluate import hear_unknown, is_unknown
-    from streamvc.training.progress import bars
+    from streamvc.training.evaluate import is_unknown, measure_unknown
+    from streamvc.training.progress import progress_bars
 
     if nothing or is_unknown(model, data):
-        with bars(shown=sys.stderr.isatty()) as advance:
-            quiet = hear_unknown(model, data, cache=cache, advance=advance)
-        click.echo(json.dumps(quiet.as_json()) if as_json else f"none of its activities is there: {options.false_events(quiet)}")
+        with progress_bars(shown=sys.stderr.isatty()) as advance:
+            background_events = measure_unknown(model, data, cache=cache, advance=advance)
+        click.echo(
+            json.dumps(background_events.as_json()) if as_json else f"none of its activities is there: {options.false_events(background_events)}"
+        )
         return
-    with bars(shown=sys.stderr.isatty()) as advance:
+    with progress_bars(shown=sys.stderr.isatty()) as advance:
         found = evaluate_model(model, data, within_s=within_s, cache=cache, advance=advance)
     for skipped in found.skipped:
         click.echo(f"skipped: {skipped.reason}", err=True)
@@ -73,7 +75,7 @@ def table(found: "Evaluation") -> str:
         f"first_right_s          {_number(stream.first_right_s, 2)}   from its start to the first right prediction, median",
         f"flips_per_min          {_number(stream.flips_per_min, 1)}   changes of the best label",
         f"false_events_per_hour  {_number(stream.false_events_per_hour, 1)}",
-        *([f"nothing                {options.false_events(found.quiet)}"] if found.quiet else []),
+        *([f"nothing                {options.false_events(found.background_events)}"] if found.background_events else []),
         f"accuracy_by_tenth      {' '.join(_number(share, 2) for share in stream.accuracy_by_tenth)}   of an activity seen",
         "",
         f"{'label':{width}}  precision  recall     F1",
@@ -85,5 +87,5 @@ def table(found: "Evaluation") -> str:
 
 
 def _number(value: float, num_digits: int = 3) -> str:
-    """The figure; a dash where nothing can be said."""
+    """The figure; a dash where it is undefined."""
     return f"{value:.{num_digits}f}" if math.isfinite(value) else "-"

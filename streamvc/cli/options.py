@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 if TYPE_CHECKING:
-    from streamvc.alarms import Alarm
-    from streamvc.pipeline import Tuning
+    from streamvc.alarms import AlarmFigures
     from streamvc.recording import Recording
-    from streamvc.training.evaluate import Quiet
+    from streamvc.thresholds import Thresholds
+    from streamvc.training.evaluate import BackgroundEvents
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -50,13 +50,15 @@ def read_pair(option: str, form: str, text: str) -> tuple[str, str]:
     return name, value
 
 
-def false_events(quiet: "Quiet") -> str:
+def false_events(background_events: "BackgroundEvents") -> str:
     """What was heard where nothing goes on, for people."""
-    labels = ", ".join(f"{label} {num}" for label, num in quiet.events.items())
-    return f"{quiet.false_events_per_hour:.2f} false events an hour, in {quiet.hours:.2f} h of it" + (f": {labels}" if labels else "")
+    labels = ", ".join(f"{label} {num}" for label, num in background_events.events.items())
+    return f"{background_events.false_events_per_hour:.2f} false events an hour, in {background_events.hours:.2f} h of it" + (
+        f": {labels}" if labels else ""
+    )
 
 
-def alarm(figures: "Alarm") -> str:
+def alarm(figures: "AlarmFigures") -> str:
     """What a label's events tell of in time, and how often they tell of nothing, for people."""
     return f"{figures.num_found} of {figures.num}; {figures.num_false} in {figures.hours:.2f} h" + (
         f", {figures.false_per_hour:.1f} an hour" if figures.hours else ""
@@ -142,7 +144,7 @@ def recording(command: F) -> F:
     return command
 
 
-def tuning(command: F) -> F:
+def thresholds(command: F) -> F:
     """The thresholds and times of detection, in place of the model's own."""
     share = click.FloatRange(0, 1)
     seconds = click.FloatRange(0)
@@ -157,12 +159,12 @@ def tuning(command: F) -> F:
     return command
 
 
-def take_tuning(chosen: dict[str, Any]) -> "Tuning":
-    """What the options of `tuning` were given, taken out of all that was."""
-    from streamvc.pipeline import Tuning
+def take_thresholds(chosen: dict[str, Any]) -> "Thresholds":
+    """What the options of `thresholds` were given, taken out of all that was."""
+    from streamvc.thresholds import Thresholds
 
     try:
-        return Tuning(**{name: chosen.pop(name) for name in ("enter", "leave", "min_s", "cooldown_s", "smoothing_s")})
+        return Thresholds(**{name: chosen.pop(name) for name in ("enter", "leave", "min_s", "cooldown_s", "smoothing_s")})
     except ValueError as error:
         raise click.UsageError(str(error)) from error
 

@@ -12,8 +12,8 @@ from streamvc.cli import options
 
 if TYPE_CHECKING:
     from streamvc.training.open_set import OpenSet
-    from streamvc.training.plan import Plan
-    from streamvc.training.report import Report
+    from streamvc.training.plan import TrainingPlan
+    from streamvc.training.report import TrainingReport
 
 
 SPLITS = ("groups", "given", "given-leaky", "random-leaky")
@@ -24,7 +24,13 @@ SPLITS = ("groups", "given", "given-leaky", "random-leaky")
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder of the new bundle; its last part is the bundle's name.")
 @click.option("--background", metavar="LABEL", help="The label that stands for no activity.  [default: the data's own, or nothing]")
 @click.option("--merge", multiple=True, metavar="LABEL=OTHER", help="Take a label of the data for another one.")
-@click.option("--nothing", multiple=True, type=click.Path(path_type=Path), metavar="PATH", help="Videos of none of it: a data set, a folder, a file.")
+@click.option(
+    "--nothing",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    metavar="PATH",
+    help="Background videos, without any of the activities: a data set, a folder, a file.",
+)
 @click.option("--tune/--no-tune", default=None, help="Choose smoothing and thresholds on the folds.  [default: where the data shows nothing too]")
 @click.option(
     "--false-per-hour",
@@ -42,7 +48,7 @@ SPLITS = ("groups", "given", "given-leaky", "random-leaky")
     "--leave-out",
     type=click.IntRange(1),
     metavar="ROUNDS",
-    help="Choose the thresholds also by what is heard of activities that were never taught: the labels are left out in turn, in so many rounds.",
+    help="Choose the thresholds also by the events on activities that were never taught: the labels are left out in turn, in so many rounds.",
 )
 @click.option("--about", default="", metavar="TEXT", help="Where the data is from and under which licence, for the card.")
 @click.option("--recipe", default="gru", show_default=True, metavar="NAME", shell_complete=options.complete_recipe, help="See `streamvc recipes`.")
@@ -56,7 +62,7 @@ SPLITS = ("groups", "given", "given-leaky", "random-leaky")
 @click.option("--mode", type=click.Choice(["window", "stateful"]), help="A sliding window, or a state that is carried on.  [default: window]")
 @click.option("--set", "changes", multiple=True, metavar="NAME=VALUE", help="Any setting of the recipe; see `streamvc recipes NAME`.")
 @click.option("--augment", metavar="KIND,...", help="Vary the clips: flip, upend, crop, colour, speed.")
-@click.option("--split", type=click.Choice(SPLITS), help="How clips are parted for measuring; given is the data's own.  [default: groups]")
+@click.option("--split", type=click.Choice(SPLITS), help="How clips are split for measuring; given is the data's own.  [default: groups]")
 @click.option("--group", metavar="PATTERN", help="Regular expression that finds a clip's group in its path; see `streamvc data check`.")
 @click.option("--folds", "num_folds", type=click.IntRange(2), help="Folds by group that the figures are made with.  [default: 5]")
 @click.option("--seed", type=int, help="The same seed and data give the same model.  [default: 0]")
@@ -77,7 +83,7 @@ def train(data: Path, out: Path, overwrite: bool, curves: Path | None, cache: Pa
       streamvc train my-clips --out models/mine --nothing my-office --nothing street.mp4 --false-per-hour 0.5
       streamvc train my-clips --out models/mine --recipe stacked-lstm --set units=64,32 --augment flip,speed
     """
-    from streamvc.training.progress import bars
+    from streamvc.training.progress import progress_bars
     from streamvc.training.train import train as train_model
 
     plan = _plan(**chosen)
@@ -85,13 +91,13 @@ def train(data: Path, out: Path, overwrite: bool, curves: Path | None, cache: Pa
         from streamvc.training.comparison.plots import save_curves
 
         save_curves((), (), curves)  # if it cannot be written, that is better known now
-    with bars(shown=sys.stderr.isatty()) as advance:
+    with progress_bars(shown=sys.stderr.isatty()) as advance:
         report = train_model(data, out, plan, overwrite=overwrite, cache=cache, advance=advance)
     for skipped in report.extraction.skipped:
         click.echo(f"skipped: {skipped.reason}", err=True)
     if curves:
         history = report.fit.history
-        save_curves([epoch.loss for epoch in history], [epoch.watched_loss for epoch in history], curves)
+        save_curves([epoch.loss for epoch in history], [epoch.validation_loss for epoch in history], curves)
     click.echo(json.dumps(report.as_json()) if as_json else summary(report, out))
 
 
@@ -103,7 +109,7 @@ def _plan(
     augment: str | None,
     nothing: tuple[Path, ...],
     **chosen: Any,
-) -> "Plan":
+) -> "TrainingPlan":
     """The recipe's plan with what was chosen in its place."""
     from streamvc.training.recipes import plan_for
 
@@ -111,23 +117,23 @@ def _plan(
     settings = {**{name: value for name, value in own.items() if value is not None}, **options.read_settings(changes)}
     given = {name: value for name, value in chosen.items() if value is not None}
     pairs = tuple(options.read_pair("--merge", "LABEL=OTHER", text) for text in merge)
-    return plan_for(**given, merge=pairs, settings=settings, nothing=nothing, command=shlex.join(["streamvc", *sys.argv[1:]]))
+    return plan_for(**given, merge=pairs, settings=settings, background_videos=nothing, command=shlex.join(["streamvc", *sys.argv[1:]]))
 
 
-def _active_lines(report: "Report") -> list[str]:
-    """How good it is on activities, and how often it hears one where there is none."""
-    quiet = report.pooled.quiet
+def _active_lines(report: "TrainingReport") -> list[str]:
+    """How good it is on activities, and how many false events it gives where there are none."""
+    background_events = report.pooled.background_events
     return [
         f"activities   clip_top1 {report.active_clip_top1}, window_top1 {report.active_window_top1}   without the clips of {report.plan.background}",
-        *([f"nothing      {options.false_events(quiet)}"] if quiet else []),
+        *([f"nothing      {options.false_events(background_events)}"] if background_events else []),
     ]
 
 
 def _open_set_line(open_set: "OpenSet") -> str:
-    return f"left out     {options.false_events(open_set.heard)}; {open_set.silent:.1%} of the clips of activities never taught gave no event"
+    return f"left out     {options.false_events(open_set.false_events)}; {open_set.silent:.1%} of the clips of activities never taught gave no event"
 
 
-def summary(report: "Report", out: Path) -> str:
+def summary(report: "TrainingReport", out: Path) -> str:
     """What was made, and how good it is."""
     folds = len(report.folds)
     stream = report.pooled.stream

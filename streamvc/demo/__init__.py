@@ -1,4 +1,4 @@
-"""The demo: a clip that ships with the package, through the very pipeline of `watch`, to a subscriber in another process."""
+"""The demo: a clip that ships with the package, through the pipeline of `watch`, to a subscriber in another process."""
 
 from pathlib import Path
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from streamvc.errors import BundleError
 from streamvc.inference.folders import check_sha256, find
 from streamvc.inference.manifest import BackboneManifest, Crop, ImageInput, PictureKind, read_manifest
-from streamvc.inference.pictures import Pictures
+from streamvc.inference.pictures import PictureExtractor
 from streamvc.inference.preprocessing import Preprocessor
 from streamvc.inference.runtime import Model, Opener, open_model
 from streamvc.types import Array, Feature
@@ -82,7 +82,7 @@ class Backbone:
         self._model = model
         self._type = np.float32 if manifest.feature_map is None else np.float16  # maps are large, and keep their meaning in half the bits
         self._preprocessor = Preprocessor(manifest.input, model.input)
-        self._snippet = None if frames == 1 else _Snippet(Pictures(SNIPPETS[channels], size, manifest.input.crop), frames)
+        self._snippet = None if frames == 1 else _Snippet(PictureExtractor(SNIPPETS[channels], size, manifest.input.crop), frames)
 
     @classmethod
     def load(cls, name: str, *, runtime: str | None = None, threads: int = 1) -> Self:
@@ -176,7 +176,7 @@ class Backbone:
 class _Snippet:
     """Collects the pictures of T frames in a row."""
 
-    def __init__(self, pictures: Pictures, num_frames: int) -> None:
+    def __init__(self, pictures: PictureExtractor, num_frames: int) -> None:
         self._pictures = pictures
         self._frames = np.zeros((num_frames, *pictures.shape), np.uint8)
         self._num_frames = 0

@@ -1,4 +1,4 @@
-"""Networks that several threads use at once: what they have to run at the same time is run together.
+"""Batches over threads: what several threads have to run on one network at the same time is run as one batch.
 
 A GPU takes hardly longer for many than for one.
 """
@@ -22,7 +22,7 @@ NUM_TRIED = 3  # inputs, to see whether a network keeps them apart
 TOLERANCE = 1e-3  # share of the largest output by which rounding may differ
 
 
-class ManyModel(Model, Protocol):
+class BatchCapableModel(Model, Protocol):
     """A model that may be able to run several inputs at once."""
 
     @property
@@ -40,7 +40,7 @@ class ManyModel(Model, Protocol):
 class BatchingModel:
     """A `streamvc.inference.runtime.Model` that may be run by any number of threads, each with an input of its own."""
 
-    def __init__(self, model: ManyModel) -> None:
+    def __init__(self, model: BatchCapableModel) -> None:
         self.input, self.output = model.input, model.output
         self._model = model
         self._takes_many = model.takes_many and _keeps_apart(model)
@@ -68,8 +68,8 @@ class BatchingModel:
             return error
 
 
-def _keeps_apart(model: ManyModel) -> bool:
-    """Whether inputs that are run together do not touch each other: a graph that was made for one may mix them up."""
+def _keeps_apart(model: BatchCapableModel) -> bool:
+    """Whether a batch gives the same as its inputs one by one: a graph that was made for one input may mix several up."""
     shape = (NUM_TRIED, *model.input.shape[1:])
     inputs = model.input.encode(np.random.default_rng(0).uniform(0, 1, shape))
     alone = np.concatenate([model.run_many(inputs[number : number + 1]) for number in range(NUM_TRIED)])
@@ -79,7 +79,7 @@ def _keeps_apart(model: ManyModel) -> bool:
 
 def for_threads() -> Opener:
     """Opens networks for several threads: those of TensorFlow are one for all of them, and run together; any other is a new one each time."""
-    together = Models(lambda path, runtime, threads: BatchingModel(cast(ManyModel, open_model(path, runtime, threads))))
+    together = Models(lambda path, runtime, threads: BatchingModel(cast(BatchCapableModel, open_model(path, runtime, threads))))
 
     def open_for_threads(path: Path, runtime: str | None, threads: int) -> Model:
         chosen = choose_runtime(runtime)

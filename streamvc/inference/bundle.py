@@ -12,9 +12,9 @@ from pydantic import ValidationError
 from streamvc.errors import BundleError
 from streamvc.events import Decision
 from streamvc.inference.backbone import Backbone, Extractor, find_backbone
+from streamvc.inference.composite import HANDCRAFTED_SIZES, CompositeExtractor, LocatedPart, find_pose
 from streamvc.inference.folders import check_sha256, find, model_folders, sha256
 from streamvc.inference.head import Head, open_head
-from streamvc.inference.joined import NUMBER_SIZES, Joined, Source, find_pose
 from streamvc.inference.manifest import (
     BackboneManifest,
     BackboneReference,
@@ -25,7 +25,7 @@ from streamvc.inference.manifest import (
     read_manifest,
     refusal,
 )
-from streamvc.inference.pictures import Pictures
+from streamvc.inference.pictures import PictureExtractor
 from streamvc.inference.runtime import Model, Opener, open_model
 
 MANIFEST = "model.json"
@@ -56,9 +56,9 @@ class Bundle:
         """
         manifest = self.manifest
         if manifest.input is None:
-            return Joined(_sources(self.path, manifest), _pose(self.path, manifest), runtime, threads, opener=opener)
+            return CompositeExtractor(_sources(self.path, manifest), _pose(self.path, manifest), runtime, threads, opener=opener)
         if manifest.pictures:
-            return Pictures(manifest.pictures, manifest.input.size_px, manifest.input.crop)
+            return PictureExtractor(manifest.pictures, manifest.input.size_px, manifest.input.crop)
         folder, crop = self.find_backbone(), manifest.input.crop
         return Backbone.open(folder, crop=crop, runtime=runtime, threads=threads, opener=opener or open_model)
 
@@ -177,8 +177,8 @@ def _check_backbones(path: Path, manifest: BundleManifest) -> None:
     for number, part in enumerate(manifest.parts):
         if part.backbone and part.input:
             _check_backbone(path, f"parts.{number}.", part.backbone, part.input, part.feature_size)
-        elif part.feature_size != NUMBER_SIZES[part.kind]:
-            raise BundleError(f"{path / MANIFEST}: parts.{number}.feature_size is not that of {part.kind}, {NUMBER_SIZES[part.kind]}")
+        elif part.feature_size != HANDCRAFTED_SIZES[part.kind]:
+            raise BundleError(f"{path / MANIFEST}: parts.{number}.feature_size is not that of {part.kind}, {HANDCRAFTED_SIZES[part.kind]}")
     _pose(path, manifest)
 
 
@@ -199,8 +199,8 @@ def _pose(path: Path, manifest: BundleManifest) -> Path | None:
     return find_pose(manifest.pose, beside=path.parent) if manifest.pose else None
 
 
-def _sources(path: Path, manifest: BundleManifest) -> list[Source]:
-    return [Source(part, _find_backbone(path, part.backbone) if part.backbone else None) for part in manifest.parts]
+def _sources(path: Path, manifest: BundleManifest) -> list[LocatedPart]:
+    return [LocatedPart(part, _find_backbone(path, part.backbone) if part.backbone else None) for part in manifest.parts]
 
 
 def _find(name_or_path: str | Path) -> Path:

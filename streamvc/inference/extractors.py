@@ -6,12 +6,12 @@ from pathlib import Path
 from streamvc.errors import BundleError
 from streamvc.inference import bundle
 from streamvc.inference.backbone import MANIFEST, Backbone, Extractor, find_backbone
-from streamvc.inference.joined import Joined, Source, find_pose, number_part
-from streamvc.inference.manifest import FOLLOWING, NUMBERS, BackboneManifest, BackboneReference, Part, read_manifest
-from streamvc.inference.pictures import Pictures
+from streamvc.inference.composite import CompositeExtractor, LocatedPart, find_pose, handcrafted_part
+from streamvc.inference.manifest import FOLLOWING, HANDCRAFTED, BackboneManifest, BackboneReference, FeaturePart, read_manifest
+from streamvc.inference.pictures import PictureExtractor
 
 PICTURES = re.compile(r"(colour|flow|colour\+flow):([1-9]\d{1,3})(?::(whole|center))?")
-NUMBER = re.compile(rf"(?P<kind>{'|'.join(NUMBERS)})(?:(?<=pose)/(?P<every>[2-9]))?")
+NUMBER = re.compile(rf"(?P<kind>{'|'.join(HANDCRAFTED)})(?:(?<=pose)/(?P<every>[2-9]))?")
 PART = re.compile(r"(?P<backbone>.+?)(?::(?P<crop>whole|center|person|movement|foreground))?(?::(?P<kind>difference|greys))?")
 
 
@@ -36,7 +36,7 @@ def open_extractor(name: str) -> Extractor:
     """
     if found := PICTURES.fullmatch(name):
         kind, size_px, crop = found.groups()
-        return Pictures(kind, int(size_px), crop or "whole")  # type: ignore[arg-type]  # the pattern has checked them
+        return PictureExtractor(kind, int(size_px), crop or "whole")  # type: ignore[arg-type]  # the pattern has checked them
     if (Path(name) / bundle.MANIFEST).is_file():
         return bundle.load_bundle(Path(name)).open_extractor()
     sources = [_source(part) for part in parts_of(name)]
@@ -45,11 +45,11 @@ def open_extractor(name: str) -> Extractor:
         return Backbone.open(first.folder, crop=first.part.input.crop)
     if twice := [source.part.name for number, source in enumerate(sources) if source in sources[:number]]:
         raise BundleError(f"{name}: {twice[0]} is there twice")
-    return Joined(sources, find_pose() if any(source.part.needs_pose for source in sources) else None)
+    return CompositeExtractor(sources, find_pose() if any(source.part.needs_pose for source in sources) else None)
 
 
 def parts_of(name: str) -> list[str]:
-    """The names that are joined in one. A folder that has a `+` in its path stands by itself."""
+    """The names of the parts. A folder that has a `+` in its path stands by itself."""
     return [name] if (Path(_pattern(name)["backbone"]) / MANIFEST).is_file() else name.split("+")
 
 
@@ -58,22 +58,22 @@ def sees_pictures(name: str) -> bool:
     return bool(PICTURES.fullmatch(name))
 
 
-def _source(name: str) -> Source:
-    """A part by name, as it is found."""
+def _source(name: str) -> LocatedPart:
+    """A part by name."""
     if numbers := NUMBER.fullmatch(name):
-        return Source(number_part(numbers["kind"], int(numbers["every"] or 1)), None)  # type: ignore[arg-type]  # the pattern has checked it
+        return LocatedPart(handcrafted_part(numbers["kind"], int(numbers["every"] or 1)), None)  # type: ignore[arg-type]  # the pattern has checked it
     if sees_pictures(name):
         raise BundleError(f"{name}: pictures cannot be joined with features")
     found = _pattern(name)
     folder = _folder(found["backbone"])
     manifest = read_manifest(folder / MANIFEST, BackboneManifest)
-    part = Part(
+    part = FeaturePart(
         kind=found["kind"] or "picture",  # type: ignore[arg-type]  # the pattern has checked it
         backbone=BackboneReference(name=manifest.name, sha256=manifest.sha256),
         input=manifest.input.model_copy(update={"crop": found["crop"] or manifest.input.crop}),
         feature_size=manifest.feature_size,
     )
-    return Source(part, folder)
+    return LocatedPart(part, folder)
 
 
 def _folder(backbone: str) -> Path:

@@ -1,4 +1,4 @@
-"""How it moves in a frame, as numbers: how fast, how jerkily, how much all one way. They tell a scuffle from a crowd, which pictures hardly do."""
+"""Handcrafted features of optical flow: speed, acceleration, direction. They tell a fight from a crowd, which single pictures hardly do."""
 
 import math
 
@@ -23,7 +23,7 @@ VERSION = 1  # raise it when the same frames make other numbers
 IDENTITY = f"flow {VERSION} {SHORT_PX} {SHARES.tolist()} {SQUARE} {HEAT_TICKS} {NUM_WAYS} {NUM_BANDS}"
 
 
-class FlowNumbers:
+class FlowFeatures:
     """Turns the frames of one stream into `FEATURE_SIZE` numbers each, of the optical flow since the frame before.
 
     The camera's own movement, the median of the flow, is taken out. Speeds and accelerations are in 1/96 of the frame's shorter side per tick, and

@@ -43,18 +43,18 @@ IDENTITY = (
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Scene:
-    """What a frame shows beside the background.
+class Foreground:
+    """What stands out from the background in a frame.
 
     Attributes:
-        numbers: (FEATURE_SIZE,) float32. Of what stands out: whether anything does, its size, place, box, axes, direction, how compact it
+        features: (FEATURE_SIZE,) float32. Of what stands out: whether anything does, its size, place, box, axes, direction, how compact it
             is, how much it stands out, how far it touches each side of the frame; its speed. Of what moves: how much of all and of it,
             and where. Then a coarse picture of what stands out, and one of what moves. Nothing is all zeros.
         square: Around it; None where nothing is.
         levels: (256,) uint8, what brings the values of a room with little contrast to the usual range.
     """
 
-    numbers: FloatArray
+    features: FloatArray
     square: Square | None
     levels: NDArray[np.uint8]
 
@@ -107,7 +107,7 @@ class ForegroundView:
         self._num_seen = 0
         self._num_lost = 0
 
-    def step(self, image: NDArray[np.uint8], num_ticks: int = 1) -> Scene:
+    def step(self, image: NDArray[np.uint8], num_ticks: int = 1) -> Foreground:
         """Take the next frame, (H, W, 3) uint8 of the size of the one before, so many ticks behind it."""
         small = shrink(image).astype(np.float32)
         background = small.copy() if self._background is None else self._background * _exposure(small, self._background)
@@ -116,13 +116,13 @@ class ForegroundView:
         shape = _shape(change, levels.threshold(STANDS_OUT, NOISE))
         movement = _movement(small, small if self._before is None else self._before, levels)
         path = _path(self._shape, shape, num_ticks)
-        numbers = np.concatenate(
-            [_shape_numbers(shape, change / levels.contrast), path, _movement_numbers(movement, shape), *_grids(movement, shape)]
+        features = np.concatenate(
+            [_shape_features(shape, change / levels.contrast), path, _movement_features(movement, shape), *_grids(movement, shape)]
         )
         self._background = self._learn(background, small, shape, levels, num_ticks)
         self._before, self._shape = small, shape
         self._follow(shape, max(image.shape[:2]) / max(small.shape[:2]), min(image.shape[:2]), num_ticks)
-        return Scene(numbers.astype(np.float32), self._square, levels.table())
+        return Foreground(features.astype(np.float32), self._square, levels.table())
 
     def reset(self) -> None:
         """Forget the room and who was in it."""
@@ -184,7 +184,7 @@ def _square(shape: _Shape, scale: float, shorter: int) -> Square:
     return Square(scale * (left + width / 2), scale * (top + height / 2), side)
 
 
-def _shape_numbers(shape: _Shape | None, change: FloatArray) -> FloatArray:
+def _shape_features(shape: _Shape | None, change: FloatArray) -> FloatArray:
     if shape is None:
         return np.zeros(NUM_SHAPE, np.float32)
     mask, (_, _, box_width, box_height) = shape.mask, shape.box
@@ -223,7 +223,7 @@ def _movement(small: FloatArray, before: FloatArray, levels: _Levels) -> FloatAr
     return np.where(change < levels.threshold(MOVES, FLICKER), 0, change / np.float32(levels.contrast))
 
 
-def _movement_numbers(movement: FloatArray, shape: _Shape | None) -> FloatArray:
+def _movement_features(movement: FloatArray, shape: _Shape | None) -> FloatArray:
     height, width = movement.shape
     whole = float(movement.sum())
     if not whole:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamvc.errors import InferenceError
-from streamvc.inference.chatter import without_chatter
+from streamvc.inference.native_logs import hide_native_logs
 from streamvc.inference.runtime import TensorSpec
 from streamvc.types import Array
 
@@ -47,7 +47,7 @@ def open_interpreter(interpreter: Callable[..., Any], path: Path, threads: int) 
         InferenceError: It refused the file, or the file has more than one input or output.
     """
     try:
-        with without_chatter():
+        with hide_native_logs():
             loaded = interpreter(model_path=str(path), num_threads=threads)
             loaded.allocate_tensors()
         return InterpreterModel(loaded, path)

@@ -23,7 +23,7 @@ PictureKind = Literal["colour", "flow", "colour+flow"]
 PartKind = Literal["pose", "foreground", "flow", "picture", "difference", "greys"]
 
 FOLLOWING: tuple[Crop, ...] = ("person", "movement", "foreground")  # those that depend on the frames before
-NUMBERS: tuple[PartKind, ...] = ("pose", "foreground", "flow")  # those that are numbers, of no backbone
+HANDCRAFTED: tuple[PartKind, ...] = ("pose", "foreground", "flow")  # those that are numbers, of no backbone
 
 # The files of a bundle by the form of its head; a window's head may have a `project.tflite` too.
 BUNDLE_FILES: dict[Form, tuple[str, ...]] = {
@@ -98,14 +98,14 @@ class PoseReference(Manifest):
     landmark_sha256: Sha256
 
 
-class Part(Manifest):
+class FeaturePart(Manifest):
     """What makes a part of a feature.
 
     Attributes:
         kind: `pose`: the numbers of a pose; `foreground`: those of what stands out from the background; `flow`: those of the optical flow;
             `picture`: a backbone looks at the frame; `difference`: at how it differs from the one before; `greys`: at it and the two before,
             in grey, as the three colours of one picture.
-        backbone: Of any but `NUMBERS`.
+        backbone: Of any but `HANDCRAFTED`.
         input: How that is brought into the backbone's form.
         feature_size: How many numbers of the feature it makes.
         every: Of a pose: somebody is looked for in every so many ticks, and what was found is held until then.
@@ -121,8 +121,8 @@ class Part(Manifest):
     def _consistent(self) -> Self:
         if self.every > 1 and self.kind != "pose":
             raise ValueError(f"a part of the kind {self.kind} is looked at in each tick: every must be 1")
-        if (self.kind in NUMBERS,) * 2 != (self.backbone is None, self.input is None):
-            raise ValueError(f"a part of the kind {' or '.join(NUMBERS)} has no backbone and no input, any other has both")
+        if (self.kind in HANDCRAFTED,) * 2 != (self.backbone is None, self.input is None):
+            raise ValueError(f"a part of the kind {' or '.join(HANDCRAFTED)} has no backbone and no input, any other has both")
         return self
 
     @property
@@ -158,7 +158,7 @@ class Threshold(Manifest):
         return self
 
 
-class Thresholds(Manifest):
+class LabelThresholds(Manifest):
     """The thresholds of all labels: `default`, unless `labels` has its own."""
 
     default: Threshold = Threshold()
@@ -202,7 +202,7 @@ class BundleSettings(Manifest):
     form: Form = "step"
     backbone: BackboneReference | None
     pictures: PictureKind | None = None
-    parts: tuple[Part, ...] = ()
+    parts: tuple[FeaturePart, ...] = ()
     pose: PoseReference | None = None
     input: ImageInput | None
     feature_size: Count
@@ -216,7 +216,7 @@ class BundleSettings(Manifest):
     state_size: Annotated[int, Field(ge=0)]
     temperature: Positive
     smoothing_s: Seconds
-    thresholds: Thresholds
+    thresholds: LabelThresholds
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

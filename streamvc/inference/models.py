@@ -6,7 +6,7 @@ from weakref import WeakValueDictionary
 from streamvc.inference.runtime import Model, Opener, open_model
 from streamvc.threads import Lock
 
-Key = tuple[object, ...]
+ModelKey = tuple[object, ...]
 
 
 class Models:
@@ -18,7 +18,7 @@ class Models:
     def __init__(self, opener: Opener = open_model) -> None:
         """Nothing is open yet; `opener` is what opens a file that is not."""
         self._opener = opener
-        self._opened: WeakValueDictionary[Key, Model] = WeakValueDictionary()
+        self._opened: WeakValueDictionary[ModelKey, Model] = WeakValueDictionary()
         self._lock = Lock()
 
     def open(self, path: Path, runtime: str | None = None, threads: int = 1) -> Model:
@@ -31,7 +31,7 @@ class Models:
             return model
 
 
-def _version(path: Path) -> Key | None:
+def _version(path: Path) -> ModelKey | None:
     """What changes when a file is replaced; None where there is none."""
     if not path.is_file():
         return None

@@ -1,4 +1,4 @@
-"""Who is in front of the camera: the numbers of their pose, and the square that follows them. To look costs much, and can be done seldom."""
+"""The person in front of the camera: pose features, and the square that follows. Detection is costly, so it may run in every n-th tick only."""
 
 from dataclasses import dataclass
 
@@ -13,14 +13,14 @@ from streamvc.types import Array
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Person:
-    """What is known of the person: the numbers of the pose, zeros where there is nobody, and where to look; None where there is nobody."""
+    """The features of the person's pose, zeros where there is nobody, and the square to look at, None where there is nobody."""
 
-    numbers: Array
+    features: Array
     square: Square | None
 
 
 class PersonSearch:
-    """Looks for the person in the frames of one stream, in every so many ticks; until the next look what was found is held."""
+    """Finds the person in the frames of one stream, once in every `every` ticks; the last result is held in between."""
 
     def __init__(self, tracker: PoseTracker, every: int = 1) -> None:
         self._tracker = tracker

@@ -16,7 +16,7 @@ FLOW_LIMIT_PX = 20  # faster motion is cut off there, as in Carreira and Zisserm
 STILL = 127.5
 
 
-class Pictures:
+class PictureExtractor:
     """Brings frames to one size and keeps them as they are; it belongs to one thread at a time.
 
     A picture has (S, S, C) uint8: red, green and blue, then the flow to the right and downwards since the picture before, of which 0 stands for

@@ -15,14 +15,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamvc.errors import InferenceError
-from streamvc.inference.chatter import without_chatter
+from streamvc.inference.native_logs import hide_native_logs
 from streamvc.inference.runtime import TensorSpec
 from streamvc.types import Array
 
 if "tflite_runtime" in sys.modules:  # the two define the same native symbols, and the process dies of it
     raise InferenceError("TensorFlow cannot be used in a process that has loaded tflite-runtime")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-with without_chatter():
+with hide_native_logs():
     import tensorflow as tf
     from tensorflow.lite.python import schema_py_generated as schema
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamvc.inference.manifest import Crop
-from streamvc.inference.pose.body import Body
+from streamvc.inference.pose.landmarks import BodyPose
 
 MARGIN = 1.4  # side of the square, by the larger side of the box around the landmarks
 VISIBLE = 0.5  # from which a landmark counts
@@ -52,7 +52,7 @@ class PersonView:
         self._square: Square | None = None
         self._age = 0
 
-    def step(self, body: Body | None, num_ticks: int = 1) -> Square | None:
+    def step(self, body: BodyPose | None, num_ticks: int = 1) -> Square | None:
         """Take what was found in the next frame, which is so many ticks behind the one before; returns where to look, None where nobody is."""
         self._age += num_ticks
         target = square_around(body) if body else None
@@ -98,7 +98,7 @@ class MovementView:
         self._before = self._heat = self._square = None
 
 
-def square_around(body: Body) -> Square | None:
+def square_around(body: BodyPose) -> Square | None:
     """The square around a body's visible landmarks, with a margin; None where too few are visible."""
     points = body.landmarks[body.landmarks[:, 3] >= VISIBLE, :2]
     if len(points) < NUM_VISIBLE:

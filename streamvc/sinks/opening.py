@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from streamvc.errors import SinkError
 from streamvc.extras import install_command
-from streamvc.sinks.jsonlines import JsonLines, StandardOutput
+from streamvc.sinks.jsonlines import JsonLinesFile, StandardOutput
 from streamvc.sinks.sink import Sink
 from streamvc.sinks.webhook import Webhook
 
@@ -66,7 +66,7 @@ def _read(address: str, site: str, node: str) -> Callable[[], Sink]:
     sink: Sink
     match url.scheme:
         case "file":
-            sink = JsonLines.from_url(url)
+            sink = JsonLinesFile.from_url(url)
         case "http" | "https":
             sink = Webhook.from_url(url)
         case "mqtt" | "mqtts":

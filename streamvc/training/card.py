@@ -10,7 +10,7 @@ from streamvc.training.dataset import Grouping
 from streamvc.training.evaluate import Evaluation
 from streamvc.training.folds import Split
 from streamvc.training.recipes import RECIPES
-from streamvc.training.report import Report
+from streamvc.training.report import TrainingReport
 
 GROUPED_BY: dict[Grouping, str] = {
     "column": "Groups are those of the data set.",
@@ -36,26 +36,26 @@ LEAST_H = 0.005  # of video, for something to be said of an hour
 MADE_WITH = ("streamvc", "tensorflow", "keras", "numpy")
 
 
-def card(report: Report) -> str:
+def card(report: TrainingReport) -> str:
     """The card of what was trained, as Markdown."""
     sections = [_what(report), _data(report), _figures(report), _events(report), _head(report), _limits(report), _again(report)]
     return "\n\n".join(sections) + "\n"
 
 
-def _what(report: Report) -> str:
+def _what(report: TrainingReport) -> str:
     labels = ", ".join(f"`{label}`" for label in report.dataset.labels)
     nothing = f" `{report.plan.background}` stands for no activity and is never an event." if report.plan.background else ""
     return f"# {report.name}\n\nRecognises {labels}.{nothing}"
 
 
-def _nothing(report: Report) -> str:
-    label, share = report.plan.background, report.plan.head.nothing_share
+def _nothing(report: TrainingReport) -> str:
+    label, share = report.plan.background, report.plan.head.background_share
     num_clips = sum(clip.label == label for clip in report.extraction.clips)
-    sources = ", ".join(f"`{path.name}`" for path in report.plan.nothing)
+    sources = ", ".join(f"`{path.name}`" for path in report.plan.background_videos)
     return f"{num_clips} of the clips are `{label}`, among them the pieces of videos from {sources}; at most {share:.0%} of what is learned from is."
 
 
-def _data(report: Report) -> str:
+def _data(report: TrainingReport) -> str:
     clips = report.extraction.clips
     num_groups = len({clip.group for clip in clips})
     grouped = EACH_FILE if report.dataset.untrimmed and report.dataset.grouping == "file" else GROUPED_BY[report.dataset.grouping]
@@ -64,11 +64,11 @@ def _data(report: Report) -> str:
     skipped = (
         f" {num_skipped} {'was' if num_skipped == 1 else 'were'} left out as unusable (unreadable, too short or there twice)." if num_skipped else ""
     )
-    about, nothing = [report.plan.about] if report.plan.about else [], [_nothing(report)] if report.plan.nothing else []
+    about, nothing = [report.plan.about] if report.plan.about else [], [_nothing(report)] if report.plan.background_videos else []
     return "\n\n".join(["## Data", *about, counts + skipped, *nothing])
 
 
-def _figures(report: Report) -> str:
+def _figures(report: TrainingReport) -> str:
     plan = report.plan
     split = SPLITS[plan.split].format(plan=plan)
     rows = [
@@ -99,8 +99,8 @@ def _per_label(pooled: Evaluation) -> str:
     return "Whole clips, all folds together:\n\n" + _table(["label", "precision", "recall", "F1", "clips"], rows)
 
 
-def _events(report: Report) -> str:
-    outcomes, stream, quiet = report.pooled.outcomes, report.pooled.stream, report.pooled.quiet
+def _events(report: TrainingReport) -> str:
+    outcomes, stream, background_events = report.pooled.outcomes, report.pooled.stream, report.pooled.background_events
     figures = [
         f"With the smoothing and the thresholds {_chosen(report)}, {outcomes.right:.0%} of the clips give the right event and no other, "
         f"{outcomes.wrong:.0%} a wrong one, {outcomes.silent:.0%} none."
@@ -108,17 +108,18 @@ def _events(report: Report) -> str:
     if report.dataset.untrimmed:
         f1, per_hour = stream.events[0.3].f1, stream.false_events_per_hour
         figures.append(f"On the whole videos, all folds together, the events' F1 is {f1:.3f} at overlap 0.3; {per_hour:.1f} an hour are false.")
-    if quiet and quiet.hours >= LEAST_H:
+    if background_events and background_events.hours >= LEAST_H:
         figures.append(
-            f"Where nothing goes on there are {quiet.false_events_per_hour:.2f} false events an hour, in {quiet.hours:.2f} h of such video."
+            f"Where nothing goes on there are {background_events.false_events_per_hour:.2f} false events an hour, in "
+            f"{background_events.hours:.2f} h of such video."
         )
     if report.open_set:
         active, open_set = report.pooled.active_outcomes, report.open_set
         figures.append(
             f"Of the clips of activities, {active.right:.0%} give the right event and no other, {active.wrong:.0%} a wrong one. Activities that were "
             f"never taught (each label left out in turn, in {len(open_set.rounds)} rounds; thresholds chosen on the others) give "
-            f"{open_set.heard.false_events_per_hour:.1f} false events an hour, in {open_set.heard.hours:.2f} h; {open_set.silent:.0%} of their clips "
-            f"give none."
+            f"{open_set.false_events.false_events_per_hour:.1f} false events an hour, in {open_set.false_events.hours:.2f} h; {open_set.silent:.0%} "
+            f"of their clips give none."
         )
     figures.append(
         f"The scores were brought to the temperature {report.temperature:.2f} on the same folds; their expected calibration error is "
@@ -128,7 +129,7 @@ def _events(report: Report) -> str:
     return "\n\n".join([" ".join(figures), *alarms, *([_thresholds(report)] if report.plan.thresholds.labels else [])])
 
 
-def _alarms(report: Report) -> str:
+def _alarms(report: TrainingReport) -> str:
     rows = [
         (
             label,
@@ -145,14 +146,14 @@ def _alarms(report: Report) -> str:
     )
 
 
-def _chosen(report: Report) -> str:
+def _chosen(report: TrainingReport) -> str:
     if report.plan.thresholds.labels:
         return "chosen on the folds, for each fold on the others"
     threshold, smoothing_s = report.plan.thresholds.default, report.plan.smoothing_s
     return f"it ships with (enter {threshold.enter:g}, leave {threshold.leave:g}, at least {threshold.min_s:g} s, smoothing {smoothing_s:g} s)"
 
 
-def _thresholds(report: Report) -> str:
+def _thresholds(report: TrainingReport) -> str:
     rows = [(label, f"{each.enter:g}", f"{each.leave:g}", f"{each.min_s:g}") for label, each in report.plan.thresholds.labels.items()]
     return (
         f"What it ships with was chosen on all folds: smoothing {report.plan.smoothing_s:g} s, and\n\n"
@@ -160,7 +161,7 @@ def _thresholds(report: Report) -> str:
     )
 
 
-def _head(report: Report) -> str:
+def _head(report: TrainingReport) -> str:
     plan, head, fit = report.plan, report.plan.head, report.fit
     recipe = RECIPES[plan.recipe]
     reach = f"the last {head.window} features" if head.mode == "window" else "all features since the last gap"
@@ -169,12 +170,12 @@ def _head(report: Report) -> str:
     return (
         f"## Head\n\nThe recipe `{recipe.name}`: {recipe.summary[0].lower()}{recipe.summary[1:]}. It sees {source} at {plan.rate_hz:g} Hz, over "
         f"{reach}; the first prediction comes after {head.warm_up}. It has {report.num_parameters:,} parameters. Of its {len(fit.history)} epochs, "
-        f"number {fit.best_epoch + 1} was the best on the clips that training was watched by. The exported files give Keras' scores within "
+        f"number {fit.best_epoch + 1} had the lowest validation loss. The exported files give Keras' scores within "
         f"{report.difference:.1g}." + (f" Set apart from the recipe: {', '.join(changed)}." if changed else "")
     )
 
 
-def _limits(report: Report) -> str:
+def _limits(report: TrainingReport) -> str:
     limits = [
         "It learned to see from these clips alone: few of them teach little." if sees_pictures(report.plan.backbone) else SEES,
         "People, rooms and cameras unlike those of the data were not measured.",
@@ -191,7 +192,7 @@ def _limits(report: Report) -> str:
     return "## Limits\n\n" + "\n".join(f"- {limit}" for limit in limits)
 
 
-def _again(report: Report) -> str:
+def _again(report: TrainingReport) -> str:
     command = [f"These figures again, and the bundle:\n\n    {report.plan.command}"] if report.plan.command else []
     made_with = ", ".join(f"{name} {version(name)}" for name in MADE_WITH)
     machine = f"{platform.system()} {platform.machine()}"

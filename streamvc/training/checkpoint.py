@@ -14,7 +14,7 @@ from streamvc.types import Array
 
 
 class Checkpoint:
-    """Named arrays in a file that is there whole, or not at all."""
+    """Named arrays in a file that is written whole or not at all."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -45,16 +45,16 @@ class Checkpoint:
             return None
 
 
-class Workbench:
-    """The checkpoints of one training, in a folder whose name stands for all that it depends on."""
+class CheckpointFolder:
+    """The checkpoints of one training, in a folder whose name is a hash of all that the weights depend on."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
     def checkpoint(self, name: str) -> Checkpoint:
-        """The one of this name."""
+        """The checkpoint of this name."""
         return Checkpoint(self._folder / f"{name}.npz")
 
     def clear(self) -> None:
-        """The training is done: nothing of it is needed any more."""
+        """Remove them: the training is done."""
         shutil.rmtree(self._folder, ignore_errors=True)

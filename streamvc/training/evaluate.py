@@ -1,7 +1,7 @@
 """Measures a bundle on labelled video: the very stages that run live, given the features of the clips from the cache.
 
-Clips are measured by themselves: is the label right? Streams are measured as a subscriber hears them: each file from start to end, against the
-segments of it in which something goes on. A trimmed clip is a stream of one segment.
+Clips are measured by themselves: is the label right? Streams are measured by their events: each file from start to end, against its segments of
+activity. A trimmed clip is a stream of one segment.
 """
 
 from collections import Counter
@@ -14,23 +14,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamvc import metrics
-from streamvc.alarms import WITHIN_S, Alarm, count_alarms
+from streamvc.alarms import WITHIN_S, AlarmFigures, count_alarms
 from streamvc.errors import DataError
 from streamvc.inference.bundle import Bundle, load_bundle
 from streamvc.inference.manifest import BundleManifest
 from streamvc.inference.recognizer import Recognizer
 from streamvc.metrics import LabelFigures
-from streamvc.stream_metrics import Stream, StreamFigures, finite, measure_streams
+from streamvc.stream_metrics import EvaluatedStream, StreamFigures, finite, measure_streams
 from streamvc.training.dataset import Clip, Dataset, load_dataset, load_videos, merge_labels
-from streamvc.training.features import Extraction, Skipped, extract
-from streamvc.training.hearing import Heard, detect, hear_clip, hear_file, length_s, predict_file, whole_files
+from streamvc.training.features import Extraction, SkippedClip, extract
+from streamvc.training.prediction_trace import PredictionTrace, detect, length_s, predict_file, trace_clip, trace_file, whole_files
 from streamvc.training.progress import Advance, silent
 from streamvc.types import Prediction
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Replay:
-    """What a recogniser said of a clip.
+class ClipResult:
+    """The right label of a clip, and its predictions and events.
 
     Attributes:
         truth: Index of the right label.
@@ -38,7 +38,7 @@ class Replay:
     """
 
     truth: int
-    stream: Stream
+    stream: EvaluatedStream
 
     @property
     def scores(self) -> NDArray[np.float32]:
@@ -52,11 +52,11 @@ class Replay:
 
 
 @dataclass(frozen=True, slots=True)
-class Quiet:
-    """What was heard of streams in which nothing goes on; all of it is false.
+class BackgroundEvents:
+    """The events on streams without any activity; all of them are false.
 
     Attributes:
-        hours: How much of them there was.
+        hours: How long these streams are together.
         events: How many events there were of each label; those without any are not named.
     """
 
@@ -65,7 +65,7 @@ class Quiet:
 
     @property
     def false_events_per_hour(self) -> float:
-        """How often something was heard."""
+        """How many events there are an hour."""
         return sum(self.events.values()) / self.hours if self.hours else 0.0
 
     def as_json(self) -> dict[str, Any]:
@@ -75,7 +75,7 @@ class Quiet:
 
 @dataclass(frozen=True, slots=True)
 class Outcomes:
-    """What a subscriber would have heard, as shares of the clips.
+    """What the events of the clips come to, as shares of the clips.
 
     Attributes:
         right: The right activity began, and no other; for a clip of the background label: none began.
@@ -98,17 +98,17 @@ class Evaluation:
         window_top1: Share of single predictions that are right.
         active_clip_top1: As `clip_top1`, of the clips of activities alone, those of the background label left out. NaN where there are none.
         active_window_top1: As `window_top1`, of these clips.
-        per_label: Of whole clips: precision, recall, F1.
+        per_label: Precision, recall and F1 of each label, of whole clips.
         confusion: (L, L) whole clips, a row per right label, a column per given one.
-        outcomes: What became of them as events.
-        active_outcomes: What became of the clips of activities.
+        outcomes: Shares of the clips with the right event, a wrong one, none.
+        active_outcomes: The same, of the clips of activities.
         calibration_error: How far a prediction's best score is from the share of times it is right.
         stream: The figures of the clips as streams; of untrimmed video, those of the whole files.
         alarms: Of each label but the background, how its events do as alarms.
         within_s: How far from the start of an activity an event may be published to be in time for that.
-        quiet: What was heard of streams in which nothing goes on; None where there are none.
-        replays: What was said of each clip.
-        streams: What the figures of streams are of.
+        background_events: The events on streams without any activity; None where there are no such streams.
+        results: The predictions and events of each clip.
+        streams: The streams that the figures of streams are of.
         num_clips: How many clips there were; those that were skipped do not count.
         num_predictions: How many predictions there were.
         skipped: The clips that could not be used.
@@ -125,14 +125,14 @@ class Evaluation:
     active_outcomes: Outcomes
     calibration_error: float
     stream: StreamFigures
-    alarms: dict[str, Alarm]
+    alarms: dict[str, AlarmFigures]
     within_s: float
-    quiet: Quiet | None
-    replays: tuple[Replay, ...]
-    streams: tuple[Stream, ...]
+    background_events: BackgroundEvents | None
+    results: tuple[ClipResult, ...]
+    streams: tuple[EvaluatedStream, ...]
     num_clips: int
     num_predictions: int
-    skipped: tuple[Skipped, ...] = ()
+    skipped: tuple[SkippedClip, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
         """The figures in a form that JSON can hold."""
@@ -152,7 +152,7 @@ class Evaluation:
             **self.stream.as_json(),
             "alarms": {label: alarm.as_json() for label, alarm in self.alarms.items()},
             "within_s": self.within_s,
-            "quiet": self.quiet.as_json() if self.quiet else None,
+            "quiet": self.background_events.as_json() if self.background_events else None,
             "skipped": [{"path": str(skipped.clip.path), "reason": skipped.reason} for skipped in self.skipped],
         }
 
@@ -190,10 +190,10 @@ def evaluate(
         return extract(wanted, str(recognizer.bundle.path), manifest.rate_hz, cache=cache, num_workers=num_workers, advance=advance)
 
     extraction = look(clips).lasting(manifest.first)
-    replays = []
-    for clip, track in zip(extraction.clips, extraction.tracks, strict=True):
-        replays.append(judge(recognizer.bundle, clip.label, predict_file(recognizer, track), clip.start_s))
-        advance("predictions", len(replays), len(extraction.clips))
+    results = []
+    for clip, sequence in zip(extraction.clips, extraction.sequences, strict=True):
+        results.append(evaluate_clip(recognizer.bundle, clip.label, predict_file(recognizer, sequence), clip.start_s))
+        advance("predictions", len(results), len(extraction.clips))
     streams = []
     if dataset.untrimmed:
         files = look(whole_files(dataset.clips))
@@ -201,16 +201,18 @@ def evaluate(
         streams = [
             detect(
                 recognizer.bundle,
-                hear_file(manifest, [clip for clip in segments if clip.path == file.path], predict_file(recognizer, track), length_s(track)),
+                trace_file(manifest, [clip for clip in segments if clip.path == file.path], predict_file(recognizer, sequence), length_s(sequence)),
             )
-            for file, track in zip(files.clips, files.tracks, strict=True)
-            if len(track.features)
+            for file, sequence in zip(files.clips, files.sequences, strict=True)
+            if len(sequence.features)
         ]
-    return measure(replays, recognizer.labels, manifest.background, extraction.skipped, streams, within_s)
+    return measure(results, recognizer.labels, manifest.background, extraction.skipped, streams, within_s)
 
 
-def hear_unknown(model: str | Path, data: Path, *, cache: Path | None = None, num_workers: int | None = None, advance: Advance = silent) -> Quiet:
-    """What a bundle hears in videos in which none of its activities is seen.
+def measure_unknown(
+    model: str | Path, data: Path, *, cache: Path | None = None, num_workers: int | None = None, advance: Advance = silent
+) -> BackgroundEvents:
+    """The events of a bundle on videos in which none of its activities is seen.
 
     Args:
         model: The bundle's name or path.
@@ -226,9 +228,9 @@ def hear_unknown(model: str | Path, data: Path, *, cache: Path | None = None, nu
     recognizer = Recognizer.load(model)
     bundle = recognizer.bundle
     found = extract(load_videos(data), str(bundle.path), bundle.manifest.rate_hz, cache=cache, num_workers=num_workers, advance=advance)
-    tracks = [track for track in found.tracks if len(track.features)]
-    streams = [detect(bundle, Heard(predict_file(recognizer, track), (), length_s(track))) for track in tracks]
-    return count_false(streams, recognizer.labels) or Quiet(0.0, {})
+    sequences = [sequence for sequence in found.sequences if len(sequence.features)]
+    streams = [detect(bundle, PredictionTrace(predict_file(recognizer, sequence), (), length_s(sequence))) for sequence in sequences]
+    return count_false(streams, recognizer.labels) or BackgroundEvents(0.0, {})
 
 
 def is_unknown(model: str | Path, data: Path) -> bool:
@@ -248,25 +250,25 @@ def _known(data: Path, dataset: Dataset, manifest: BundleManifest) -> list[Clip]
     return clips
 
 
-def judge(bundle: Bundle, label: str, stretches: Sequence[Sequence[Prediction]], start_s: float = 0.0) -> Replay:
-    """Hold the predictions for a clip against its label, and let them go through the bundle's smoothing and thresholds; see `hear_clip`."""
-    return Replay(bundle.manifest.labels.index(label), detect(bundle, hear_clip(bundle.manifest, label, stretches, start_s)))
+def evaluate_clip(bundle: Bundle, label: str, stretches: Sequence[Sequence[Prediction]], start_s: float = 0.0) -> ClipResult:
+    """The result of a clip: its predictions, and their events by the bundle's smoothing and thresholds; see `trace_clip`."""
+    return ClipResult(bundle.manifest.labels.index(label), detect(bundle, trace_clip(bundle.manifest, label, stretches, start_s)))
 
 
 def measure(
-    replays: Sequence[Replay],
+    results: Sequence[ClipResult],
     labels: Sequence[str],
     background: str | None = None,
-    skipped: tuple[Skipped, ...] = (),
-    streams: Sequence[Stream] = (),
+    skipped: tuple[SkippedClip, ...] = (),
+    streams: Sequence[EvaluatedStream] = (),
     within_s: float = WITHIN_S,
 ) -> Evaluation:
-    """The figures of what was said of clips, and of the streams that they are from; of the clips as streams where none are given."""
-    streams = streams or [replay.stream for replay in replays]
-    truth = np.array([replay.truth for replay in replays])
-    clip_scores = np.stack([replay.scores.mean(axis=0) for replay in replays])
-    window_scores = np.concatenate([replay.scores for replay in replays])
-    window_truth = np.repeat(truth, [len(replay.scores) for replay in replays])
+    """All figures of clips, and of the streams that they are from; of the clips as streams where none are given."""
+    streams = streams or [result.stream for result in results]
+    truth = np.array([result.truth for result in results])
+    clip_scores = np.stack([result.scores.mean(axis=0) for result in results])
+    window_scores = np.concatenate([result.scores for result in results])
+    window_truth = np.repeat(truth, [len(result.scores) for result in results])
     counts = metrics.confusion(truth, clip_scores.argmax(axis=1), len(labels))
     is_active = [[labels[index] != background for index in each] for each in (truth, window_truth)]
     return Evaluation(
@@ -277,31 +279,31 @@ def measure(
         active_window_top1=metrics.top_k(window_scores[is_active[1]], window_truth[is_active[1]]),
         per_label=dict(zip(labels, metrics.label_figures(counts), strict=True)),
         confusion=counts,
-        outcomes=_outcomes(replays),
-        active_outcomes=_outcomes([replay for replay in replays if labels[replay.truth] != background]),
+        outcomes=_outcomes(results),
+        active_outcomes=_outcomes([result for result in results if labels[result.truth] != background]),
         calibration_error=metrics.calibration_error(window_scores, window_truth),
         stream=measure_streams(streams),
         alarms={label: count_alarms(streams, index, within_s) for index, label in enumerate(labels) if label != background},
         within_s=within_s,
-        quiet=count_false(streams, labels),
-        replays=tuple(replays),
+        background_events=count_false(streams, labels),
+        results=tuple(results),
         streams=tuple(streams),
-        num_clips=len(replays),
+        num_clips=len(results),
         num_predictions=len(window_truth),
         skipped=skipped,
     )
 
 
-def count_false(streams: Sequence[Stream], labels: Sequence[str]) -> Quiet | None:
-    """What was heard of those of the streams in which nothing goes on; None if there are none."""
-    quiet = [stream for stream in streams if not stream.segments]
-    events = Counter(labels[event.label] for stream in quiet for event in stream.events)
-    return Quiet(sum(stream.duration_s for stream in quiet) / 3600, dict(events.most_common())) if quiet else None
+def count_false(streams: Sequence[EvaluatedStream], labels: Sequence[str]) -> BackgroundEvents | None:
+    """The events on those of the streams that have no activity; None if there are no such streams."""
+    background_events = [stream for stream in streams if not stream.segments]
+    events = Counter(labels[event.label] for stream in background_events for event in stream.events)
+    return BackgroundEvents(sum(stream.duration_s for stream in background_events) / 3600, dict(events.most_common())) if background_events else None
 
 
-def _outcomes(replays: Sequence[Replay]) -> Outcomes:
-    expected = [frozenset(segment.label for segment in replay.stream.segments) for replay in replays]
-    right = [replay.started == wanted for replay, wanted in zip(replays, expected, strict=True)]
-    wrong = [bool(replay.started - wanted) for replay, wanted in zip(replays, expected, strict=True)]
-    shares = np.mean([right, wrong], axis=1) if replays else np.full(2, np.nan)
+def _outcomes(results: Sequence[ClipResult]) -> Outcomes:
+    expected = [frozenset(segment.label for segment in result.stream.segments) for result in results]
+    right = [result.started == wanted for result, wanted in zip(results, expected, strict=True)]
+    wrong = [bool(result.started - wanted) for result, wanted in zip(results, expected, strict=True)]
+    shares = np.mean([right, wrong], axis=1) if results else np.full(2, np.nan)
     return Outcomes(right=float(shares[0]), wrong=float(shares[1]), silent=float(1 - shares.sum()))

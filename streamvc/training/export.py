@@ -1,4 +1,4 @@
-"""Holds an exported head against the network that it was made from."""
+"""Compares an exported head with the network that it was made from."""
 
 from collections.abc import Sequence
 
@@ -8,9 +8,9 @@ from streamvc.errors import InferenceError
 from streamvc.inference.bundle import Bundle
 from streamvc.inference.head import Head
 from streamvc.metrics import softmax
-from streamvc.training.fit import Side, Trainer
+from streamvc.training.fit import SplitData, Trainer
 from streamvc.training.inputs import Inputs
-from streamvc.training.windows import Floats, lay_out, take_windows
+from streamvc.training.windows import Floats, build_table, select_windows
 from streamvc.types import Array
 
 TOLERANCE = 1e-4  # largest difference of a score
@@ -29,9 +29,9 @@ def check_export(trainer: Trainer, inputs: Inputs, bundle: Bundle, stretches: Se
         InferenceError: It is above `TOLERANCE`.
     """
     manifest = bundle.manifest
-    ticks = lay_out([[stretch[: manifest.window]] for stretch in stretches])
-    side = Side(ticks, np.zeros(len(stretches), np.int64), inputs, trainer.shape)
-    logits = trainer.logits(side, take_windows(side.ticks, manifest.window, "first"))
+    table = build_table([[stretch[: manifest.window]] for stretch in stretches])
+    side = SplitData(table, np.zeros(len(stretches), np.int64), inputs, trainer.shape)
+    logits = trainer.logits(side, select_windows(side.table, manifest.window, "first"))
     head = bundle.open_head()
     scores = np.stack([_scores(head, stretch[: manifest.window]) for stretch in stretches])
     largest = float(np.abs(scores - softmax(logits / manifest.temperature)).max())

@@ -1,4 +1,4 @@
-"""What an extractor makes of clips, made once and kept on disk.
+"""The features of clips, extracted once and kept on disk.
 
 The cache is addressed by content: the video's bytes, the extractor's and the rate make the name of an entry, so that a video may move, and a changed
 one is never mistaken for the old one. An entry appears whole or not at all, whenever the process is killed, and one that was damaged since is made
@@ -24,14 +24,14 @@ from streamvc.inference.backbone import Extractor
 from streamvc.inference.extractors import open_extractor
 from streamvc.training.augment import AS_IT_IS, Variation
 from streamvc.training.dataset import Clip
+from streamvc.training.feature_sequence import ExtractionSpec, FeatureSequence, extract_sequences
 from streamvc.training.progress import Advance, silent
-from streamvc.training.tracks import Look, Track, read_tracks
 
 FORMAT_VERSION = 2  # raise it when features come out otherwise: by another decoder, sampler or preprocessing
 
 
 @dataclass(frozen=True, slots=True)
-class Skipped:
+class SkippedClip:
     """A clip that could not be used, and why."""
 
     clip: Clip
@@ -40,52 +40,52 @@ class Skipped:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Extraction:
-    """The clips that could be used, a track and the sha256 of the video for each, those that could not, and how many tracks were in the cache."""
+    """The clips that could be used, with a feature sequence and the video's sha256 for each; those that could not; and how many were in the cache."""
 
     clips: tuple[Clip, ...]
-    tracks: tuple[Track, ...]
+    sequences: tuple[FeatureSequence, ...]
     digests: tuple[str, ...]
-    skipped: tuple[Skipped, ...]
+    skipped: tuple[SkippedClip, ...]
     num_cached: int
 
     def lasting(self, num_ticks: int) -> Self:
         """Without the clips that have no stretch of so many features: no prediction is made of them."""
-        short = [max(map(len, track.segments()), default=0) < num_ticks for track in self.tracks]
+        short = [max(map(len, sequence.stretches()), default=0) < num_ticks for sequence in self.sequences]
         reason = f"too short: fewer than {num_ticks} features without a gap"
-        skipped = (Skipped(clip, f"{clip.path}: {reason}") for clip in compress(self.clips, short))
+        skipped = (SkippedClip(clip, f"{clip.path}: {reason}") for clip in compress(self.clips, short))
         kept = [not is_short for is_short in short]
         if not any(kept):
             raise DataError(f"all {len(self.clips)} clips are {reason}")
         return replace(
             self,
             clips=tuple(compress(self.clips, kept)),
-            tracks=tuple(compress(self.tracks, kept)),
+            sequences=tuple(compress(self.sequences, kept)),
             digests=tuple(compress(self.digests, kept)),
             skipped=(*self.skipped, *skipped),
         )
 
 
 class FeatureCache:
-    """Tracks on disk, of one way to look at clips."""
+    """Feature sequences on disk, all extracted in one way."""
 
-    def __init__(self, folder: Path, look: Look, extractor: Extractor) -> None:
+    def __init__(self, folder: Path, spec: ExtractionSpec, extractor: Extractor) -> None:
         self._folder = folder / "features"
-        varied = "" if look.variation == AS_IT_IS else f" {look.variation}"
-        self._recipe = f"{FORMAT_VERSION} {extractor.identity} {look.rate_hz!r}{varied}"
+        varied = "" if spec.variation == AS_IT_IS else f" {spec.variation}"
+        self._recipe = f"{FORMAT_VERSION} {extractor.identity} {spec.rate_hz!r}{varied}"
 
     def __contains__(self, video_sha256: str) -> bool:
         return self._path(video_sha256).is_file()
 
-    def load(self, video_sha256: str) -> Track | None:
-        """The track of a video; None if it is not there or damaged."""
+    def load(self, video_sha256: str) -> FeatureSequence | None:
+        """The feature sequence of a video; None if it is not there or damaged."""
         try:
             with self._path(video_sha256).open("rb") as file, np.load(file, allow_pickle=False) as entry:
-                return Track(**{field.name: entry[field.name] for field in fields(Track)})
+                return FeatureSequence(**{field.name: entry[field.name] for field in fields(FeatureSequence)})
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
             return None
 
-    def store(self, video_sha256: str, track: Track) -> None:
-        """Keep the track of a video.
+    def store(self, video_sha256: str, sequence: FeatureSequence) -> None:
+        """Keep the feature sequence of a video.
 
         Raises:
             DataError: It cannot be written.
@@ -95,7 +95,7 @@ class FeatureCache:
             path.parent.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryDirectory(dir=path.parent, prefix=".") as scratch:
                 whole = Path(scratch, path.name)
-                np.savez(whole, **{field.name: getattr(track, field.name) for field in fields(Track)})
+                np.savez(whole, **{field.name: getattr(sequence, field.name) for field in fields(FeatureSequence)})
                 whole.replace(path)
         except OSError as error:
             raise DataError(f"{self._folder}: features cannot be kept there ({error.strerror}); name another folder with --cache") from error
@@ -106,7 +106,7 @@ class FeatureCache:
 
 
 def cache_folder() -> Path:
-    """Where features are kept if nothing else is said: `streamvc` in $XDG_CACHE_HOME, which is `~/.cache` where it is not set."""
+    """The default folder of features: `streamvc` in $XDG_CACHE_HOME, which is `~/.cache` where it is not set."""
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "streamvc"
 
 
@@ -120,7 +120,7 @@ def extract(
     num_workers: int | None = None,
     advance: Advance = silent,
 ) -> Extraction:
-    """The tracks of clips: from the cache, and made for those that it does not hold.
+    """The feature sequences of clips: from the cache, and extracted for those that it does not hold.
 
     A clip that cannot be read is skipped, and so is one whose video has the very bytes of another, which would count twice and could stand on both
     sides of a split.
@@ -130,41 +130,41 @@ def extract(
         extractor: Its name; see `open_extractor`.
         rate_hz: Samples per second.
         variation: How the pictures are varied.
-        cache: Folder to keep the tracks in; `cache_folder()` if not given.
-        num_workers: How many videos are looked at at a time; as many as there are cores if not given.
+        cache: Folder to keep them in; `cache_folder()` if not given.
+        num_workers: How many videos are decoded at a time; as many as there are cores if not given.
         advance: Is told of the progress.
 
     Raises:
         DataError: Not one of the clips can be used, or the cache cannot be written.
         BundleError: The backbone is missing or damaged.
     """
-    look = Look(extractor, rate_hz, variation)
+    spec = ExtractionSpec(extractor, rate_hz, variation)
     digests, problems = _hash(clips)
     opened = open_extractor(extractor)
-    store = FeatureCache(cache or cache_folder(), look, opened)
-    tracks = {path: track for path, digest in digests.items() if (track := store.load(digest))}
-    num_cached = len(tracks)
-    missing = {path: digest for path, digest in digests.items() if path not in tracks}
-    for path, made in _make(missing, {look: store}, {look: opened}, num_workers, advance, len(digests)):
+    store = FeatureCache(cache or cache_folder(), spec, opened)
+    sequences = {path: sequence for path, digest in digests.items() if (sequence := store.load(digest))}
+    num_cached = len(sequences)
+    missing = {path: digest for path, digest in digests.items() if path not in sequences}
+    for path, made in _make(missing, {spec: store}, {spec: opened}, num_workers, advance, len(digests)):
         if isinstance(made, str):
             problems[path] = made
         else:
-            tracks[path] = made[look]
-    usable = tuple(clip for clip in clips if clip.path in tracks)
-    skipped = tuple(Skipped(clip, problems[clip.path]) for clip in clips if clip.path in problems)
+            sequences[path] = made[spec]
+    usable = tuple(clip for clip in clips if clip.path in sequences)
+    skipped = tuple(SkippedClip(clip, problems[clip.path]) for clip in clips if clip.path in problems)
     if not usable:
         raise DataError(f"not one of {len(clips)} clips can be used; the first: {skipped[0].reason}")
-    cut = tuple(tracks[clip.path].between(clip.start_s, clip.end_s) for clip in usable)
+    cut = tuple(sequences[clip.path].between(clip.start_s, clip.end_s) for clip in usable)
     return Extraction(usable, cut, tuple(digests[clip.path] for clip in usable), skipped, num_cached)
 
 
 def fill_cache(
-    clips: Sequence[Clip], looks: Sequence[Look], *, cache: Path | None = None, num_workers: int | None = None, advance: Advance = silent
+    clips: Sequence[Clip], specs: Sequence[ExtractionSpec], *, cache: Path | None = None, num_workers: int | None = None, advance: Advance = silent
 ) -> None:
-    """Make all the tracks that will be asked for, so that each video is decoded once for all of them. Raises as `extract`."""
+    """Extract all the features that will be asked for, so that each video is decoded once for all of them. Raises as `extract`."""
     digests, _ = _hash(clips)
-    opened = {look: open_extractor(look.extractor) for look in looks}
-    stores = {look: FeatureCache(cache or cache_folder(), look, extractor) for look, extractor in opened.items()}
+    opened = {spec: open_extractor(spec.extractor) for spec in specs}
+    stores = {spec: FeatureCache(cache or cache_folder(), spec, extractor) for spec, extractor in opened.items()}
     missing = {path: digest for path, digest in digests.items() if any(digest not in store for store in stores.values())}
     for _ in _make(missing, stores, opened, num_workers, advance, len(digests)):
         pass
@@ -195,32 +195,32 @@ def _hash(clips: Sequence[Clip]) -> tuple[dict[Path, str], dict[Path, str]]:
 
 def _make(
     missing: Mapping[Path, str],
-    stores: Mapping[Look, FeatureCache],
-    opened: Mapping[Look, Extractor],
+    stores: Mapping[ExtractionSpec, FeatureCache],
+    opened: Mapping[ExtractionSpec, Extractor],
     num_workers: int | None,
     advance: Advance,
     num_all: int,
-) -> Iterator[tuple[Path, dict[Look, Track] | str]]:
+) -> Iterator[tuple[Path, dict[ExtractionSpec, FeatureSequence] | str]]:
     """The tracks of each video, or why there are none, in the order in which they are done. Each thread borrows a set of extractors for a video."""
     if not missing:
         return
     num_workers = min(num_workers or os.cpu_count() or 1, len(missing))
-    idle: SimpleQueue[Mapping[Look, Extractor]] = SimpleQueue()
+    idle: SimpleQueue[Mapping[ExtractionSpec, Extractor]] = SimpleQueue()
     idle.put(opened)
     for _ in range(num_workers - 1):
-        idle.put({look: open_extractor(look.extractor) for look in stores})
+        idle.put({spec: open_extractor(spec.extractor) for spec in stores})
 
-    def make(path: Path) -> dict[Look, Track] | str:
+    def make(path: Path) -> dict[ExtractionSpec, FeatureSequence] | str:
         extractors = idle.get()
         try:
-            tracks = read_tracks(path, extractors)
+            sequences = extract_sequences(path, extractors)
         except (SourceError, InferenceError) as error:
             return str(error)
         finally:
             idle.put(extractors)
-        for look, track in tracks.items():
-            stores[look].store(missing[path], track)
-        return tracks
+        for spec, sequence in sequences.items():
+            stores[spec].store(missing[path], sequence)
+        return sequences
 
     # Decoding, resizing and inference all let go of the interpreter lock: threads keep the cores as busy as processes would, and start at once.
     with ThreadPoolExecutor(num_workers, thread_name_prefix="streamvc-features") as pool:

@@ -1,7 +1,7 @@
 """Trains a network: the loop that all recipes share.
 
-It stops when the watched clips' loss gets no better, and keeps the weights of the best epoch. All that the next epoch depends on is in the checkpoint
-behind each epoch, so that a training that was killed ends as it would have ended.
+It stops when the validation loss gets no better, and keeps the weights of the best epoch. A checkpoint is written after each epoch with all that the
+next one depends on, so that a training that was killed ends as it would have ended.
 """
 
 from collections.abc import Iterator, Sequence
@@ -12,42 +12,42 @@ import numpy as np
 from streamvc.errors import DataError
 from streamvc.metrics import softmax
 from streamvc.training.checkpoint import Checkpoint
-from streamvc.training.history import Epoch, Fit
-from streamvc.training.inputs import Inputs, see_change
+from streamvc.training.history import Epoch, TrainingHistory
+from streamvc.training.inputs import Inputs, take_deltas
 from streamvc.training.networks.network import Network
 from streamvc.training.plan import HeadSettings
 from streamvc.training.progress import Advance, silent
 from streamvc.training.tensorflow import keras, tf
-from streamvc.training.windows import Floats, Ints, Ticks, Windows, draw_windows, every_window, take_windows
+from streamvc.training.windows import FeatureTable, Floats, Ints, Windows, all_windows, sample_windows, select_windows
 from streamvc.types import Array
 
 NUM_AT_ONCE = 1 << 22  # numbers that a network is given at a time for prediction
 FINAL_RATE = 0.05  # of the learning rate, after the last epoch
 
 
-class Side:
-    """The clips on one side of a split, as a network is given them."""
+class SplitData:
+    """The clips on one side of a split, training or validation, as a network is given them."""
 
-    def __init__(self, ticks: Ticks, truth: Ints, inputs: Inputs, shape: tuple[int, ...]) -> None:
+    def __init__(self, table: FeatureTable, truth: Ints, inputs: Inputs, shape: tuple[int, ...]) -> None:
         """Bring features to inputs.
 
         Args:
-            ticks: The features of N clips.
+            table: The features of N clips.
             truth: (N,) their labels.
             inputs: What brings features to inputs.
             shape: Of a window as the network is given it, (W, K) or (W, H, W', C).
         """
-        self.ticks = ticks
+        self.table = table
         self.truth = truth
-        self._num_seen = inputs.num_seen
-        self._table = inputs.apply(self.ticks.features)
+        self._num_seen = inputs.num_static
+        self._table = inputs.apply(self.table.features)
         self._shape = shape[1:]
 
     def batches(self, windows: Windows, size: int) -> Iterator[tuple[Floats, Ints, Ints]]:
         """Inputs (B, W, ...), lengths (B,) and labels (B,)."""
         for start in range(0, len(windows.rows), size):
             part = slice(start, start + size)
-            rows = see_change(self._table[windows.rows[part]].astype(np.float32, copy=False), self._num_seen)
+            rows = take_deltas(self._table[windows.rows[part]].astype(np.float32, copy=False), self._num_seen)
             yield rows.reshape(*rows.shape[:2], *self._shape), windows.lengths[part], self.truth[windows.clips[part]]
 
 
@@ -65,34 +65,36 @@ class Trainer:
         self._variables = [*self._model.variables, *self._optimizer.variables]
         self._beginning = _values(self._variables)
         self.shape = tuple(self._model.inputs[0].shape[1:])
-        self._window = settings.learned_window or settings.window
+        self._window = settings.training_window or settings.window
         if self.shape[0] not in (None, self._window):
-            raise DataError(f"learned_window ({self._window}): this recipe learns from windows as long as those it sees, of {self.shape[0]}")
+            raise DataError(f"training_window ({self._window}): this recipe learns from windows as long as those it sees, of {self.shape[0]}")
         # One trace of each graph for batches of any size.
         x, lengths = tf.TensorSpec((None, *self.shape), tf.float32), tf.TensorSpec((None,), tf.int64)
         self._learn = tf.function(self._descend, input_signature=[x, lengths, lengths], autograph=False)
         self._infer = tf.function(lambda x, lengths: self._model([x, lengths], training=False), input_signature=[x, lengths], autograph=False)
 
-    def fit(self, learned: Side, watched: Side, *, seed: int, checkpoint: Checkpoint | None = None, advance: Advance = silent) -> Fit:
-        """Train until it gets no better on watched clips; the network then has the weights of the best epoch.
+    def fit(
+        self, training: SplitData, validation: SplitData, *, seed: int, checkpoint: Checkpoint | None = None, advance: Advance = silent
+    ) -> TrainingHistory:
+        """Train until the validation loss gets no better; the network then has the weights of the best epoch.
 
         Args:
-            learned: What is learned from.
-            watched: What is not, and tells when to stop.
+            training: The clips to learn from.
+            validation: The clips that tell when to stop.
             seed: The same seed and data give the same weights.
             checkpoint: Where to go on from, and where to leave what is needed for that.
             advance: Is told of the progress.
         """
         settings = self._settings
-        balanced = class_weights(learned.truth, self._num_labels)
+        balanced = class_weights(training.truth, self._num_labels)
         self._class_weights.assign(balanced if settings.class_weights else np.ones_like(balanced))
-        shown = self._watched_windows(watched)
+        windows = self._validation_windows(validation)
         history, best = self._resume(checkpoint)
         while self._goes_on(history):
             number = len(history)
-            loss = self._epoch(learned, number, np.random.default_rng((seed, number)))
-            history.append(Epoch(loss, *self._look(watched, shown)))
-            if not np.isfinite(history[-1].loss + history[-1].watched_loss):
+            loss = self._epoch(training, number, np.random.default_rng((seed, number)))
+            history.append(Epoch(loss, *self._validate(validation, windows)))
+            if not np.isfinite(history[-1].loss + history[-1].validation_loss):
                 raise DataError(f"the loss is no number any more after epoch {number + 1}; choose a smaller learning_rate")
             if _best(history) == number:
                 best = _values(self._model.variables)
@@ -100,9 +102,9 @@ class Trainer:
                 checkpoint.save(self._kept(history, best))
             advance("epochs", number + 1, settings.max_epochs)
         _assign(self._model.variables, best)
-        return Fit(tuple(history), _best(history))
+        return TrainingHistory(tuple(history), _best(history))
 
-    def logits(self, side: Side, windows: Windows) -> Floats:
+    def logits(self, side: SplitData, windows: Windows) -> Floats:
         """(N, L) logits of windows, with the weights as they are."""
         size = max(1, NUM_AT_ONCE // (windows.rows.shape[1] * int(np.prod(self.shape[1:]))))
         parts = [self._infer(x, lengths).numpy() for x, lengths, _ in side.batches(self.fitting(windows), size)]
@@ -112,37 +114,39 @@ class Trainer:
         """The windows as the network wants them: those of clips are always full."""
         return windows.filled() if self.network.form == "clip" else windows
 
-    def _epoch(self, learned: Side, number: int, rng: np.random.Generator) -> float:
+    def _epoch(self, training: SplitData, number: int, rng: np.random.Generator) -> float:
         """Learn from each window once; returns the mean loss."""
         settings = self._settings
-        windows = self.fitting(self._draw(learned.ticks, rng))
+        windows = self.fitting(self._draw(training.table, rng))
         num_steps = -(-len(windows.rows) // settings.batch)
         losses = []
-        for step, (x, lengths, truth) in enumerate(learned.batches(windows, settings.batch)):
+        for step, (x, lengths, truth) in enumerate(training.batches(windows, settings.batch)):
             done = (number + step / num_steps) / settings.max_epochs
             fall = FINAL_RATE + (1 - FINAL_RATE) * (1 + np.cos(np.pi * done)) / 2
             self._optimizer.learning_rate.assign(settings.learning_rate * fall)
             losses.append(float(self._learn(x, lengths, truth)))
         return float(np.mean(losses))
 
-    def _draw(self, ticks: Ticks, rng: np.random.Generator) -> Windows:
+    def _draw(self, table: FeatureTable, rng: np.random.Generator) -> Windows:
         settings = self._settings
         if settings.take != "time":
-            windows = take_windows(ticks, self._window, settings.take)
+            windows = select_windows(table, self._window, settings.take)
             order = rng.permutation(len(windows.rows))
             return Windows(windows.rows[order], windows.lengths[order], windows.clips[order])
         warm_up = min(settings.warm_up, self._window)
         varied, by_length = "speed" in settings.augment, settings.by_length
-        return draw_windows(ticks, self._window, warm_up, settings.windows_per_clip, settings.partial, rng, varied_speed=varied, by_length=by_length)
+        return sample_windows(
+            table, self._window, warm_up, settings.windows_per_clip, settings.partial, rng, varied_speed=varied, by_length=by_length
+        )
 
-    def _watched_windows(self, side: Side) -> Windows:
+    def _validation_windows(self, side: SplitData) -> Windows:
         settings = self._settings
         if settings.take != "time":
-            return take_windows(side.ticks, self._window, settings.take)
-        windows = every_window(side.ticks, self._window, min(settings.warm_up, self._window))
-        return windows.thinned(settings.watched_per_clip) if settings.watched_per_clip else windows
+            return select_windows(side.table, self._window, settings.take)
+        windows = all_windows(side.table, self._window, min(settings.warm_up, self._window))
+        return windows.thinned(settings.validation_windows_per_clip) if settings.validation_windows_per_clip else windows
 
-    def _look(self, side: Side, windows: Windows) -> tuple[float, float]:
+    def _validate(self, side: SplitData, windows: Windows) -> tuple[float, float]:
         """Mean over the clips of their windows' mean log loss, and of the share that is right: a long clip counts no more than a short one."""
         scores, truth = softmax(self.logits(side, windows)), side.truth[windows.clips]
         losses = -np.log(np.maximum(scores[np.arange(len(scores)), truth], 1e-9))
@@ -164,7 +168,7 @@ class Trainer:
         return [Epoch(*map(float, row)) for row in kept["history"]], [kept[f"best_{number}"] for number in range(len(self._model.variables))]
 
     def _kept(self, history: Sequence[Epoch], best: Sequence[Array]) -> dict[str, Array]:
-        rows = np.array([(epoch.loss, epoch.watched_loss, epoch.watched_top1) for epoch in history])
+        rows = np.array([(epoch.loss, epoch.validation_loss, epoch.validation_top1) for epoch in history])
         kept = {"history": rows, **{f"best_{number}": value for number, value in enumerate(best)}}
         if self._goes_on(history):
             kept |= {f"variable_{number}": value for number, value in enumerate(_values(self._variables))}
@@ -191,7 +195,7 @@ def class_weights(truth: Ints, num_labels: int) -> Floats:
 
 
 def _best(history: Sequence[Epoch]) -> int:
-    return int(np.argmin([epoch.watched_loss for epoch in history]))
+    return int(np.argmin([epoch.validation_loss for epoch in history]))
 
 
 def _values(variables: Sequence[Any]) -> list[Array]:

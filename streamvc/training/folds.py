@@ -60,7 +60,7 @@ def leaking_groups(clips: Iterable[Clip]) -> list[str]:
 
 
 def group_folds(clips: Sequence[Clip], num_folds: int, seed: int) -> IntArray:
-    """Deal whole groups into folds, each label as evenly as the groups allow.
+    """Assign whole groups to folds, each label as evenly as the groups allow.
 
     A fold is given to a group, never to a clip, so a group cannot be in two. Large groups are dealt first, each to the fold where it makes the counts
     of the labels most even; the seed decides among equals.
@@ -79,8 +79,8 @@ def group_folds(clips: Sequence[Clip], num_folds: int, seed: int) -> IntArray:
     return _deal(counts / counts.sum(axis=0), num_folds, seed)[group_of]
 
 
-def deal_labels(labels: Sequence[str], background: str | None, num_rounds: int) -> list[tuple[str, ...]]:
-    """Deal all labels but that of nothing into rounds, as evenly as can be; no more rounds than labels.
+def split_labels(labels: Sequence[str], background: str | None, num_rounds: int) -> list[tuple[str, ...]]:
+    """Split all labels but the background into rounds, as evenly as can be; no more rounds than labels.
 
     Raises:
         DataError: Where those of a round are left out, fewer than two labels are left to tell apart.
@@ -93,8 +93,8 @@ def deal_labels(labels: Sequence[str], background: str | None, num_rounds: int) 
     return rounds
 
 
-def hold_out(clips: Sequence[Clip], share: float, seed: int) -> NDArray[np.bool_]:
-    """Choose whole groups, about `share` of the clips and of each label, to watch training by.
+def choose_validation(clips: Sequence[Clip], share: float, seed: int) -> NDArray[np.bool_]:
+    """Choose whole groups for validation, about `share` of the clips and of each label.
 
     Returns:
         (N,) True for a clip that is held out.

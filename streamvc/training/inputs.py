@@ -1,7 +1,8 @@
-"""What features are brought to before a head learns from them.
+"""The inputs of a head: linear maps of features.
 
-`Basis`: some coordinates for what is seen, some for how it changes. `Scaling`: the features themselves, shifted and scaled. `Joint`: each part of the
-features in the one way or the other.
+`PrincipalComponents`: of the features, and of their changes. `Scaling`: the features, shifted and scaled. `CompositeInputs`: each part of the
+features in the one way or the other. Of the K coordinates, `num_static` are given to the head as they are; the others, the deltas, as their absolute
+difference to those of the feature before.
 """
 
 from collections.abc import Sequence
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 
 from streamvc.training.plan import HeadSettings
 from streamvc.training.tensorflow import keras
-from streamvc.training.windows import Ticks
+from streamvc.training.windows import FeatureTable
 from streamvc.types import Array
 
 Floats = NDArray[np.float32]
@@ -27,7 +28,7 @@ STEADY = 1e-6  # a feature with a smaller deviation never changes, and says noth
 
 
 class Inputs(Protocol):
-    """A linear map of features, (..., D) to (..., K). The last coordinates, from `num_seen` on, count by how much they change."""
+    """A linear map of features, (..., D) to (..., K). The last coordinates, from `num_static` on, are deltas."""
 
     @property
     def feature_size(self) -> int:
@@ -38,26 +39,26 @@ class Inputs(Protocol):
         """K."""
 
     @property
-    def num_seen(self) -> int:
-        """How many of the K coordinates count as they are."""
+    def num_static(self) -> int:
+        """How many of the K coordinates are given as they are."""
 
     def apply(self, features: Any) -> Any:
         """The coordinates of features: of arrays, and of TensorFlow's tensors."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Basis:
+class PrincipalComponents:
     """Coordinates c = features @ matrix + offset.
 
     Attributes:
         matrix: (D, K) float32.
-        offset: (K,) float32, 0 from `num_seen` on.
-        num_seen: How many of the K coordinates count as they are; of the others what counts is how far they are from those of the tick before.
+        offset: (K,) float32, 0 from `num_static` on.
+        num_static: How many of the K coordinates are given as they are; the others are deltas.
     """
 
     matrix: Floats
     offset: Floats
-    num_seen: int
+    num_static: int
 
     @property
     def feature_size(self) -> int:
@@ -76,7 +77,7 @@ class Basis:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Scaling:
-    """Coordinates c = features * weight + offset, all of them counting as they are; both (D,) float32."""
+    """Coordinates c = features * weight + offset, without deltas; both (D,) float32."""
 
     weight: Floats
     offset: Floats
@@ -92,7 +93,7 @@ class Scaling:
         return len(self.weight)
 
     @property
-    def num_seen(self) -> int:
+    def num_static(self) -> int:
         """D."""
         return len(self.weight)
 
@@ -102,10 +103,10 @@ class Scaling:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Joint:
-    """The parts of features, one after the other, each in its own way; all coordinates count as they are."""
+class CompositeInputs:
+    """The parts of features, one after the other, each by its own map; without deltas."""
 
-    parts: tuple[Basis | Scaling, ...]
+    parts: tuple[PrincipalComponents | Scaling, ...]
 
     @property
     def feature_size(self) -> int:
@@ -118,7 +119,7 @@ class Joint:
         return sum(part.size for part in self.parts)
 
     @property
-    def num_seen(self) -> int:
+    def num_static(self) -> int:
         """K."""
         return self.size
 
@@ -130,7 +131,7 @@ class Joint:
 
 
 @dataclass(frozen=True, slots=True)
-class Untouched:
+class IdentityInputs:
     """Pictures and maps, which networks take as they are; `size` is D."""
 
     size: int
@@ -141,7 +142,7 @@ class Untouched:
         return self.size
 
     @property
-    def num_seen(self) -> int:
+    def num_static(self) -> int:
         """D."""
         return self.size
 
@@ -151,43 +152,43 @@ class Untouched:
 
 
 def input_sizes(part_sizes: Sequence[int], settings: HeadSettings) -> tuple[int, int]:
-    """How many inputs `fit_inputs` makes, and how many of them count as they are."""
+    """How many inputs `fit_inputs` makes, and how many of them are given as they are."""
     size = sum(part_sizes)
     match settings.inputs:
         case "basis":
-            num_seen = min(settings.num_seen, size)
-            return num_seen + min(settings.num_moving, size), num_seen
+            num_static = min(settings.num_static, size)
+            return num_static + min(settings.num_delta, size), num_static
         case "parts":
-            size = sum(part if part <= FEW else min(settings.num_seen, part) for part in part_sizes)
+            size = sum(part if part <= FEW else min(settings.num_static, part) for part in part_sizes)
     return size, size
 
 
-def fit_inputs(ticks: Ticks, settings: HeadSettings, part_sizes: Sequence[int] = ()) -> Inputs:
-    """The inputs that the settings ask for, by the features that are learned from.
+def fit_inputs(table: FeatureTable, settings: HeadSettings, part_sizes: Sequence[int] = ()) -> Inputs:
+    """The inputs that the settings ask for, fitted to the training features.
 
     Args:
-        ticks: The features.
+        table: The features.
         settings: Of the head.
         part_sizes: How many numbers of a feature each of its parts has; it has one part if not given.
     """
     if settings.inputs == "basis":
-        return fit_basis(ticks, settings.num_seen, settings.num_moving)
+        return fit_components(table, settings.num_static, settings.num_delta)
     if settings.inputs == "parts":
-        starts = np.cumsum([0, *(part_sizes or ticks.features.shape[1:])])
-        parts = [replace(ticks, features=ticks.features[:, start:end]) for start, end in pairwise(starts.tolist())]
-        return Joint(tuple(_fit_part(part, settings.num_seen) for part in parts))
-    num = ticks.features.shape[1]
+        starts = np.cumsum([0, *(part_sizes or table.features.shape[1:])])
+        parts = [replace(table, features=table.features[:, start:end]) for start, end in pairwise(starts.tolist())]
+        return CompositeInputs(tuple(_fit_part(part, settings.num_static) for part in parts))
+    num = table.features.shape[1]
     if settings.inputs == "unit":
-        low, high = ticks.features.min().astype(np.float32), ticks.features.max().astype(np.float32)
+        low, high = table.features.min().astype(np.float32), table.features.max().astype(np.float32)
         weight = 1 / max(high - low, np.float32(STEADY))
         return Scaling(np.full(num, weight, np.float32), np.full(num, -low * weight, np.float32))
     if settings.inputs == "standard":
-        return _standard(ticks.features)
+        return _standard(table.features)
     return Scaling(np.ones(num, np.float32), np.zeros(num, np.float32))
 
 
-def _fit_part(part: Ticks, num_seen: int) -> Basis | Scaling:
-    return _standard(part.features) if part.features.shape[1] <= FEW else fit_basis(part, num_seen, 0)
+def _fit_part(part: FeatureTable, num_static: int) -> PrincipalComponents | Scaling:
+    return _standard(part.features) if part.features.shape[1] <= FEW else fit_components(part, num_static, 0)
 
 
 def _standard(features: Array) -> Scaling:
@@ -195,9 +196,9 @@ def _standard(features: Array) -> Scaling:
     return Scaling(weight, -mean * weight)
 
 
-def see_change(windows: Floats, num_seen: int) -> Floats:
-    """Puts in place of the coordinates from `num_seen` on, (B, W, K), by how much they changed since the feature before; 0 for the first."""
-    moving = windows[..., num_seen:]
+def take_deltas(windows: Floats, num_static: int) -> Floats:
+    """Replace the coordinates of windows (B, W, K) from `num_static` on by their absolute change since the feature before; 0 for the first."""
+    moving = windows[..., num_static:]
     if not moving.shape[-1]:
         return windows
     moving[:, 1:] = np.abs(np.diff(moving, axis=1))
@@ -205,20 +206,20 @@ def see_change(windows: Floats, num_seen: int) -> Floats:
     return windows
 
 
-def fit_basis(ticks: Ticks, num_seen: int, num_moving: int) -> Basis:
+def fit_components(table: FeatureTable, num_static: int, num_delta: int) -> PrincipalComponents:
     """Principal components of features, each feature having been brought to unit variance, and principal components of their changes.
 
     Both kinds of coordinates are scaled by one number each, so that the mean square of a head's inputs is 1 and its gates start out in their linear
     range. They are not whitened: that would lift the weak components, which are noise, to the height of the strong ones.
     """
-    features = ticks.features.astype(np.float32, copy=False)
+    features = table.features.astype(np.float32, copy=False)
     mean, weight = _normal(features)
     normal = (features - mean) * weight
-    within = np.delete(np.diff(normal, axis=0), (ticks.starts - ticks.before)[1:] - 1, axis=0)
-    seen, moving = _principal(normal, num_seen), _principal(within, num_moving)
+    within = np.delete(np.diff(normal, axis=0), (table.starts - table.before)[1:] - 1, axis=0)
+    seen, moving = _principal(normal, num_static), _principal(within, num_delta)
     matrix = weight[:, None] * np.concatenate([seen, moving], axis=1)
     offset = np.concatenate([-mean @ matrix[:, : seen.shape[1]], np.zeros(moving.shape[1])])
-    return Basis(matrix.astype(np.float32), offset.astype(np.float32), seen.shape[1])
+    return PrincipalComponents(matrix.astype(np.float32), offset.astype(np.float32), seen.shape[1])
 
 
 def _normal(features: Array) -> tuple[Floats, Floats]:

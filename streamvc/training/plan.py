@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from streamvc.inference.manifest import Count, Positive, Share, Thresholds
+from streamvc.inference.manifest import Count, LabelThresholds, Positive, Share
 from streamvc.training.augment import Augmentation
 from streamvc.training.folds import Split
 
@@ -23,13 +23,13 @@ class HeadSettings:
         warm_up: Features before the first prediction.
         stride: Features from one prediction to the next.
         mode: `window` or `stateful`; see `streamvc.inference.head.StepHead`.
-        take: What it learns from: windows at random moments of a clip, as they occur live (`time`); the clip's first W features (`first`); or W of
-            them evenly from all of the clip, repeated where it has fewer (`even`).
+        take: Which windows it learns from: windows at random moments of a clip, as they occur live (`time`); the clip's first W features (`first`);
+            or W of them evenly from all of the clip, repeated where it has fewer (`even`).
         inputs: What it is given: principal components of the features and of their changes (`basis`); each part of the features by itself, so that
             there are principal components of what a backbone makes beside a pose's numbers with mean 0 and deviation 1 (`parts`); features of mean 0
             and deviation 1 (`standard`), scaled to 0..1 (`unit`), or as they are (`raw`).
-        num_seen: With `basis`: how many principal components of the features; with `parts`: of each part.
-        num_moving: With `basis`: of how many principal components of their changes it is given the size.
+        num_static: With `basis`: how many principal components of the features it is given; with `parts`: of each part.
+        num_delta: With `basis`: how many principal components of the features' changes; it is given their absolute values.
         units: Sizes of the layers: of the recurrent ones, of the convolutions, or of the dense ones where there are no others.
         dense: Sizes of dense layers between these and the logits.
         kernel: Features that a temporal convolution spans.
@@ -46,17 +46,17 @@ class HeadSettings:
         batch: Windows that are learned from at a time.
         windows_per_clip: How many windows of each clip are drawn per epoch.
         by_length: Whether that is the mean, and long clips have more, as they have live.
-        watched_per_clip: How many windows of each watched clip are looked at; None for all.
+        validation_windows_per_clip: How many windows of each validation clip count; None for all.
         partial: Share of the windows that are cut to a random length.
-        learned_window: Learn from windows of so many features instead of W.
+        training_window: Learn from windows of so many features instead of W.
         class_weights: Whether all labels count alike, however many clips they have.
-        nothing_share: Of the clips that are learned from, those of the background label are thinned out to this share.
+        background_share: At most this share of the training clips is of the background label; the rest of them is left out.
         augment: How clips are varied: `flip`, `upend`, `crop` and `colour` change the pictures, `speed` the pace.
         num_variations: How many variations of its pictures are made of each clip.
-        watch: Which clips training is watched by: whole groups, or the last rows of the table sorted by label (the fault of many notebooks).
-        watched_share: Share of the clips that it is watched by.
+        validation: Which clips are kept for validation: whole groups, or the last rows of the table sorted by label (the fault of many notebooks).
+        validation_share: Share of the clips that are kept for it.
         max_epochs: When to stop at the latest.
-        patience: Stop after so many epochs without a lower loss on the clips that training is watched by.
+        patience: Stop after so many epochs without a lower validation loss.
     """
 
     window: Count = 16
@@ -65,8 +65,8 @@ class HeadSettings:
     mode: Literal["window", "stateful"] = "window"
     take: Take = "time"
     inputs: InputKind = "basis"
-    num_seen: Count = 64
-    num_moving: Annotated[int, Field(ge=0)] = 64
+    num_static: Count = 64
+    num_delta: Annotated[int, Field(ge=0)] = 64
     units: Annotated[tuple[Count, ...], Field(min_length=1)] = (48,)
     dense: tuple[Count, ...] = ()
     kernel: Count = 3
@@ -83,15 +83,15 @@ class HeadSettings:
     batch: Count = 64
     windows_per_clip: Count = 4
     by_length: bool = False
-    watched_per_clip: Count | None = None
+    validation_windows_per_clip: Count | None = None
     partial: Share = 0.2
-    learned_window: Count | None = None
+    training_window: Count | None = None
     class_weights: bool = True
-    nothing_share: Annotated[float, Field(gt=0, lt=1)] = 0.5
+    background_share: Annotated[float, Field(gt=0, lt=1)] = 0.5
     augment: tuple[Augmentation, ...] = ()
     num_variations: Count = 2
-    watch: Literal["groups", "last-rows"] = "groups"
-    watched_share: Annotated[float, Field(ge=0.01, le=0.9)] = 1 / 6
+    validation: Literal["groups", "last-rows"] = "groups"
+    validation_share: Annotated[float, Field(ge=0.01, le=0.9)] = 1 / 6
     max_epochs: Count = 40
     patience: Count = 8
 
@@ -102,7 +102,7 @@ class HeadSettings:
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class TrainingPlan:
     """What to train, and how to measure it. `streamvc.training.recipes.plan_for` makes the plan of a recipe.
 
     Attributes:
@@ -111,16 +111,16 @@ class Plan:
         rate_hz: Samples per second; at 5, cameras of 10, 15, 25 and 30 frames/s alike have a frame at every tick.
         head: The head's size and training.
         background: The label that means "nothing", if there is one; if not given, the data's own, or "nothing" where there is material of it.
-        merge: Pairs of labels: the first of each is taken for the second; see `merge_labels`.
-        nothing: Videos of people who do nothing of it, or of nobody: data sets, folders or files; see `load_videos`.
+        merge: Pairs of labels: the first of each is replaced by the second; see `merge_labels`.
+        background_videos: Videos of people who do nothing of it, or of nobody: data sets, folders or files; see `load_videos`.
         smoothing_s: Time constant of the smoothing of scores.
         thresholds: When an activity begins and ends.
         tune: Whether smoothing and thresholds are chosen on the folds, in place of these two; if not given, where the data shows "nothing" too.
-        leave_out: Into how many rounds the labels are dealt, each of which is left out of one more training; 0 for none. What is heard of activities
-            that were never taught counts as false for that choice too.
-        false_per_hour: How often an event may be about nothing, for that choice. If not given: once, by the videos of nothing beside trimmed clips;
-            in untrimmed video no more than does the events' F1 good, and once of alarms.
-        alarm_s: Choose them for alarms: an event is right if it is published within so many seconds of the start, however long it goes on.
+        leave_out: Into how many rounds the labels are split; in each round one more training leaves its labels out; 0 for none. An event for an
+            activity that was never taught counts as false for that choice too.
+        false_per_hour: How often an event may be about nothing, for that choice. If not given: once where there are background videos beside
+            trimmed clips, and once for alarms; without a bound in untrimmed video, where the F1 of the events decides.
+        alarm_s: Choose them for alarms: an event is right if it is published within so many seconds of the start, however long the activity goes on.
         group: A regular expression that finds a clip's group in its path; as the data says if None. See `load_dataset`.
         split: How clips are parted for measuring; see `streamvc.training.folds.make_folds`.
         num_folds: How many times a part of the groups is kept apart and measured on.
@@ -136,9 +136,9 @@ class Plan:
     head: HeadSettings = field(default_factory=HeadSettings)
     background: str | None = None
     merge: tuple[tuple[str, str], ...] = ()
-    nothing: tuple[Path, ...] = ()
+    background_videos: tuple[Path, ...] = ()
     smoothing_s: float = 0.6
-    thresholds: Thresholds = field(default_factory=Thresholds)
+    thresholds: LabelThresholds = field(default_factory=LabelThresholds)
     tune: bool | None = None
     leave_out: int = 0
     false_per_hour: float | None = None

@@ -1,4 +1,4 @@
-"""Progress of long work, told to whoever wants to show it."""
+"""Progress of long work, and bars that show it."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,7 +14,7 @@ def silent(_what: str, _num_done: int, _num: int) -> None:
 
 
 @contextmanager
-def bars(shown: bool) -> Iterator[Advance]:
+def progress_bars(shown: bool) -> Iterator[Advance]:
     """A bar with the time left for each kind of work, on standard error; yields what to call as the work goes on."""
     if not shown:
         yield silent

@@ -10,10 +10,10 @@ from pydantic import TypeAdapter, ValidationError
 
 from streamvc.errors import DataError
 from streamvc.inference.manifest import Form
-from streamvc.training.plan import HeadSettings, Plan
+from streamvc.training.plan import HeadSettings, TrainingPlan
 
 if TYPE_CHECKING:
-    from streamvc.training.networks.network import Network, Spec
+    from streamvc.training.networks.network import HeadSpec, Network
 
 LITE = "efficientnet-lite0-f16"
 
@@ -45,10 +45,10 @@ class Recipe:
         """Whether its network is given pictures or maps, rather than features."""
         return self.streams == "clip" or self.network == "recurrent:lrcn"
 
-    def build(self, spec: "Spec") -> "Network":
+    def build(self, spec: "HeadSpec") -> "Network":
         """Build its network, untrained. Loads TensorFlow."""
         module, function = self.network.split(":")
-        build: Callable[[Spec], Network] = getattr(import_module(f"streamvc.training.networks.{module}"), function)
+        build: Callable[[HeadSpec], Network] = getattr(import_module(f"streamvc.training.networks.{module}"), function)
         return build(spec)
 
 
@@ -56,7 +56,16 @@ class Recipe:
 PLAIN = HeadSettings(inputs="standard", feature_dropout=0.0, partial=0.0, label_smoothing=0.0, learning_rate=1e-3, weight_decay=0.01)
 # Whole networks, which see the pictures themselves.
 WHOLE = replace(
-    PLAIN, inputs="raw", batch=8, windows_per_clip=2, watched_per_clip=3, stride=5, max_epochs=30, patience=6, augment=("flip",), num_variations=1
+    PLAIN,
+    inputs="raw",
+    batch=8,
+    windows_per_clip=2,
+    validation_windows_per_clip=3,
+    stride=5,
+    max_epochs=30,
+    patience=6,
+    augment=("flip",),
+    num_variations=1,
 )
 
 _RECIPES = (
@@ -65,7 +74,7 @@ _RECIPES = (
         "A 2D CNN classifies each frame; the window's scores are the mean of theirs (or their mode: --set vote=mode)",
         "step",
         "frames:vote",
-        head=replace(PLAIN, learned_window=1, warm_up=1, windows_per_clip=8, weight_decay=0.3),
+        head=replace(PLAIN, training_window=1, warm_up=1, windows_per_clip=8, weight_decay=0.3),
     ),
     Recipe(
         "vgg16-frames",
@@ -73,7 +82,7 @@ _RECIPES = (
         "step",
         "frames:vote",
         backbone="vgg16-map",
-        head=replace(PLAIN, inputs="unit", learned_window=1, warm_up=1, windows_per_clip=4, dense=(1024, 512, 256, 128), vote="mode"),
+        head=replace(PLAIN, inputs="unit", training_window=1, warm_up=1, windows_per_clip=4, dense=(1024, 512, 256, 128), vote="mode"),
     ),
     Recipe(
         "lrcn",
@@ -142,7 +151,7 @@ _RECIPES = (
             window=32,
             warm_up=2,
             inputs="parts",
-            num_seen=48,
+            num_static=48,
             units=(96,),
             feature_dropout=0.3,
             learning_rate=2e-3,
@@ -153,7 +162,7 @@ _RECIPES = (
             partial=0.1,
             augment=("flip", "upend"),
             num_variations=3,
-            watched_share=0.1,
+            validation_share=0.1,
             patience=12,
         ),
     ),
@@ -210,6 +219,15 @@ _RECIPES = (
         head=replace(WHOLE, window=10, warm_up=5),
     ),
 )
+OLD_SETTINGS = {  # names that settings had in commands and cards of before, which go on working
+    "learned_window": "training_window",
+    "nothing_share": "background_share",
+    "num_moving": "num_delta",
+    "num_seen": "num_static",
+    "watch": "validation",
+    "watched_per_clip": "validation_windows_per_clip",
+    "watched_share": "validation_share",
+}
 RECIPES: Mapping[str, Recipe] = {recipe.name: recipe for recipe in _RECIPES}
 DEFAULT = "gru"
 
@@ -229,25 +247,26 @@ def find_recipe(name: str) -> Recipe:
 
 def plan_for(
     recipe: str = DEFAULT, *, backbone: str | None = None, rate_hz: float | None = None, settings: Mapping[str, object] | None = None, **rest: Any
-) -> Plan:
+) -> TrainingPlan:
     """The plan of a recipe.
 
     Args:
         recipe: Its name.
         backbone: In place of its own.
         rate_hz: In place of its own.
-        settings: Of `HeadSettings`, in place of its own; values may be text, as on a command line.
-        rest: The other fields of `Plan`.
+        settings: Of `HeadSettings`, in place of its own; values may be text, as on a command line, and names those of `OLD_SETTINGS`.
+        rest: The other fields of `TrainingPlan`.
 
     Raises:
         DataError: There is no such recipe, no such setting, or a value is not one for it.
     """
     found = find_recipe(recipe)
     head = _settings(found.head, settings or {})
-    return Plan(recipe=recipe, backbone=backbone or found.backbone, rate_hz=rate_hz or found.rate_hz, head=head, **rest)
+    return TrainingPlan(recipe=recipe, backbone=backbone or found.backbone, rate_hz=rate_hz or found.rate_hz, head=head, **rest)
 
 
 def _settings(defaults: HeadSettings, changes: Mapping[str, object]) -> HeadSettings:
+    changes = {OLD_SETTINGS.get(name, name): value for name, value in changes.items()}
     names = [each.name for each in fields(HeadSettings)]
     for name in changes:
         if name not in names:

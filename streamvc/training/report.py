@@ -1,4 +1,4 @@
-"""What came of a training."""
+"""The report of a training: its figures and settings."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -10,9 +10,9 @@ import numpy as np
 from streamvc.training.dataset import Clip, Dataset
 from streamvc.training.evaluate import Evaluation
 from streamvc.training.features import Extraction
-from streamvc.training.history import Fit
+from streamvc.training.history import TrainingHistory
 from streamvc.training.open_set import OpenSet
-from streamvc.training.plan import Plan
+from streamvc.training.plan import TrainingPlan
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,8 +27,8 @@ class Spread:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Report:
-    """What came of a training.
+class TrainingReport:
+    """The figures and settings of a training.
 
     Attributes:
         name: Of the bundle.
@@ -37,19 +37,19 @@ class Report:
         extraction: The clips that were used, and those that were not.
         folds: How good each fold's recogniser was, on groups it had not seen.
         pooled: The folds together: each clip once, by the one recogniser that had not seen it.
-        open_set: What was heard of activities that were left out in turn; None where none were.
+        open_set: The events on clips of labels that were left out in turn; None where none were.
         tested: These clips, in the order of `pooled.replays`.
         taken_top1: Share of each fold's clips that are right when frames are taken as the training took them, where that is not by time.
         temperature: What logits are divided by, from the folds' predictions.
-        fit: How the final training went.
-        fold_fits: How those of the folds went.
+        fit: The epochs of the final training.
+        fold_fits: Those of the folds' trainings.
         num_parameters: Of the head, or of the whole network where there is no backbone.
         difference: Largest difference between a score of the exported head and of Keras.
         train_s: Seconds for all but the features; of one that was killed and went on, those since then.
     """
 
     name: str
-    plan: Plan
+    plan: TrainingPlan
     dataset: Dataset
     extraction: Extraction
     folds: tuple[Evaluation, ...]
@@ -58,8 +58,8 @@ class Report:
     tested: tuple[Clip, ...]
     taken_top1: tuple[float, ...]
     temperature: float
-    fit: Fit
-    fold_fits: tuple[Fit, ...]
+    fit: TrainingHistory
+    fold_fits: tuple[TrainingHistory, ...]
     num_parameters: int
     difference: float
     train_s: float
@@ -129,6 +129,6 @@ class Report:
 
 
 def _spread(figures: Sequence[float]) -> Spread:
-    """Over the folds that the figure says something of."""
+    """Over the folds for which the figure is defined."""
     known = [figure for figure in figures if math.isfinite(figure)]
     return Spread(float(np.mean(known)), float(np.std(known)))

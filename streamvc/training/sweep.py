@@ -43,7 +43,7 @@ class Grid:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Swept:
+class SweptEvents:
     """The N events of a stream under all settings.
 
     Attributes:
@@ -64,7 +64,7 @@ class Swept:
         return np.asarray(self.setting[1])
 
 
-def sweep(stretches: Sequence[Sequence[Prediction]], grid: Grid, num_labels: int, background: int | None) -> Swept:
+def sweep(stretches: Sequence[Sequence[Prediction]], grid: Grid, num_labels: int, background: int | None) -> SweptEvents:
     """The events that predictions lead to.
 
     Args:
@@ -78,9 +78,9 @@ def sweep(stretches: Sequence[Sequence[Prediction]], grid: Grid, num_labels: int
         watches.run(stretch)
     found = watches.found
     if not found:
-        return Swept(np.empty((3, 0), np.int64), *np.empty((3, 0)))
+        return SweptEvents(np.empty((3, 0), np.int64), *np.empty((3, 0)))
     rows = ((each.setting, each.start_s, each.end_s, each.published_s) for each in found)
-    return Swept(*(np.concatenate(parts, axis=-1) for parts in zip(*rows, strict=True)))
+    return SweptEvents(*(np.concatenate(parts, axis=-1) for parts in zip(*rows, strict=True)))
 
 
 class _Watches:
@@ -90,7 +90,7 @@ class _Watches:
         self._grid = grid
         self._shape = grid.shape(num_labels)
         self._background = background
-        self.found: list[Swept] = []
+        self.found: list[SweptEvents] = []
 
     def run(self, stretch: Sequence[Prediction]) -> None:
         self._running = np.zeros(self._shape, np.bool_)
@@ -131,4 +131,4 @@ class _Watches:
 
     def _end(self, ended: NDArray[np.bool_], now: float) -> None:
         setting = np.array(np.nonzero(ended), np.int64)
-        self.found.append(Swept(setting, self._since[ended], np.full(setting.shape[1], now), self._published[ended]))
+        self.found.append(SweptEvents(setting, self._since[ended], np.full(setting.shape[1], now), self._published[ended]))

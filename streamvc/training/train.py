@@ -19,50 +19,50 @@ from streamvc._version import __version__
 from streamvc.errors import DataError
 from streamvc.inference.backbone import Backbone
 from streamvc.inference.bundle import MANIFEST, Bundle, write_bundle
-from streamvc.inference.joined import Joined
+from streamvc.inference.composite import CompositeExtractor
 from streamvc.inference.manifest import BackboneReference, BundleSettings, Name
-from streamvc.inference.pictures import Pictures
+from streamvc.inference.pictures import PictureExtractor
 from streamvc.inference.recognizer import Recognizer
 from streamvc.metrics import top_k
+from streamvc.training.background import resolve_background
 from streamvc.training.card import card
-from streamvc.training.checkpoint import Workbench
+from streamvc.training.checkpoint import CheckpointFolder
+from streamvc.training.cross_validation import CrossValidation, Fold, Stretches
 from streamvc.training.dataset import Dataset, load_dataset, merge_labels
 from streamvc.training.evaluate import Evaluation
 from streamvc.training.export import check_export
+from streamvc.training.feature_set import FeatureSet, Flags, load_feature_set, open_named
 from streamvc.training.features import cache_folder
-from streamvc.training.fit import Side, Trainer
-from streamvc.training.folds import deal_labels, make_folds
-from streamvc.training.hearing import predict_file
-from streamvc.training.held_out import Fold, HeldOut, Said
-from streamvc.training.history import Fit
-from streamvc.training.inputs import Inputs, Untouched, fit_inputs, input_sizes
-from streamvc.training.material import Flags, Material, gather, open_named
-from streamvc.training.networks.network import HeadFiles, Spec
-from streamvc.training.nothing import settle_background
-from streamvc.training.open_set import OpenSet, hear_left_out
-from streamvc.training.plan import Plan
+from streamvc.training.fit import SplitData, Trainer
+from streamvc.training.folds import make_folds, split_labels
+from streamvc.training.history import TrainingHistory
+from streamvc.training.inputs import IdentityInputs, Inputs, fit_inputs, input_sizes
+from streamvc.training.networks.network import HeadFiles, HeadSpec
+from streamvc.training.open_set import OpenSet, measure_left_out
+from streamvc.training.plan import TrainingPlan
+from streamvc.training.prediction_trace import predict_file
 from streamvc.training.progress import Advance, silent
 from streamvc.training.recipes import find_recipe
-from streamvc.training.report import Report
-from streamvc.training.tensorflow import prepare
-from streamvc.training.windows import Ticks, take_windows
+from streamvc.training.report import TrainingReport
+from streamvc.training.tensorflow import make_repeatable
+from streamvc.training.windows import FeatureTable, select_windows
 from streamvc.types import Array
 
 # Of a plan's, weights depend on none of these.
-WEIGHTLESS = ("about", "command", "version", "nothing", "thresholds", "smoothing_s", "tune", "leave_out", "false_per_hour", "alarm_s")
+WEIGHTLESS = ("about", "command", "version", "background_videos", "thresholds", "smoothing_s", "tune", "leave_out", "false_per_hour", "alarm_s")
 NUM_CHECKED = 32  # clips on which the exported head is held against Keras
 
 
 def train(
     data: Path,
     out: Path,
-    plan: Plan | None = None,
+    plan: TrainingPlan | None = None,
     *,
     overwrite: bool = False,
     cache: Path | None = None,
     num_workers: int | None = None,
     advance: Advance = silent,
-) -> Report:
+) -> TrainingReport:
     """Train a recogniser on labelled clips, measure it on folds by group, and write its bundle.
 
     Nothing is written to `out` before all is done. Features, and the state of the training after each epoch, are kept on the way: one that was
@@ -82,7 +82,7 @@ def train(
         BundleError: The backbone is missing or the bundle cannot be written.
         InferenceError: The exported head does not agree with Keras.
     """
-    plan = plan or Plan()
+    plan = plan or TrainingPlan()
     _refuse_name(out.name)
     _refuse_taken(out, overwrite)
     with _training(out.name, data, plan, cache, num_workers, advance) as training:
@@ -92,9 +92,9 @@ def train(
 
 
 def measure_open_set(
-    data: Path, plan: Plan, *, cache: Path | None = None, num_workers: int | None = None, advance: Advance = silent
+    data: Path, plan: TrainingPlan, *, cache: Path | None = None, num_workers: int | None = None, advance: Advance = silent
 ) -> tuple[OpenSet, Evaluation]:
-    """Is it silent about what it was never taught? Train as `train` does, but no bundle.
+    """Measure the false events of activities that were never taught: train as `train` does, but write no bundle.
 
     Args:
         data: A data set; see `load_dataset`.
@@ -104,28 +104,28 @@ def measure_open_set(
         advance: Is told of the progress.
 
     Returns:
-        What was heard of the labels that were left out, and how good the recognisers of the folds are with these thresholds.
+        The events on the clips of labels that were left out, and how good the recognisers of the folds are with these thresholds.
 
     Raises:
         DataError: As for `train`; also if the data is untrimmed, or too few labels are left to train on.
         BundleError: The backbone is missing.
     """
     with _training("open-set", data, plan, cache, num_workers, advance) as training:
-        held_out = training.hold_out()
-        return hear_left_out(held_out), held_out.measure()[1]
+        cross_validation = training.cross_validate()
+        return measure_left_out(cross_validation), cross_validation.measure()[1]
 
 
 @contextmanager
-def _training(name: str, data: Path, plan: Plan, cache: Path | None, num_workers: int | None, advance: Advance) -> Iterator["Training"]:
+def _training(name: str, data: Path, plan: TrainingPlan, cache: Path | None, num_workers: int | None, advance: Advance) -> Iterator["Training"]:
     """A training of the data, with a folder for what it writes; its state on disk goes when all is done."""
     cache = cache or cache_folder()
     dataset = merge_labels(load_dataset(data, plan.group), dict(plan.merge))
-    plan, dataset = settle_background(plan, dataset, cache=cache, num_workers=num_workers, advance=advance)
-    material = gather(dataset, plan, cache=cache, num_workers=num_workers, advance=advance)
-    bench = _workbench(cache, plan, material)
+    plan, dataset = resolve_background(plan, dataset, cache=cache, num_workers=num_workers, advance=advance)
+    feature_set = load_feature_set(dataset, plan, cache=cache, num_workers=num_workers, advance=advance)
+    checkpoints = _checkpoint_folder(cache, plan, feature_set)
     with tempfile.TemporaryDirectory(prefix="streamvc-") as scratch:
-        yield Training(name, plan, dataset, material, bench, Path(scratch), advance)
-    bench.clear()
+        yield Training(name, plan, dataset, feature_set, checkpoints, Path(scratch), advance)
+    checkpoints.clear()
 
 
 def _refuse_name(name: str) -> None:
@@ -144,14 +144,14 @@ def _refuse_taken(out: Path, overwrite: bool) -> None:
         raise DataError(f"{out} exists; choose another folder, or allow it to be replaced with --overwrite")
 
 
-def _workbench(cache: Path, plan: Plan, material: Material) -> Workbench:
+def _checkpoint_folder(cache: Path, plan: TrainingPlan, feature_set: FeatureSet) -> CheckpointFolder:
     """Where a training keeps its state: in a folder whose name stands for all that the weights depend on."""
-    return Workbench(cache / "training" / _key(plan, material))
+    return CheckpointFolder(cache / "training" / _key(plan, feature_set))
 
 
-def _key(plan: Plan, material: Material) -> str:
+def _key(plan: TrainingPlan, feature_set: FeatureSet) -> str:
     planned = {name: value for name, value in asdict(plan).items() if name not in WEIGHTLESS}
-    clips = [(digest, asdict(replace(clip, path=Path()))) for digest, clip in zip(material.extraction.digests, material.clips, strict=True)]
+    clips = [(digest, asdict(replace(clip, path=Path()))) for digest, clip in zip(feature_set.extraction.digests, feature_set.clips, strict=True)]
     weights = Path(f"{plan.head.weights}.index")  # it holds a checksum of each of a checkpoint's tensors
     begun = hashlib.sha256(weights.read_bytes()).hexdigest() if weights.is_file() else None
     text = json.dumps([__version__, planned, open_named(plan.backbone).identity, clips, begun], sort_keys=True, default=str)
@@ -161,135 +161,137 @@ def _key(plan: Plan, material: Material) -> str:
 class Training:
     """One training: the folds first, then the head that is kept."""
 
-    def __init__(self, name: str, plan: Plan, dataset: Dataset, material: Material, bench: Workbench, scratch: Path, advance: Advance) -> None:
+    def __init__(
+        self, name: str, plan: TrainingPlan, dataset: Dataset, feature_set: FeatureSet, checkpoints: CheckpointFolder, scratch: Path, advance: Advance
+    ) -> None:
         self._name = name
         self._plan = plan
         self._dataset = dataset
-        self._material = material
-        self._bench = bench
+        self._feature_set = feature_set
+        self._checkpoints = checkpoints
         self._scratch = scratch
         self._advance = advance
         self._extractor = open_named(plan.backbone)
         self._recipe = find_recipe(plan.recipe)
-        prepare(plan.seed, threads=(os.cpu_count() or 1) if self._recipe.sees_pictures else 1)
+        make_repeatable(plan.seed, threads=(os.cpu_count() or 1) if self._recipe.sees_pictures else 1)
         self._trainer = Trainer(self._recipe.build(self._spec()), plan.head, len(dataset.labels))
         if plan.head.mode == "stateful" and self._trainer.network.form != "step":
             raise DataError(f"{plan.recipe} sees whole windows, it cannot carry a state; leave out --mode stateful")
 
-    def run(self) -> tuple[Report, BundleSettings, HeadFiles]:
-        """Train; returns what came of it, and the bundle's settings and head."""
+    def run(self) -> tuple[TrainingReport, BundleSettings, HeadFiles]:
+        """Train; returns the report, and the bundle's settings and head."""
         begun = time.monotonic()
-        material = self._material
-        held_out = self.hold_out()
+        feature_set = self._feature_set
+        cross_validation = self.cross_validate()
         self._advance("heads", self._num_heads - 1, self._num_heads)
-        fit, inputs = self._fit(np.full(len(material.clips), True), "final")
+        fit, inputs = self._fit(np.full(len(feature_set.clips), True), "final")
         head = self._trainer.network.export(inputs)
-        choice = held_out.choose()
+        choice = cross_validation.choose()
         settings = choice.put_into(self._settings(head, choice.temperature))
         difference = check_export(self._trainer, inputs, self._draft(settings, head), self._some_stretches())
         self._advance("heads", self._num_heads, self._num_heads)
-        folds, pooled = held_out.measure()
-        report = Report(
+        folds, pooled = cross_validation.measure()
+        report = TrainingReport(
             name=self._name,
             plan=replace(self._plan, smoothing_s=choice.smoothing_s, thresholds=choice.thresholds),
             dataset=self._dataset,
-            extraction=material.extraction,
+            extraction=feature_set.extraction,
             folds=tuple(folds),
             pooled=pooled,
-            open_set=hear_left_out(held_out) if held_out.left_out else None,
-            tested=tuple(material.clips[index] for fold in held_out.folds for index in fold.clips),
-            taken_top1=tuple(fold.taken_top1 for fold in held_out.folds if fold.taken_top1 is not None),
+            open_set=measure_left_out(cross_validation) if cross_validation.left_out else None,
+            tested=tuple(feature_set.clips[index] for fold in cross_validation.folds for index in fold.clips),
+            taken_top1=tuple(fold.taken_top1 for fold in cross_validation.folds if fold.taken_top1 is not None),
             temperature=choice.temperature,
             fit=fit,
-            fold_fits=tuple(fold.fit for fold in held_out.folds),
+            fold_fits=tuple(fold.fit for fold in cross_validation.folds),
             num_parameters=self._trainer.network.model.count_params(),
             difference=difference,
             train_s=time.monotonic() - begun,
         )
         return report, settings, head
 
-    def hold_out(self) -> HeldOut:
-        """Train once without each fold, and once without the labels of each round that leaves some out, and see what the recogniser says of these.
+    def cross_validate(self) -> CrossValidation:
+        """Train once without each fold, and once without the labels of each leave-out round, and make predictions for the clips left out.
 
         Raises:
             DataError: A fold has no clip that can be used, or too few labels are left to train on.
         """
-        plan, dataset, material = self._plan, self._dataset, self._material
+        plan, dataset, feature_set = self._plan, self._dataset, self._feature_set
         # All clips are dealt, also those that cannot be used: recipes that need longer clips have the same folds as the others.
         dealt = dict(zip(dataset.clips, make_folds(dataset.clips, plan.split, plan.num_folds, plan.seed), strict=True))
-        fold_of = np.array([dealt[clip] for clip in material.clips])
+        fold_of = np.array([dealt[clip] for clip in feature_set.clips])
         num_folds = max(dealt.values()) + 1
         if empty := sorted(set(range(num_folds)) - set(fold_of.tolist())):
-            raise DataError(f"not one clip of fold {empty[0] + 1} can be used; the first: {material.extraction.skipped[0].reason}")
-        label_of, rounds = np.array([clip.label for clip in material.clips]), self._rounds()
+            raise DataError(f"not one clip of fold {empty[0] + 1} can be used; the first: {feature_set.extraction.skipped[0].reason}")
+        label_of, rounds = np.array([clip.label for clip in feature_set.clips]), self._rounds()
         self._num_heads = num_folds + len(rounds) + 1
         folds = [self._part(f"fold-{number}", fold_of == number, number) for number in range(num_folds)]
         left_out = [
             self._part(f"without-{'-'.join(labels)}", np.isin(label_of, labels), number).without([dataset.labels.index(label) for label in labels])
             for number, labels in enumerate(rounds, start=num_folds)
         ]
-        return HeldOut(plan, dataset, material, folds, left_out)
+        return CrossValidation(plan, dataset, feature_set, folds, left_out)
 
     def _rounds(self) -> list[tuple[str, ...]]:
         """The labels that are left out in turn."""
         plan, dataset = self._plan, self._dataset
         if plan.leave_out and dataset.untrimmed:
             raise DataError("the data is untrimmed: what is left out would stay in its videos; give trimmed clips")
-        return deal_labels(dataset.labels, plan.background, plan.leave_out)
+        return split_labels(dataset.labels, plan.background, plan.leave_out)
 
     def _part(self, name: str, tested: Flags, number: int) -> Fold:
-        """Train without some clips, and see what the recogniser says of these, at temperature 1."""
+        """Train without some clips, and make predictions for these, at temperature 1."""
         self._advance("heads", number, self._num_heads)
-        material, take = self._material, self._plan.head.take
+        feature_set, take = self._feature_set, self._plan.head.take
         fit, inputs = self._fit(~tested, name)
         taken_top1 = None if take == "time" else self._taken_top1(tested, inputs, take)
         head = self._trainer.network.export(inputs)
         bundle = self._draft(self._settings(head, temperature=1.0), head)
         recognizer = Recognizer(bundle, self._extractor, bundle.open_head())
         indices = np.flatnonzero(tested).tolist()
-        learned_from = {clip.path for clip, is_tested in zip(material.clips, tested, strict=True) if not is_tested}
-        paths = {material.clips[index].path for index in indices} & set(material.files) - learned_from
-        files = {path: predict_file(recognizer, material.files[path]) for path in sorted(paths)}
+        learned_from = {clip.path for clip, is_tested in zip(feature_set.clips, tested, strict=True) if not is_tested}
+        paths = {feature_set.clips[index].path for index in indices} & set(feature_set.files) - learned_from
+        files = {path: predict_file(recognizer, feature_set.files[path]) for path in sorted(paths)}
         return Fold(
             bundle=bundle,
-            clips={index: self._said(index, files) or predict_file(recognizer, material.tracks[index]) for index in indices},
+            clips={index: self._said(index, files) or predict_file(recognizer, feature_set.sequences[index]) for index in indices},
             files=files,
             fit=fit,
             taken_top1=taken_top1,
         )
 
-    def _said(self, index: int, files: Mapping[Path, Said]) -> Said:
-        """What was said in the course of a file while one of its clips went on, which is what is said of it live; nothing where it was not heard."""
-        clip = self._material.clips[index]
+    def _said(self, index: int, files: Mapping[Path, Stretches]) -> Stretches:
+        """The predictions within a clip, out of those along its whole file, as live; none where the file has no predictions as a whole."""
+        clip = self._feature_set.clips[index]
         if not self._dataset.untrimmed or clip.path not in files:
             return []
         end_s = inf if clip.end_s is None else clip.end_s
         stretches = [[each for each in stretch if clip.start_s <= each.timestamp < end_s] for stretch in files[clip.path]]
         return [stretch for stretch in stretches if stretch]
 
-    def _fit(self, chosen: Flags, name: str) -> tuple[Fit, Inputs]:
-        plan, material = self._plan, self._material
+    def _fit(self, chosen: Flags, name: str) -> tuple[TrainingHistory, Inputs]:
+        plan, feature_set = self._plan, self._feature_set
         if plan.background:
-            chosen = material.thin_out(chosen, self._dataset.labels.index(plan.background), plan.head.nothing_share)
-        watched = material.hold_out(chosen, plan.head, plan.seed)
-        learned, truth = material.learned(chosen & ~watched)
-        inputs = self._fit_inputs(learned)
-        sides = [Side(ticks, truth, inputs, self._trainer.shape) for ticks, truth in ((learned, truth), material.watched(watched))]
-        return self._trainer.fit(*sides, seed=plan.seed, checkpoint=self._bench.checkpoint(name), advance=self._advance), inputs
+            chosen = feature_set.thin_out(chosen, self._dataset.labels.index(plan.background), plan.head.background_share)
+        validation = feature_set.choose_validation(chosen, plan.head, plan.seed)
+        training, truth = feature_set.training(chosen & ~validation)
+        inputs = self._fit_inputs(training)
+        sides = [SplitData(table, truth, inputs, self._trainer.shape) for table, truth in ((training, truth), feature_set.validation(validation))]
+        return self._trainer.fit(*sides, seed=plan.seed, checkpoint=self._checkpoints.checkpoint(name), advance=self._advance), inputs
 
-    def _fit_inputs(self, learned: Ticks) -> Inputs:
+    def _fit_inputs(self, training: FeatureTable) -> Inputs:
         if self._recipe.sees_pictures:
-            return Untouched(self._extractor.feature_size)
-        return fit_inputs(learned, self._plan.head, self._extractor.part_sizes)
+            return IdentityInputs(self._extractor.feature_size)
+        return fit_inputs(training, self._plan.head, self._extractor.part_sizes)
 
     def _taken_top1(self, chosen: Flags, inputs: Inputs, take: Literal["first", "even"]) -> float:
-        side = Side(*self._material.watched(chosen), inputs, self._trainer.shape)
-        return top_k(self._trainer.logits(side, take_windows(side.ticks, self._plan.head.window, take)), side.truth)
+        side = SplitData(*self._feature_set.validation(chosen), inputs, self._trainer.shape)
+        return top_k(self._trainer.logits(side, select_windows(side.table, self._plan.head.window, take)), side.truth)
 
-    def _spec(self) -> Spec:
+    def _spec(self) -> HeadSpec:
         settings, size = self._plan.head, self._extractor.feature_size
-        num_inputs, num_seen = (size, size) if self._recipe.sees_pictures else input_sizes(self._extractor.part_sizes, settings)
-        return Spec(num_inputs, num_seen, self._extractor.feature_map, len(self._dataset.labels), settings)
+        num_inputs, num_static = (size, size) if self._recipe.sees_pictures else input_sizes(self._extractor.part_sizes, settings)
+        return HeadSpec(num_inputs, num_static, self._extractor.feature_map, len(self._dataset.labels), settings)
 
     def _draft(self, settings: BundleSettings, head: HeadFiles) -> Bundle:
         return _write(self._scratch / self._name, settings, head, card="")
@@ -306,9 +308,9 @@ class Training:
             merged=dict(plan.merge),
             form=form,
             backbone=BackboneReference(name=extractor.manifest.name, sha256=extractor.manifest.sha256) if isinstance(extractor, Backbone) else None,
-            pictures=extractor.kind if isinstance(extractor, Pictures) else None,
-            parts=extractor.parts if isinstance(extractor, Joined) else (),
-            pose=extractor.pose if isinstance(extractor, Joined) else None,
+            pictures=extractor.kind if isinstance(extractor, PictureExtractor) else None,
+            parts=extractor.parts if isinstance(extractor, CompositeExtractor) else (),
+            pose=extractor.pose if isinstance(extractor, CompositeExtractor) else None,
             input=extractor.input,
             feature_size=extractor.feature_size,
             feature_map=extractor.feature_map,
@@ -326,9 +328,9 @@ class Training:
 
     def _some_stretches(self) -> list[Array]:
         """The first features of clips from all over the data: windows that are just warmed up, and, where clips last so long, full ones."""
-        head, segments = self._plan.head, self._material.segments
-        step = max(1, len(segments) // NUM_CHECKED)
-        stretches = [max(each, key=len) for each in segments[::step]]
+        head, clips = self._plan.head, self._feature_set.stretches
+        step = max(1, len(clips) // NUM_CHECKED)
+        stretches = [max(each, key=len) for each in clips[::step]]
         return [stretch[: (head.warm_up, head.window)[number % 2]] for number, stretch in enumerate(stretches)]
 
 

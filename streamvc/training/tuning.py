@@ -1,8 +1,9 @@
 """Chooses the smoothing, and the thresholds of each label, that find the most events: by what was said of video that was not learned from.
 
-What counts is the F score of the events, under a bound on false events where one is set. Labels do not meddle with each other's events, so that the
-best thresholds under a smoothing are found exactly: F is a ratio of sums over the labels, maximised by Dinkelbach's method (1967), and what the bound
-leaves to each label is a knapsack. Video that was not seen is worse than what was: the bound must hold with `enter` one step lower, too.
+The F score of the events is maximised, under a bound on false events where one is set. The events of one label do not depend on the thresholds of
+another, so that the best thresholds for a smoothing are found exactly: F is a ratio of sums over the labels, maximised by Dinkelbach's method (1967);
+to share the bound out among the labels is a knapsack problem. Unseen video gives more false events than this video, so the bound must also hold with
+`enter` one step lower.
 
 Shapes: S time constants of the smoothing, E thresholds, L labels.
 """
@@ -13,9 +14,9 @@ from itertools import product
 
 import numpy as np
 
-from streamvc.inference.manifest import Threshold, Thresholds
-from streamvc.training.hearing import Heard
-from streamvc.training.sweep import FloatArray, Grid, IntArray, Swept, sweep
+from streamvc.inference.manifest import LabelThresholds, Threshold
+from streamvc.training.prediction_trace import PredictionTrace
+from streamvc.training.sweep import FloatArray, Grid, IntArray, SweptEvents, sweep
 
 # What is tried, the defaults first: of equal settings the first is taken.
 SMOOTHING_S = (0.6, 0.3, 1.0, 0.0, 2.0)
@@ -25,27 +26,27 @@ MIN_S = (0.5, 1.0, 0.0, 2.0)
 
 
 @dataclass(frozen=True, slots=True)
-class Aim:
-    """What settings are chosen for.
+class TuningObjective:
+    """What the settings are chosen for.
 
     Attributes:
         beta: How much finding a segment counts against an event being right: 1 for F1, less for fewer wrong events.
         overlap: An event is right if it overlaps a segment of its label by this much at least (intersection over union); at 0, if it meets one.
-        false_per_hour: How often an event may be about nothing; None for no bound.
-        quiet_alone: Whether that is counted on streams without any segment alone, and not on those of activities too.
+        false_per_hour: How many false events an hour there may be; None for no bound.
+        background_only: Whether they are counted only on streams without any segment.
         within_s: Of alarms: an event is right only if it was published so far from the segment's start at most; None for no such bound.
     """
 
     beta: float
     overlap: float
     false_per_hour: float | None
-    quiet_alone: bool
+    background_only: bool
     within_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Counts:
-    """What became of the events of streams under all settings, and what there was to find.
+class EventCounts:
+    """Counts of the events of streams under all settings, and of the segments there were to find.
 
     Attributes:
         events: (S, L, E) how many events there are.
@@ -61,42 +62,50 @@ class Counts:
     num_segments: int
     bound_s: float
 
-    def __add__(self, other: "Counts") -> "Counts":
-        return Counts(*(getattr(self, field.name) + getattr(other, field.name) for field in fields(self)))
+    def __add__(self, other: "EventCounts") -> "EventCounts":
+        return EventCounts(*(getattr(self, field.name) + getattr(other, field.name) for field in fields(self)))
 
 
-def tune(heard: Sequence[Heard], labels: Sequence[str], background: str | None, aim: Aim, default: Threshold) -> tuple[float, Thresholds]:
-    """Choose by what was said of streams; returns the time constant of the smoothing, and the thresholds.
+def tune(
+    traces: Sequence[PredictionTrace], labels: Sequence[str], background: str | None, objective: TuningObjective, default: Threshold
+) -> tuple[float, LabelThresholds]:
+    """Choose settings by the predictions along streams; returns the time constant of the smoothing, and the thresholds.
 
     Args:
-        heard: What was said of each stream, and what is true of it; at least one.
+        traces: The predictions along each stream, and its segments; at least one stream.
         labels: The L labels, in the order of the scores.
         background: The one that stands for no activity, if there is one.
-        aim: What is wanted.
+        objective: What they are chosen for.
         default: The cooldown that all labels have, and what stays the default of labels that are not named.
     """
-    return choose_settings(count(heard, labels, background, aim, default), labels, background, aim, default)
+    return choose_settings(count_events(traces, labels, background, objective, default), labels, background, objective, default)
 
 
-def count(heard: Iterable[Heard], labels: Sequence[str], background: str | None, aim: Aim, default: Threshold) -> Counts:
-    """What becomes of the events of streams under all settings; see `tune`."""
+def count_events(
+    traces: Iterable[PredictionTrace], labels: Sequence[str], background: str | None, objective: TuningObjective, default: Threshold
+) -> EventCounts:
+    """Count the events of streams under all settings; see `tune`."""
     grid = make_grid(default.cooldown_s)
     index = None if background is None else labels.index(background)
     shape = grid.shape(len(labels))
     none = np.zeros(shape, np.int64)
-    return sum((_count(each, sweep(each.stretches, grid, len(labels), index), shape, aim) for each in heard), Counts(none, none, none, 0, 0.0))
+    return sum(
+        (_count(each, sweep(each.stretches, grid, len(labels), index), shape, objective) for each in traces), EventCounts(none, none, none, 0, 0.0)
+    )
 
 
-def choose_settings(counts: Counts, labels: Sequence[str], background: str | None, aim: Aim, default: Threshold) -> tuple[float, Thresholds]:
-    """The best settings by what became of the events under all of them; see `tune`."""
+def choose_settings(
+    counts: EventCounts, labels: Sequence[str], background: str | None, objective: TuningObjective, default: Threshold
+) -> tuple[float, LabelThresholds]:
+    """The best settings by the counts of events under all of them; see `tune`."""
     grid = make_grid(default.cooldown_s)
-    # One is always let pass: by so little video, what is rarer cannot be told from what never happens.
-    most_false = None if aim.false_per_hour is None else max(1, int(aim.false_per_hour * counts.bound_s / 3600))
-    false, missable = with_margin(counts.false), aim.beta**2 * counts.num_segments
+    # One is always allowed: in so little video, what is rarer cannot be told from what never happens.
+    most_false = None if objective.false_per_hour is None else max(1, int(objective.false_per_hour * counts.bound_s / 3600))
+    false, missable = with_margin(counts.false), objective.beta**2 * counts.num_segments
     choices = [_choose(counts.events[s], counts.right[s], false[s], missable, most_false) for s in range(len(grid.smoothing_s))]
     best = int(np.argmax([score for score, _ in choices]))
     chosen = {label: _threshold(grid, number) for label, number in zip(labels, choices[best][1], strict=True) if label != background}
-    return grid.smoothing_s[best], Thresholds(default=default, labels=chosen)
+    return grid.smoothing_s[best], LabelThresholds(default=default, labels=chosen)
 
 
 def make_grid(cooldown_s: float) -> Grid:
@@ -106,7 +115,7 @@ def make_grid(cooldown_s: float) -> Grid:
 
 
 def with_margin(false: IntArray) -> IntArray:
-    """(..., E) false events of all settings: with the next lower `enter`, where there are more with that."""
+    """(..., E) false events of all settings, or those of the next lower `enter` where these are more."""
     by_enter = false.reshape(*false.shape[:-1], len(ENTER), -1)
     order = np.argsort(ENTER)
     lower = np.empty(len(ENTER), np.int64)
@@ -118,12 +127,12 @@ def _threshold(grid: Grid, number: int) -> Threshold:
     return Threshold(enter=float(grid.enter[number]), leave=float(grid.leave[number]), min_s=float(grid.min_s[number]), cooldown_s=grid.cooldown_s)
 
 
-def _is_bound(heard: Heard, aim: Aim) -> bool:
-    return not (aim.quiet_alone and heard.segments)
+def _is_bound(trace: PredictionTrace, objective: TuningObjective) -> bool:
+    return not (objective.background_only and trace.segments)
 
 
-def _count(heard: Heard, swept: Swept, shape: tuple[int, int, int], aim: Aim) -> Counts:
-    """Hold the events of a stream against its segments. What is right is at most as many as there are such events, and as there are such segments."""
+def _count(trace: PredictionTrace, swept: SweptEvents, shape: tuple[int, int, int], objective: TuningObjective) -> EventCounts:
+    """Count the events of a stream that match its segments. Neither an event nor a segment counts twice as right."""
     setting = np.ravel_multi_index(tuple(swept.setting), shape)
 
     def number(chosen: IntArray) -> IntArray:
@@ -131,19 +140,19 @@ def _count(heard: Heard, swept: Swept, shape: tuple[int, int, int], aim: Aim) ->
 
     fits, meets = np.zeros((2, len(setting)), np.bool_)
     found = np.zeros(shape, np.int64)
-    for segment in heard.segments:
+    for segment in trace.segments:
         shared = np.minimum(swept.end_s, segment.end_s) - np.maximum(swept.start_s, segment.start_s)
         union = np.maximum(swept.end_s, segment.end_s) - np.minimum(swept.start_s, segment.start_s)
         meeting = (swept.label == segment.label) & (shared > 0)
-        fitting = meeting & (shared >= aim.overlap * union)
-        if aim.within_s is not None:
-            fitting &= np.abs(swept.published_s - segment.start_s) <= aim.within_s
+        fitting = meeting & (shared >= objective.overlap * union)
+        if objective.within_s is not None:
+            fitting &= np.abs(swept.published_s - segment.start_s) <= objective.within_s
         fits, meets = fits | fitting, meets | meeting
         found += number(setting[fitting]) > 0
-    is_bound = _is_bound(heard, aim)
+    is_bound = _is_bound(trace, objective)
     false = number(setting[~meets]) if is_bound else np.zeros(shape, np.int64)
     right = np.minimum(found, number(setting[fits]))
-    return Counts(number(setting), right, false, len(heard.segments), heard.duration_s if is_bound else 0.0)
+    return EventCounts(number(setting), right, false, len(trace.segments), trace.duration_s if is_bound else 0.0)
 
 
 def _choose(events: IntArray, right: IntArray, false: IntArray, missable: float, most_false: int | None) -> tuple[float, IntArray]:

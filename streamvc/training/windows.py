@@ -16,7 +16,7 @@ SPEEDS = (0.8, 1.25)  # the slowest and the quickest pace that windows are varie
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Ticks:
+class FeatureTable:
     """Features of many clips in one table.
 
     Attributes:
@@ -36,7 +36,7 @@ class Ticks:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Windows:
-    """N windows: rows of a table of ticks.
+    """N windows: rows of a `FeatureTable`.
 
     Attributes:
         rows: (N, W) the first `lengths` of each are its features, oldest first; the others are any rows.
@@ -57,38 +57,38 @@ class Windows:
     def thinned(self, num_per_clip: int) -> "Windows":
         """At most so many of each clip, evenly from all of its windows, which stand together."""
         first, counts = np.unique(self.clips, return_index=True, return_counts=True)[1:]
-        chosen = np.concatenate([begin + evenly(count, min(count, num_per_clip)) for begin, count in zip(first, counts, strict=True)])
+        chosen = np.concatenate([begin + evenly_spaced(count, min(count, num_per_clip)) for begin, count in zip(first, counts, strict=True)])
         return Windows(self.rows[chosen], self.lengths[chosen], self.clips[chosen])
 
 
-def lay_out(segments: Sequence[Sequence[Array]], num_before: Sequence[int] | Ints = ()) -> Ticks:
+def build_table(stretches: Sequence[Sequence[Array]], num_before: Sequence[int] | Ints = ()) -> FeatureTable:
     """Put stretches, each (T, D), of clips into one table.
 
     Args:
-        segments: Of each clip its stretches.
+        stretches: Of each clip, its stretches.
         num_before: How many features at the start of each clip's first stretch came before the clip; none if not given.
     """
-    flat = [stretch for stretches in segments for stretch in stretches]
+    flat = [stretch for stretches in stretches for stretch in stretches]
     lengths = np.array([len(stretch) for stretch in flat], np.int64)
-    clips = np.repeat(np.arange(len(segments)), [len(stretches) for stretches in segments])
+    clips = np.repeat(np.arange(len(stretches)), [len(stretches) for stretches in stretches])
     before = np.zeros_like(lengths)
     if len(num_before):
         named, first = np.unique(clips, return_index=True)
         before[first] = np.asarray(num_before)[named]
-    return Ticks(np.concatenate(flat), np.cumsum(lengths) - lengths + before, lengths - before, before, clips)
+    return FeatureTable(np.concatenate(flat), np.cumsum(lengths) - lengths + before, lengths - before, before, clips)
 
 
-def every_window(ticks: Ticks, window: int, warm_up: int) -> Windows:
-    """One window for each prediction that the recogniser makes: ending at every tick but the first `warm_up` - 1 of what there is."""
-    first = np.maximum(warm_up - 1 - ticks.before, 0)
-    counts = np.maximum(ticks.lengths - first, 0)
+def all_windows(table: FeatureTable, window: int, warm_up: int) -> Windows:
+    """One window for each prediction that the recogniser makes: one ends at every row but the first `warm_up` - 1 of a stretch."""
+    first = np.maximum(warm_up - 1 - table.before, 0)
+    counts = np.maximum(table.lengths - first, 0)
     stretch = np.repeat(np.arange(len(counts)), counts)
-    last = np.concatenate([np.arange(begin, length) for begin, length in zip(first, ticks.lengths, strict=True)]).astype(np.int64)
-    return _ending_at(ticks, stretch, last, np.minimum(ticks.before[stretch] + last + 1, window), window)
+    last = np.concatenate([np.arange(begin, length) for begin, length in zip(first, table.lengths, strict=True)]).astype(np.int64)
+    return _ending_at(table, stretch, last, np.minimum(table.before[stretch] + last + 1, window), window)
 
 
-def draw_windows(
-    ticks: Ticks,
+def sample_windows(
+    table: FeatureTable,
     window: int,
     warm_up: int,
     num_per_clip: int,
@@ -98,52 +98,52 @@ def draw_windows(
     varied_speed: bool = False,
     by_length: bool = False,
 ) -> Windows:
-    """As many windows of each clip, or on average so many by its length, at random places and in random order.
+    """Windows at random places, in random order: `num_per_clip` of each clip, or with `by_length` so many on average, more of longer clips.
 
     A share of `partial` has a random length.
     """
-    stretch = _by_length(ticks, num_per_clip, rng) if by_length else _by_clip(ticks, num_per_clip, rng)
-    lengths, before = ticks.lengths[stretch], ticks.before[stretch]
+    stretch = _by_length(table, num_per_clip, rng) if by_length else _by_clip(table, num_per_clip, rng)
+    lengths, before = table.lengths[stretch], table.before[stretch]
     last = rng.integers(np.maximum(np.minimum(warm_up - before, lengths) - 1, 0), lengths)
     longest = np.minimum(before + last + 1, window)
     length = np.where(rng.random(len(last)) < partial, rng.integers(np.minimum(warm_up, longest), longest + 1), longest)
-    windows = _ending_at(ticks, stretch, last, length, window)
-    return _at_another_speed(windows, ticks.starts[stretch] - before, rng) if varied_speed else windows
+    windows = _ending_at(table, stretch, last, length, window)
+    return _at_another_speed(windows, table.starts[stretch] - before, rng) if varied_speed else windows
 
 
-def take_windows(ticks: Ticks, window: int, take: Literal["first", "even"]) -> Windows:
+def select_windows(table: FeatureTable, window: int, take: Literal["first", "even"]) -> Windows:
     """One window of each clip, of its longest stretch: its first W features, or W evenly from all, repeated where there are fewer."""
-    order = np.lexsort((-ticks.lengths, ticks.clips))
-    stretch = order[np.unique(ticks.clips[order], return_index=True)[1]]
-    lengths = ticks.lengths[stretch]
+    order = np.lexsort((-table.lengths, table.clips))
+    stretch = order[np.unique(table.clips[order], return_index=True)[1]]
+    lengths = table.lengths[stretch]
     if take == "first":
-        return _ending_at(ticks, stretch, np.minimum(lengths, window) - 1, np.minimum(lengths, window), window)
-    rows = ticks.starts[stretch][:, None] + np.stack([evenly(length, window) for length in lengths])
-    return Windows(rows, np.full(len(stretch), window), ticks.clips[stretch])
+        return _ending_at(table, stretch, np.minimum(lengths, window) - 1, np.minimum(lengths, window), window)
+    rows = table.starts[stretch][:, None] + np.stack([evenly_spaced(length, window) for length in lengths])
+    return Windows(rows, np.full(len(stretch), window), table.clips[stretch])
 
 
-def evenly(num: int, num_taken: int) -> Ints:
+def evenly_spaced(num: int, num_taken: int) -> Ints:
     """Of `num` things in a row, `num_taken` in the middles of as many equal parts."""
     return ((np.arange(num_taken) + 0.5) * num / num_taken).astype(np.int64)
 
 
-def _by_clip(ticks: Ticks, num_per_clip: int, rng: np.random.Generator) -> Ints:
+def _by_clip(table: FeatureTable, num_per_clip: int, rng: np.random.Generator) -> Ints:
     """Stretches to draw windows of: of each clip as many, long or short, in random order."""
-    first, num_stretches = np.unique(ticks.clips, return_index=True)[1], np.bincount(ticks.clips)
+    first, num_stretches = np.unique(table.clips, return_index=True)[1], np.bincount(table.clips)
     clip = np.concatenate([rng.permutation(len(first)) for _ in range(num_per_clip)])
     return np.asarray(first[clip] + rng.integers(0, num_stretches[clip]))
 
 
-def _by_length(ticks: Ticks, num_per_clip: int, rng: np.random.Generator) -> Ints:
+def _by_length(table: FeatureTable, num_per_clip: int, rng: np.random.Generator) -> Ints:
     """Stretches to draw windows of: the longer, the more often."""
-    shares = ticks.lengths / ticks.lengths.sum()
-    return np.asarray(rng.choice(len(shares), num_per_clip * len(np.unique(ticks.clips)), p=shares), np.int64)
+    shares = table.lengths / table.lengths.sum()
+    return np.asarray(rng.choice(len(shares), num_per_clip * len(np.unique(table.clips)), p=shares), np.int64)
 
 
-def _ending_at(ticks: Ticks, stretch: Ints, last: Ints, length: Ints, window: int) -> Windows:
-    begin = ticks.starts[stretch] + last + 1 - length
-    rows = np.minimum(begin[:, None] + np.arange(window), len(ticks.features) - 1)
-    return Windows(rows, length, ticks.clips[stretch])
+def _ending_at(table: FeatureTable, stretch: Ints, last: Ints, length: Ints, window: int) -> Windows:
+    begin = table.starts[stretch] + last + 1 - length
+    rows = np.minimum(begin[:, None] + np.arange(window), len(table.features) - 1)
+    return Windows(rows, length, table.clips[stretch])
 
 
 def _at_another_speed(windows: Windows, starts: Ints, rng: np.random.Generator) -> Windows:

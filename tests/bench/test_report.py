@@ -7,7 +7,7 @@ import pytest
 from click.testing import CliRunner
 
 from streamvc.bench.memory import repeat_clip
-from streamvc.bench.report import Report
+from streamvc.bench.report import BenchmarkReport
 from streamvc.capture.source import open_source
 from streamvc.cli import main
 from streamvc.view.video import VideoWriter
@@ -40,7 +40,7 @@ def test_bench_prints_every_figure_by_name(short_clip: Path) -> None:
     result = CliRunner().invoke(main, ["bench", "--clip", str(short_clip), "--frames", "1000", "--rounds", "1", "--json"])
     assert result.exit_code == 0, result.output
     figures = json.loads(result.stdout)
-    assert set(figures) == {field.name for field in fields(Report)}
+    assert set(figures) == {field.name for field in fields(BenchmarkReport)}
     assert 0 < figures["pipeline_ratio"] < 2
     assert all(0 < figures[f"extraction_{kind}ratio"] < 2 for kind in ("", "cpu_", "own_", "own_cpu_"))
     assert figures["notebook_ratio"] > 1

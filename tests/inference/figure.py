@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from streamvc.capture.source import open_source
 from streamvc.inference.bundle import load_bundle
+from streamvc.inference.composite import CompositeExtractor
 from streamvc.inference.extractors import open_extractor
-from streamvc.inference.joined import Joined
 from streamvc.inference.manifest import BundleSettings
 
 Image = NDArray[np.uint8]
@@ -29,9 +29,9 @@ def figure_images(clip: Path, num: int) -> list[Image]:
     return images
 
 
-def joined(name: str) -> Joined:
+def joined(name: str) -> CompositeExtractor:
     extractor = open_extractor(name)
-    assert isinstance(extractor, Joined)
+    assert isinstance(extractor, CompositeExtractor)
     return extractor
 
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from streamvc.errors import InferenceError
 from streamvc.inference.backbone import Backbone, find_backbone
 from streamvc.inference.batching import BatchingModel, for_threads
-from streamvc.inference.joined import find_pose
+from streamvc.inference.composite import find_pose
 from streamvc.inference.models import Models
 from streamvc.inference.runtime import open_model
 from streamvc.types import Array

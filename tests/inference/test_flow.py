@@ -8,7 +8,7 @@ import pytest
 from numpy.typing import NDArray
 
 from streamvc.inference.extractors import open_extractor
-from streamvc.inference.flow import FEATURE_SIZE, NUM_SPREAD, SHORT_PX, FlowNumbers
+from streamvc.inference.flow import FEATURE_SIZE, NUM_SPREAD, SHORT_PX, FlowFeatures
 from streamvc.types import Array
 
 Image = NDArray[np.uint8]
@@ -41,7 +41,7 @@ def scene(x: int, y: int, wall: Image = WALL) -> Image:
 
 
 def numbers(images: list[Image], ticks: tuple[int, ...] = ()) -> Array:
-    flow = FlowNumbers()
+    flow = FlowFeatures()
     return np.stack([flow.step(image, num_ticks) for image, num_ticks in zip(images, ticks or [1] * len(images), strict=True)])
 
 
@@ -102,7 +102,7 @@ def test_the_square_stays_with_what_moved_of_late() -> None:
 
 
 def test_reset_is_total() -> None:
-    flow = FlowNumbers()
+    flow = FlowFeatures()
     for image in falling(5):
         flow.step(image)
     flow.reset()

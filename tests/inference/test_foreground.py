@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streamvc.inference.backbone import Backbone
-from streamvc.inference.foreground import FEATURE_SIZE, HOLD_TICKS, LEARNING_TICKS, ForegroundView, Scene
+from streamvc.inference.foreground import FEATURE_SIZE, HOLD_TICKS, LEARNING_TICKS, Foreground, ForegroundView
 from streamvc.inference.views import Square
 from tests.inference.figure import Image, joined
 from tests.inference.settings import BACKBONE
@@ -38,25 +38,25 @@ def used_to(*images: Image) -> ForegroundView:
 def test_an_empty_room_has_no_numbers_and_is_looked_at_as_a_whole() -> None:
     view = ForegroundView()
     for _ in range(5):
-        scene = view.step(room())
-    assert not scene.numbers.any()
-    assert scene.square is None
-    assert scene.cut(room()).shape == (240, 320, 3)
+        foreground = view.step(room())
+    assert not foreground.features.any()
+    assert foreground.square is None
+    assert foreground.cut(room()).shape == (240, 320, 3)
 
 
 @pytest.mark.parametrize(("left", "top"), [(20, 30), (230, 150)])
 def test_somebody_is_where_he_is(left: int, top: int) -> None:
-    scene = used_to().step(room(left, top))
-    assert scene.numbers.shape == (FEATURE_SIZE,)
-    assert scene.numbers[PRESENT] == 1
-    assert scene.numbers[[SIZE, ACROSS, DOWN]] == pytest.approx([60 / np.sqrt(320 * 240), (left + 30) / 320, (top + 30) / 240], abs=0.05)
-    assert scene.square
-    assert (scene.square.center_x, scene.square.center_y) == pytest.approx((left + 30, top + 30), abs=8)
-    assert 60 < scene.square.side < 140
+    foreground = used_to().step(room(left, top))
+    assert foreground.features.shape == (FEATURE_SIZE,)
+    assert foreground.features[PRESENT] == 1
+    assert foreground.features[[SIZE, ACROSS, DOWN]] == pytest.approx([60 / np.sqrt(320 * 240), (left + 30) / 320, (top + 30) / 240], abs=0.05)
+    assert foreground.square
+    assert (foreground.square.center_x, foreground.square.center_y) == pytest.approx((left + 30, top + 30), abs=8)
+    assert 60 < foreground.square.side < 140
 
 
 def test_who_lies_is_longer_than_wide_and_in_which_direction() -> None:
-    along, across = (used_to().step(room(100, 80, width=width, height=height)).numbers for width, height in ((120, 40), (40, 120)))
+    along, across = (used_to().step(room(100, 80, width=width, height=height)).features for width, height in ((120, 40), (40, 120)))
     length, width, cosine, sine = along[6:10]
     assert length > 2 * width
     assert cosine > 0.5
@@ -67,7 +67,7 @@ def test_who_lies_is_longer_than_wide_and_in_which_direction() -> None:
 def test_the_size_of_the_frame_does_not_count() -> None:
     small, large = used_to(), used_to(*[room(scale=3)] * LEARNING_TICKS)
     one, other = small.step(room(100)), large.step(room(100, scale=3))
-    np.testing.assert_allclose(one.numbers, other.numbers, atol=0.05)
+    np.testing.assert_allclose(one.features, other.features, atol=0.05)
     assert one.square
     assert other.square
     assert other.square.side == pytest.approx(3 * one.square.side, rel=0.05)
@@ -90,11 +90,11 @@ def test_a_dark_room_is_cut_out_with_the_usual_contrast() -> None:
 
 def test_who_sits_still_is_not_lost_for_a_while_and_who_leaves_is_no_trace() -> None:
     view = used_to()
-    still = [view.step(room(100)).numbers[SIZE] for _ in range(100)]
+    still = [view.step(room(100)).features[SIZE] for _ in range(100)]
     assert min(still) > 0.9 * still[0]
     after = [view.step(room()) for _ in range(HOLD_TICKS + 2)]
-    assert not after[-1].numbers.any()
-    assert [scene.square is None for scene in after] == [False] * HOLD_TICKS + [True] * 2
+    assert not after[-1].features.any()
+    assert [foreground.square is None for foreground in after] == [False] * HOLD_TICKS + [True] * 2
 
 
 def test_what_changes_slowly_becomes_background() -> None:
@@ -105,15 +105,15 @@ def test_what_changes_slowly_becomes_background() -> None:
 
 def test_speed_is_per_tick() -> None:
     every, some = used_to(), used_to()
-    slow = [every.step(room(40 + 10 * number)).numbers for number in range(6)]
-    quick = [some.step(room(40 + 20 * number), num_ticks=2).numbers for number in range(3)]
+    slow = [every.step(room(40 + 10 * number)).features for number in range(6)]
+    quick = [some.step(room(40 + 20 * number), num_ticks=2).features for number in range(3)]
     assert slow[-1][17] == pytest.approx(10 / 320, abs=0.01)
     assert quick[-1][17] == pytest.approx(10 / 320, abs=0.01)
 
 
 def test_what_moves_is_told_from_what_stands_out() -> None:
     view = used_to()
-    moving, still = (view.step(room(left)).numbers for left in (100, 100))
+    moving, still = (view.step(room(left)).features for left in (100, 100))
     assert moving[20] > 0
     assert not still[20:25].any()
     assert moving[25:].any()
@@ -135,7 +135,7 @@ def test_reset_is_total() -> None:
     fresh = ForegroundView()
     for image in images:
         one, other = used.step(image), fresh.step(image)
-        np.testing.assert_array_equal(one.numbers, other.numbers)
+        np.testing.assert_array_equal(one.features, other.features)
         np.testing.assert_array_equal(one.levels, other.levels)
         assert one.square == other.square
 
@@ -146,9 +146,9 @@ def test_frames_of_any_shape_make_finite_numbers(height: int, width: int, seed: 
     view, rng = ForegroundView(), np.random.default_rng(seed)
     for shade in (0, 255, 20, 90):
         image = rng.integers(0, shade + 1, (height, width, 3), dtype=np.uint8)
-        scene = view.step(image)
-        assert np.isfinite(scene.numbers).all()
-        assert scene.cut(image).size
+        foreground = view.step(image)
+        assert np.isfinite(foreground.features).all()
+        assert foreground.cut(image).size
 
 
 def test_the_part_and_the_crop_share_one_look() -> None:
@@ -159,10 +159,10 @@ def test_the_part_and_the_crop_share_one_look() -> None:
     images = [*[room()] * 3, room(40), room(50)]
     before: Image | None = None
     for image in images:
-        scene, values = view.step(image), extractor.step(image).values
-        np.testing.assert_array_equal(values[:FEATURE_SIZE], scene.numbers)
-        np.testing.assert_array_equal(values[FEATURE_SIZE:-1280], backbone.features(scene.cut(image)))
-        np.testing.assert_array_equal(values[-1280:], backbone.difference(scene.cut(image), before if before is None else scene.cut(before)))
+        found, values = view.step(image), extractor.step(image).values
+        np.testing.assert_array_equal(values[:FEATURE_SIZE], found.features)
+        np.testing.assert_array_equal(values[FEATURE_SIZE:-1280], backbone.features(found.cut(image)))
+        np.testing.assert_array_equal(values[-1280:], backbone.difference(found.cut(image), before if before is None else found.cut(before)))
         before = image
     extractor.reset()
     assert not extractor.step(images[-1]).values[:FEATURE_SIZE].any()
@@ -170,6 +170,6 @@ def test_the_part_and_the_crop_share_one_look() -> None:
 
 def test_a_scene_cuts_any_picture_of_its_camera_alike() -> None:
     levels = np.arange(256).astype(np.uint8)[::-1].copy()
-    scene = Scene(np.zeros(FEATURE_SIZE, np.float32), Square(50, 60, 20), levels)
+    foreground = Foreground(np.zeros(FEATURE_SIZE, np.float32), Square(50, 60, 20), levels)
     image = room()
-    np.testing.assert_array_equal(scene.cut(image), 255 - image[50:70, 40:60])
+    np.testing.assert_array_equal(foreground.cut(image), 255 - image[50:70, 40:60])

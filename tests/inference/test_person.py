@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
+from streamvc.inference.composite import handcrafted_part
 from streamvc.inference.extractors import open_extractor
-from streamvc.inference.joined import number_part
 from streamvc.types import Array
 from tests.inference.figure import Image, figure_images, joined
 from tests.inference.settings import BACKBONE
@@ -62,4 +62,4 @@ def test_how_often_it_is_looked_for_is_part_of_what_it_is() -> None:
 
 def test_only_a_pose_can_wait() -> None:
     with pytest.raises(ValidationError, match="a part of the kind flow is looked at in each tick"):
-        number_part("flow", every=2)
+        handcrafted_part("flow", every=2)

@@ -5,7 +5,7 @@ import pytest
 from streamvc.errors import BundleError, InferenceError
 from streamvc.inference.extractors import open_extractor
 from streamvc.inference.manifest import PictureKind
-from streamvc.inference.pictures import FLOW_LIMIT_PX, Pictures
+from streamvc.inference.pictures import FLOW_LIMIT_PX, PictureExtractor
 from tests.inference.settings import picture
 
 SIZE = 64
@@ -20,24 +20,24 @@ def textured(shift_px: int = 0) -> np.ndarray:
     return np.ascontiguousarray(wide[:, SIZE - shift_px : 2 * SIZE - shift_px])
 
 
-def step(pictures: Pictures, image: np.ndarray) -> np.ndarray:
+def step(pictures: PictureExtractor, image: np.ndarray) -> np.ndarray:
     return pictures.step(image).values.reshape(pictures.shape)
 
 
 def test_colours_are_those_of_the_frame_at_the_size_asked_for() -> None:
-    found = step(Pictures("colour", SIZE), picture())
+    found = step(PictureExtractor("colour", SIZE), picture())
     expected = cv2.cvtColor(cv2.resize(picture(), (SIZE, SIZE)), cv2.COLOR_BGR2RGB)
     np.testing.assert_array_equal(found, expected)
 
 
 def test_the_centre_is_the_largest_square_in_the_middle() -> None:
-    found = step(Pictures("colour", SIZE, "center"), picture(320, 240))
+    found = step(PictureExtractor("colour", SIZE, "center"), picture(320, 240))
     np.testing.assert_array_equal(found, cv2.cvtColor(cv2.resize(picture(320, 240)[:, 40:280], (SIZE, SIZE)), cv2.COLOR_BGR2RGB))
 
 
 @pytest.mark.parametrize("shift_px", [3, -4])
 def test_flow_is_the_motion_in_pixels(shift_px: int) -> None:
-    pictures = Pictures("flow", SIZE)
+    pictures = PictureExtractor("flow", SIZE)
     step(pictures, textured())
     right, down = (step(pictures, textured(shift_px))[8:-8, 8:-8, channel].astype(float) for channel in (0, 1))
     assert np.median((right - 127.5) / 127.5 * FLOW_LIMIT_PX) == pytest.approx(shift_px, abs=0.3)
@@ -45,7 +45,7 @@ def test_flow_is_the_motion_in_pixels(shift_px: int) -> None:
 
 
 def test_nothing_has_moved_at_the_start_or_after_a_reset() -> None:
-    pictures = Pictures("flow", SIZE)
+    pictures = PictureExtractor("flow", SIZE)
     assert (step(pictures, textured()) == STILL).all()
     assert (step(pictures, textured(5)) != STILL).any()
     pictures.reset()
@@ -53,20 +53,20 @@ def test_nothing_has_moved_at_the_start_or_after_a_reset() -> None:
 
 
 def test_both_are_the_two_side_by_side() -> None:
-    both, colour, flow = (Pictures(kind, SIZE) for kind in ("colour+flow", "colour", "flow"))
+    both, colour, flow = (PictureExtractor(kind, SIZE) for kind in ("colour+flow", "colour", "flow"))
     for image in (textured(), textured(4)):
         np.testing.assert_array_equal(step(both, image), np.concatenate([step(colour, image), step(flow, image)], axis=2))
 
 
 def test_what_is_no_image_is_refused() -> None:
     with pytest.raises(InferenceError, match="must be"):
-        Pictures("colour", SIZE).step(np.zeros((4, 4), np.uint8))
+        PictureExtractor("colour", SIZE).step(np.zeros((4, 4), np.uint8))
 
 
 @pytest.mark.parametrize(("name", "kind", "shape"), [("colour:32", "colour", (32, 32, 3)), ("flow:112:center", "flow", (112, 112, 2))])
 def test_pictures_are_named_by_what_is_in_them_and_their_size(name: str, kind: PictureKind, shape: tuple[int, int, int]) -> None:
     pictures = open_extractor(name)
-    assert isinstance(pictures, Pictures)
+    assert isinstance(pictures, PictureExtractor)
     assert (pictures.kind, pictures.shape) == (kind, shape)
     assert pictures.input.crop == ("center" if "center" in name else "whole")
 
@@ -87,7 +87,7 @@ def test_an_unknown_cut_is_refused() -> None:
 
 
 def test_motion_is_spread_over_the_ticks_of_missing_frames() -> None:
-    each, every_other = Pictures("flow", SIZE), Pictures("flow", SIZE)
+    each, every_other = PictureExtractor("flow", SIZE), PictureExtractor("flow", SIZE)
     for shift_px in (0, 2, 4):
         slow = step(each, textured(shift_px))
     step(every_other, textured(0))

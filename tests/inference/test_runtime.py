@@ -110,8 +110,8 @@ def test_the_default_runtime_prints_nothing_and_does_not_load_tensorflow() -> No
 
 def test_what_others_write_to_stderr_meanwhile_is_kept() -> None:
     result = run_python(
-        "import os; from streamvc.inference.chatter import without_chatter\n"
-        "with without_chatter(): os.write(2, b'INFO: chatter\\nERROR: real\\nI0000 00:00:1795298042.067163 1 reader.cc:83] chatter\\n')"
+        "import os; from streamvc.inference.native_logs import hide_native_logs\n"
+        "with hide_native_logs(): os.write(2, b'INFO: native log\\nERROR: real\\nI0000 00:00:1795298042.067163 1 reader.cc:83] native log\\n')"
     )
     assert result.stderr == "ERROR: real\n"
 

@@ -5,19 +5,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamvc.inference.pose.body import Body, Region
+from streamvc.inference.pose.landmarks import BodyPose, Region
 from streamvc.inference.views import HOLD_TICKS, MARGIN, SHARE, MovementView, PersonView, Square, square_around
 
 NUM_TICKS = st.integers(1, 3)
 
 
-def body(left: float, top: float, right: float, bottom: float, num_visible: int = 33) -> Body:
+def body(left: float, top: float, right: float, bottom: float, num_visible: int = 33) -> BodyPose:
     """A body whose visible landmarks lie in a box, from corner to corner; the others are far away."""
     landmarks = np.full((33, 4), [9000, 9000, 0, 0.1], np.float32)
     landmarks[:num_visible, 0] = np.linspace(left, right, num_visible)
     landmarks[:num_visible, 1] = np.linspace(top, bottom, num_visible)
     landmarks[:num_visible, 3] = 0.9
-    return Body(landmarks, np.zeros((33, 3), np.float32), 1.0, Region(0, 0, 1, 0))
+    return BodyPose(landmarks, np.zeros((33, 3), np.float32), 1.0, Region(0, 0, 1, 0))
 
 
 def test_the_square_lies_around_the_visible_landmarks_with_a_margin() -> None:
@@ -69,7 +69,7 @@ def test_missing_frames_do_not_delay_it(ticks: list[int]) -> None:
 
 
 @pytest.mark.parametrize("lost", [None, body(0, 0, 10, 10, num_visible=2)])
-def test_a_person_who_is_lost_is_held_for_a_second_and_then_gone(lost: Body | None) -> None:
+def test_a_person_who_is_lost_is_held_for_a_second_and_then_gone(lost: BodyPose | None) -> None:
     view, somebody, other = PersonView(), body(0, 0, 50, 100), body(300, 0, 350, 100)
     here = view.step(somebody)
     assert [view.step(lost) for _ in range(HOLD_TICKS + 2)] == [here] * HOLD_TICKS + [None] * 2

@@ -17,7 +17,7 @@ from streamvc.errors import DataError
 from streamvc.events import Event
 from streamvc.inference.bundle import Bundle
 from streamvc.inference.manifest import BundleManifest
-from streamvc.training.evaluate import evaluate, judge, measure
+from streamvc.training.evaluate import evaluate, evaluate_clip, measure
 from streamvc.types import Prediction
 from tests.inference.settings import settings
 
@@ -39,7 +39,7 @@ WALKING, JUMPING, UNSURE, NOTHING = (0.9, 0.05, 0.05), (0.02, 0.96, 0.02), (0.5,
 
 
 def begun(bundle: Bundle, said: list[list[Prediction]]) -> set[str]:
-    return {LABELS[label] for label in judge(bundle, "Walk", said).started}
+    return {LABELS[label] for label in evaluate_clip(bundle, "Walk", said).started}
 
 
 def test_what_begins_is_decided_by_the_thresholds_of_the_bundle(bundle: Bundle) -> None:
@@ -50,31 +50,31 @@ def test_what_begins_is_decided_by_the_thresholds_of_the_bundle(bundle: Bundle) 
 
 
 def test_a_clip_is_a_stream_of_one_segment_unless_it_shows_nothing(bundle: Bundle) -> None:
-    walk = judge(bundle, "Walk", predictions(*[NOTHING] * 2, *[WALKING] * 4)).stream
+    walk = evaluate_clip(bundle, "Walk", predictions(*[NOTHING] * 2, *[WALKING] * 4)).stream
     assert [(segment.label, segment.start_s, segment.end_s) for segment in walk.segments] == [(0, 0.0, pytest.approx(2.5 + 1 / 5))]
     assert [(event.start_s, event.published_s, event.end_s) for event in walk.events] == [(1.0, 1.5, 2.5)]
-    assert judge(bundle, "Nothing", predictions(NOTHING)).stream.segments == ()
-    assert judge(bundle, "Walk", predictions(WALKING, WALKING), start_s=-3.0).stream.duration_s == pytest.approx(3.7)
+    assert evaluate_clip(bundle, "Nothing", predictions(NOTHING)).stream.segments == ()
+    assert evaluate_clip(bundle, "Walk", predictions(WALKING, WALKING), start_s=-3.0).stream.duration_s == pytest.approx(3.7)
 
 
 def test_outcomes_tell_right_from_wrong_and_silent(bundle: Bundle) -> None:
-    replays = [
-        judge(bundle, "Walk", predictions(*[WALKING] * 3)),
-        judge(bundle, "Walk", predictions(*[WALKING] * 3, *[JUMPING] * 3)),
-        judge(bundle, "Jump", predictions(*[UNSURE] * 3)),
-        judge(bundle, "Nothing", predictions(*[NOTHING] * 3)),
-        judge(bundle, "Nothing", predictions(*[JUMPING] * 3)),
+    results = [
+        evaluate_clip(bundle, "Walk", predictions(*[WALKING] * 3)),
+        evaluate_clip(bundle, "Walk", predictions(*[WALKING] * 3, *[JUMPING] * 3)),
+        evaluate_clip(bundle, "Jump", predictions(*[UNSURE] * 3)),
+        evaluate_clip(bundle, "Nothing", predictions(*[NOTHING] * 3)),
+        evaluate_clip(bundle, "Nothing", predictions(*[JUMPING] * 3)),
     ]
-    outcomes = measure(replays, LABELS).outcomes
+    outcomes = measure(results, LABELS).outcomes
     assert (outcomes.right, outcomes.wrong, outcomes.silent) == pytest.approx((0.4, 0.4, 0.2))
 
 
 def test_clips_count_alike_and_so_do_predictions(bundle: Bundle) -> None:
-    replays = [
-        judge(bundle, "Walk", predictions(*[WALKING] * 7, *[JUMPING] * 2)),  # right as a whole, 7 of 9
-        judge(bundle, "Jump", predictions(UNSURE)),  # wrong, 0 of 1
+    results = [
+        evaluate_clip(bundle, "Walk", predictions(*[WALKING] * 7, *[JUMPING] * 2)),  # right as a whole, 7 of 9
+        evaluate_clip(bundle, "Jump", predictions(UNSURE)),  # wrong, 0 of 1
     ]
-    found = measure(replays, LABELS)
+    found = measure(results, LABELS)
     assert (found.clip_top1, found.window_top1) == (0.5, 0.7)
     assert (found.num_clips, found.num_predictions) == (2, 10)
     assert found.confusion.tolist() == [[1, 0, 0], [1, 0, 0], [0, 0, 0]]
@@ -82,7 +82,7 @@ def test_clips_count_alike_and_so_do_predictions(bundle: Bundle) -> None:
 
 
 @pytest.fixture(scope="module")
-def heard(demo_clip: Path) -> list[Event]:
+def false_events(demo_clip: Path) -> list[Event]:
     return list(streamvc.watch(demo_clip, "figure", update_s=0))
 
 
@@ -117,7 +117,9 @@ def test_untrimmed_video_is_measured_as_watch_hears_it(clip: str, cache: Path, t
     ends = [event for event in events if event.phase == "end"]
     assert len(ends) >= 2
     assert any(end.reason == "gap" for end in ends) == (clip == "gappy_clip")
-    found = evaluate("figure", untrimmed(tmp_path / "data", video, [(end.t_start, end.t_end or 0.0, end.label) for end in ends]), cache=cache)
+    found = evaluate(
+        "figure", untrimmed(tmp_path / "data", video, [(end.stream_start_s, end.stream_end_s or 0.0, end.label) for end in ends]), cache=cache
+    )
     assert [found.stream.events[overlap].f1 for overlap in (0.1, 0.3, 0.5)] == [1.0, 1.0, 1.0]
     assert found.stream.false_events_per_hour == 0.0
     assert found.stream.delay_s == pytest.approx(median(end.decision.min_s for end in ends), abs=0.2)
@@ -127,11 +129,11 @@ def test_untrimmed_video_is_measured_as_watch_hears_it(clip: str, cache: Path, t
     assert found.per_label["nothing"].num >= len(ends)  # what lies between them is measured too
 
 
-def test_what_was_heard_of_nothing_is_counted_by_the_hour(heard: list[Event], demo_clip: Path, cache: Path, tmp_path: Path) -> None:
+def test_what_was_heard_of_nothing_is_counted_by_the_hour(false_events: list[Event], demo_clip: Path, cache: Path, tmp_path: Path) -> None:
     data = untrimmed(tmp_path / "data", demo_clip, [(0.0, 2.0, "Lunge"), (30.0, 32.0, "Boxing")])
     result = CliRunner().invoke(main, ["evaluate", "figure", str(data), "--cache", str(cache), "--json"])
     figures = json.loads(result.stdout)
-    num_events = sum(event.phase == "start" for event in heard)
+    num_events = sum(event.phase == "start" for event in false_events)
     assert figures["false_events_per_hour"] == pytest.approx(num_events / 33 * 3600, rel=0.01)
     assert (figures["event_f1_03"], figures["event_recall_05"], figures["delay_s"]) == (0.0, 0.0, None)
     assert len(figures["accuracy_by_tenth"]) == 10
@@ -140,16 +142,16 @@ def test_what_was_heard_of_nothing_is_counted_by_the_hour(heard: list[Event], de
     assert all(name in table for name in ("frame_map", "event_f1", "delay_s", "flips_per_min", "false_events_per_hour", "clip_top5"))
 
 
-def test_how_long_an_alarm_may_take_is_for_the_user_to_say(heard: list[Event], demo_clip: Path, cache: Path, tmp_path: Path) -> None:
-    first = next(event for event in heard if event.phase == "start")
-    data = untrimmed(tmp_path / "data", demo_clip, [(first.t_start - 1, first.t_start + 3, first.label)])
+def test_how_long_an_alarm_may_take_is_for_the_user_to_say(false_events: list[Event], demo_clip: Path, cache: Path, tmp_path: Path) -> None:
+    first = next(event for event in false_events if event.phase == "start")
+    data = untrimmed(tmp_path / "data", demo_clip, [(first.stream_start_s - 1, first.stream_start_s + 3, first.label)])
     found_in = {}
     for within_s in ("0.5", "5"):
         arguments = ["evaluate", "figure", str(data), "--cache", str(cache), "--within", within_s]
         found_in[within_s] = json.loads(CliRunner().invoke(main, [*arguments, "--json"]).stdout)["alarms"][first.label]
         assert f"within {within_s} s" in CliRunner().invoke(main, arguments).stdout
     assert [found_in[within_s]["num_found"] for within_s in ("0.5", "5")] == [0, 1]
-    assert found_in["5"]["num_false"] == sum(event.phase == "start" and event.label == first.label for event in heard) - 1
+    assert found_in["5"]["num_false"] == sum(event.phase == "start" and event.label == first.label for event in false_events) - 1
 
 
 def test_a_label_that_the_bundle_does_not_know_is_refused(demo_clip: Path, cache: Path, tmp_path: Path) -> None:

@@ -13,8 +13,8 @@ from streamvc.errors import DataError
 from streamvc.inference.backbone import Backbone
 from streamvc.sampling import Sampler
 from streamvc.training.dataset import Clip
+from streamvc.training.feature_sequence import FeatureSequence
 from streamvc.training.features import Extraction, cache_folder, extract
-from streamvc.training.tracks import Track
 from tests.capture.videos import textured, write_video
 from tests.training.clips import render
 from tests.training.conftest import BACKBONE
@@ -22,8 +22,8 @@ from tests.training.conftest import BACKBONE
 RATE_HZ = 5.0
 
 
-def assert_same(one: Track, other: Track) -> None:
-    for field in fields(Track):
+def assert_same(one: FeatureSequence, other: FeatureSequence) -> None:
+    for field in fields(FeatureSequence):
         np.testing.assert_array_equal(getattr(one, field.name), getattr(other, field.name))
 
 
@@ -37,16 +37,16 @@ def clip(rendered_clips: tuple[Clip, ...]) -> Clip:
 
 
 @pytest.fixture
-def track(extraction: Extraction) -> Track:
-    return extraction.tracks[0]
+def sequence(extraction: Extraction) -> FeatureSequence:
+    return extraction.sequences[0]
 
 
-def live(path: Path) -> Track:
+def live(path: Path) -> FeatureSequence:
     """What the live stages make of a file, one after the other."""
     sampler, backbone = Sampler(RATE_HZ), Backbone.load(BACKBONE)
     with open_source(path) as source:
         made = [(backbone.features(frame.image), sample) for frame in source if (sample := sampler.step(frame))]
-    return Track(
+    return FeatureSequence(
         np.stack([features for features, _ in made]),
         np.array([sample.frame.index for _, sample in made]),
         np.array([sample.timestamp for _, sample in made]),
@@ -55,9 +55,9 @@ def live(path: Path) -> Track:
     )
 
 
-def test_features_are_those_that_the_live_stages_make(clip: Clip, track: Track) -> None:
-    assert_same(track, live(clip.path))
-    assert len(track.features) == 15  # 3 s at 5 Hz
+def test_features_are_those_that_the_live_stages_make(clip: Clip, sequence: FeatureSequence) -> None:
+    assert_same(sequence, live(clip.path))
+    assert len(sequence.features) == 15  # 3 s at 5 Hz
 
 
 def layered(path: Path) -> Path:
@@ -78,39 +78,39 @@ def damaged(path: Path) -> Path:
 def test_pictures_that_are_not_due_change_nothing_by_not_being_decoded(write: Callable[[Path], Path], tmp_path: Path) -> None:
     path = write(tmp_path / "clip.mp4")
     found = extract([Clip(path, "x", "x")], BACKBONE, RATE_HZ, cache=tmp_path)
-    assert_same(found.tracks[0], live(path))
-    assert found.tracks[0].gaps_s.any()
+    assert_same(found.sequences[0], live(path))
+    assert found.sequences[0].gaps_s.any()
 
 
 def test_a_second_time_they_come_from_the_cache(rendered_clips: tuple[Clip, ...], extraction: Extraction, cache: Path) -> None:
     again = extract(rendered_clips, BACKBONE, RATE_HZ, cache=cache)
     assert again.num_cached == len(rendered_clips)
-    for one, other in zip(extraction.tracks, again.tracks, strict=True):
+    for one, other in zip(extraction.sequences, again.sequences, strict=True):
         assert_same(one, other)
 
 
-def test_the_cache_knows_a_clip_by_its_content(clip: Clip, track: Track, cache: Path, tmp_path: Path) -> None:
+def test_the_cache_knows_a_clip_by_its_content(clip: Clip, sequence: FeatureSequence, cache: Path, tmp_path: Path) -> None:
     moved = Path(shutil.copy(clip.path, tmp_path / "moved.mp4"))
     found = extract([Clip(moved, "x", "x")], BACKBONE, RATE_HZ, cache=cache)
     assert found.num_cached == 1
-    assert_same(found.tracks[0], track)
+    assert_same(found.sequences[0], sequence)
 
 
-def test_another_rate_or_backbone_is_another_entry(clip: Clip, track: Track, cache: Path) -> None:
+def test_another_rate_or_backbone_is_another_entry(clip: Clip, sequence: FeatureSequence, cache: Path) -> None:
     assert extract([clip], BACKBONE, 10.0, cache=cache).num_cached == 0
     other = extract([clip], "efficientnet-lite0-int8", RATE_HZ, cache=cache)
     assert other.num_cached == 0
-    assert not np.array_equal(other.tracks[0].features, track.features)
+    assert not np.array_equal(other.sequences[0].features, sequence.features)
 
 
 @pytest.mark.parametrize("damage", [lambda data: data[: len(data) // 2], lambda data: b"", lambda data: data[:5000] + b"\x00\xff" * 8 + data[5016:]])
-def test_a_damaged_entry_is_made_again(clip: Clip, track: Track, tmp_path: Path, damage: Callable[[bytes], bytes]) -> None:
+def test_a_damaged_entry_is_made_again(clip: Clip, sequence: FeatureSequence, tmp_path: Path, damage: Callable[[bytes], bytes]) -> None:
     extract([clip], BACKBONE, RATE_HZ, cache=tmp_path)
     (entry,) = entries(tmp_path)
     entry.write_bytes(damage(entry.read_bytes()))
     again = extract([clip], BACKBONE, RATE_HZ, cache=tmp_path)
     assert again.num_cached == 0
-    assert_same(again.tracks[0], track)
+    assert_same(again.sequences[0], sequence)
     assert extract([clip], BACKBONE, RATE_HZ, cache=tmp_path).num_cached == 1
 
 
@@ -135,7 +135,7 @@ def test_what_was_made_before_a_kill_is_kept_and_whole(
     assert killed.returncode == -9, killed.stderr
     again = extract(rendered_clips, BACKBONE, RATE_HZ, cache=tmp_path)
     assert 2 <= again.num_cached < len(rendered_clips)
-    for one, other in zip(extraction.tracks, again.tracks, strict=True):
+    for one, other in zip(extraction.sequences, again.sequences, strict=True):
         assert_same(one, other)
 
 
@@ -164,7 +164,7 @@ def test_clips_that_end_before_the_warm_up_are_set_apart(clip: Clip, cache: Path
     found = extract([clip, Clip(tmp_path / "short.mp4", "x", "x")], BACKBONE, RATE_HZ, cache=cache)
     lasting = found.lasting(5)
     assert lasting.clips == (clip,)
-    assert len(lasting.tracks) == 1
+    assert len(lasting.sequences) == 1
     assert "too short" in lasting.skipped[0].reason
     with pytest.raises(DataError, match="all 2 clips are too short"):
         found.lasting(100)
@@ -172,8 +172,8 @@ def test_clips_that_end_before_the_warm_up_are_set_apart(clip: Clip, cache: Path
 
 def test_segments_hold_a_sample_for_its_ticks_and_part_at_gaps() -> None:
     features = np.arange(4, dtype=np.float32)[:, None]
-    track = Track(features, np.arange(4), np.array([0.0, 0.2, 0.6, 3.0]), np.array([1, 1, 2, 1]), np.array([0.0, 0.0, 0.0, 2.4]))
-    assert [segment.ravel().tolist() for segment in track.segments()] == [[0, 1, 2, 2], [3]]
+    sequence = FeatureSequence(features, np.arange(4), np.array([0.0, 0.2, 0.6, 3.0]), np.array([1, 1, 2, 1]), np.array([0.0, 0.0, 0.0, 2.4]))
+    assert [segment.ravel().tolist() for segment in sequence.stretches()] == [[0, 1, 2, 2], [3]]
 
 
 def test_a_cache_that_cannot_be_written_is_an_error(clip: Clip, tmp_path: Path) -> None:

@@ -10,18 +10,18 @@ pytest.importorskip("tensorflow", reason="needs the train extra")
 
 from streamvc.errors import DataError
 from streamvc.training.checkpoint import Checkpoint
-from streamvc.training.fit import Side, Trainer, class_weights
-from streamvc.training.history import Fit
+from streamvc.training.fit import SplitData, Trainer, class_weights
+from streamvc.training.history import TrainingHistory
 from streamvc.training.inputs import fit_inputs
-from streamvc.training.networks.network import Spec
+from streamvc.training.networks.network import HeadSpec
 from streamvc.training.plan import HeadSettings
 from streamvc.training.recipes import RECIPES
-from streamvc.training.tensorflow import prepare
-from streamvc.training.windows import Windows, lay_out
+from streamvc.training.tensorflow import make_repeatable
+from streamvc.training.windows import Windows, build_table
 
 pytestmark = pytest.mark.train
 
-SETTINGS = HeadSettings(window=8, warm_up=2, units=(12,), num_seen=6, num_moving=4, windows_per_clip=6, max_epochs=25, feature_dropout=0.1)
+SETTINGS = HeadSettings(window=8, warm_up=2, units=(12,), num_static=6, num_delta=4, windows_per_clip=6, max_epochs=25, feature_dropout=0.1)
 NUM_FEATURES = 6
 
 
@@ -43,17 +43,17 @@ class Lesson:
     def __init__(self, settings: HeadSettings = SETTINGS, seed: int = 0, shares: tuple[float, float] = (0.5, 0.5), recipe: str = "mlp") -> None:
         segments, truth = made_up(60, seed=1, shares=shares)
         unseen, self.answers = made_up(100, seed=2)
-        inputs = fit_inputs(lay_out(segments[12:]), settings)
-        prepare(seed, threads=1)
+        inputs = fit_inputs(build_table(segments[12:]), settings)
+        make_repeatable(seed, threads=1)
         self.seed = seed
-        self.trainer = Trainer(RECIPES[recipe].build(Spec(inputs.size, inputs.num_seen, None, 2, settings)), settings, 2)
-        self.learned, self.watched, self.asked = (
-            Side(lay_out(clips), labels, inputs, self.trainer.shape)
+        self.trainer = Trainer(RECIPES[recipe].build(HeadSpec(inputs.size, inputs.num_static, None, 2, settings)), settings, 2)
+        self.training, self.validation, self.asked = (
+            SplitData(build_table(clips), labels, inputs, self.trainer.shape)
             for clips, labels in ((segments[12:], truth[12:]), (segments[:12], truth[:12]), (unseen, self.answers))
         )
 
-    def train(self, checkpoint: Checkpoint | None = None) -> Fit:
-        return self.trainer.fit(self.learned, self.watched, seed=self.seed, checkpoint=checkpoint)
+    def train(self, checkpoint: Checkpoint | None = None) -> TrainingHistory:
+        return self.trainer.fit(self.training, self.validation, seed=self.seed, checkpoint=checkpoint)
 
     def labels(self) -> np.ndarray:
         """The label given to each of a hundred clips at its end."""
@@ -72,9 +72,9 @@ def test_it_learns_what_happens_in_time() -> None:
     lesson = Lesson(recipe="gru")
     fit = lesson.train()
     assert (lesson.labels() == lesson.answers).mean() > 0.85
-    assert fit.history[fit.best_epoch].watched_loss == min(epoch.watched_loss for epoch in fit.history)
+    assert fit.history[fit.best_epoch].validation_loss == min(epoch.validation_loss for epoch in fit.history)
     assert fit.history[-1].loss < fit.history[0].loss
-    assert fit.history[fit.best_epoch].watched_top1 > 0.8
+    assert fit.history[fit.best_epoch].validation_top1 > 0.8
 
 
 def test_the_seed_decides_and_each_training_begins_anew() -> None:
@@ -139,8 +139,8 @@ def test_a_loss_that_is_no_number_is_an_error() -> None:
 
 
 def test_a_recipe_with_windows_of_one_length_learns_from_no_others() -> None:
-    with pytest.raises(DataError, match="learned_window"):
-        Lesson(replace(SETTINGS, learned_window=3))
+    with pytest.raises(DataError, match="training_window"):
+        Lesson(replace(SETTINGS, training_window=3))
 
 
 def test_class_weights_make_labels_count_alike() -> None:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from streamvc.errors import DataError
 from streamvc.training.dataset import Clip
-from streamvc.training.folds import Split, deal_labels, group_folds, hold_out, make_folds
+from streamvc.training.folds import Split, choose_validation, group_folds, make_folds, split_labels
 
 
 def clips(*rows: tuple[str, str]) -> list[Clip]:
@@ -36,7 +36,7 @@ def test_no_group_is_in_two_folds_and_no_fold_is_empty(some: list[Clip], num_fol
 def test_what_is_held_out_shares_no_group_with_the_rest(some: list[Clip], share: float, seed: int) -> None:
     if len({clip.group for clip in some}) < 2:
         return
-    held = hold_out(some, share, seed)
+    held = choose_validation(some, share, seed)
     assert {clip.group for clip, out in zip(some, held, strict=True) if out}.isdisjoint(
         clip.group for clip, out in zip(some, held, strict=True) if not out
     )
@@ -122,8 +122,8 @@ def test_one_group_cannot_be_split() -> None:
 
 
 def test_labels_are_dealt_into_rounds() -> None:
-    assert deal_labels(("a", "b", "c", "nothing"), "nothing", 2) == [("a", "c"), ("b",)]
-    assert deal_labels(("a", "b", "c"), None, 9) == [("a",), ("b",), ("c",)]
-    assert deal_labels(("a", "b"), None, 0) == []
+    assert split_labels(("a", "b", "c", "nothing"), "nothing", 2) == [("a", "c"), ("b",)]
+    assert split_labels(("a", "b", "c"), None, 9) == [("a",), ("b",), ("c",)]
+    assert split_labels(("a", "b"), None, 0) == []
     with pytest.raises(DataError, match="too few are left"):
-        deal_labels(("a", "b"), None, 2)
+        split_labels(("a", "b"), None, 2)

@@ -9,18 +9,19 @@ from streamvc.capture.source import open_source
 from streamvc.errors import BundleError, DataError
 from streamvc.inference.extractors import open_extractor, parts_of
 from streamvc.inference.recognizer import Recognizer
-from streamvc.pipeline import Tuning, watch
+from streamvc.live import watch
+from streamvc.thresholds import Thresholds
 from streamvc.training.backbones import missing_hint
 from streamvc.training.dataset import Clip, load_dataset
 from streamvc.training.evaluate import evaluate
 from streamvc.training.features import extract
-from streamvc.training.hearing import predict
+from streamvc.training.prediction_trace import predict
 from streamvc.training.recipes import RECIPES, plan_for
 from tests.training.clips import render
 
 pytestmark = pytest.mark.train
 
-SMALL = {"window": 6, "warm_up": 3, "max_epochs": 3, "windows_per_clip": 2, "watched_per_clip": 2, "augment": ""}
+SMALL = {"window": 6, "warm_up": 3, "max_epochs": 3, "windows_per_clip": 2, "validation_windows_per_clip": 2, "augment": ""}
 # What is made smaller than a recipe has it, so that all of them take no longer than a few seconds.
 SMALLER: dict[str, dict[str, object]] = {
     "frame-vote": {"warm_up": 1},
@@ -51,13 +52,13 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def extractor(recipe: str, models: Path) -> str:
     """The name of a small one for a recipe, which is made if need be."""
-    from streamvc.training.backbones.make import Choices, make_backbone
+    from streamvc.training.backbones.make import BackboneOptions, make_backbone
 
     out = models / "backbones"
     if recipe in MAPS and not (out / "small-map").is_dir():
-        make_backbone("efficientnet-lite0-map", Choices("none", size_px=64, name="small-map"), out=out)
+        make_backbone("efficientnet-lite0-map", BackboneOptions("none", size_px=64, name="small-map"), out=out)
     if recipe in SNIPPETS and not (out / "small-i3d").is_dir():
-        make_backbone("i3d-rgb", Choices("none", size_px=32, num_frames=4, name="small-i3d"), out=out)
+        make_backbone("i3d-rgb", BackboneOptions("none", size_px=32, num_frames=4, name="small-i3d"), out=out)
     return (
         PICTURES.get(recipe)
         or PARTS.get(recipe)
@@ -84,8 +85,8 @@ def parted(rendered: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def assert_live_is_offline(recognizer: Recognizer, video: Path, backbone: str, cache: Path) -> None:
-    track = extract([Clip(video, "", "")], backbone, 5.0, cache=cache).tracks[0]
-    offline = list(predict(recognizer, track))
+    sequence = extract([Clip(video, "", "")], backbone, 5.0, cache=cache).sequences[0]
+    offline = list(predict(recognizer, sequence))
     recognizer.reset()
     with open_source(video, policy="every") as source:
         live = [prediction for frame in source if (prediction := recognizer.step(frame))]
@@ -113,7 +114,7 @@ def test_it_trains_exports_and_streams_as_it_was_measured(
     assert_live_is_offline(recognizer, broken, backbone, cache)
     clip = load_dataset(rendered).clips[0]
     assert_live_is_offline(recognizer, clip.path, backbone, cache)
-    events = list(watch(clip.path, report_path, tuning=Tuning(enter=0.4, leave=0.3, min_s=0.0)))
+    events = list(watch(clip.path, report_path, thresholds=Thresholds(enter=0.4, leave=0.3, min_s=0.0)))
     phases = [event.phase for event in events if event.phase != "update"]
     assert phases.count("start") == phases.count("end") >= 1
 
@@ -123,17 +124,24 @@ def test_a_plan_refuses_what_is_no_recipe_no_setting_or_no_value() -> None:
         plan_for("staked-lstm")
     with pytest.raises(DataError, match="did you mean units"):
         plan_for("lstm", settings={"unit": "3"})
-    for name, value in {"window": "many", "stride": 0, "units": "", "dropout": 2, "learning_rate": "nan", "watched_share": 0}.items():
+    for name, value in {"window": "many", "stride": 0, "units": "", "dropout": 2, "learning_rate": "nan", "validation_share": 0}.items():
         with pytest.raises(DataError, match=f"setting {name}"):
             plan_for("lstm", settings={name: value})
 
 
 def test_a_plan_reads_settings_as_text() -> None:
-    head = plan_for("stacked-lstm", settings={"units": "64,32", "causal": "false", "watched_per_clip": "none", "augment": "flip,speed"}).head
+    head = plan_for(
+        "stacked-lstm", settings={"units": "64,32", "causal": "false", "validation_windows_per_clip": "none", "augment": "flip,speed"}
+    ).head
     assert head.units == (64, 32)
     assert head.causal is False
-    assert head.watched_per_clip is None
+    assert head.validation_windows_per_clip is None
     assert head.augment == ("flip", "speed")
+
+
+def test_the_settings_that_shipped_cards_name_are_known() -> None:
+    head = plan_for(settings={"watched_share": "0.15", "nothing_share": "0.3", "num_seen": "32"}).head
+    assert (head.validation_share, head.background_share, head.num_static) == (0.15, 0.3, 32)
 
 
 def test_default_backbones_are_there_or_can_be_made() -> None:

@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streamvc.inference.bundle import Bundle
-from streamvc.inference.manifest import BundleManifest, Threshold, Thresholds
-from streamvc.training.hearing import Heard, detect
+from streamvc.inference.manifest import BundleManifest, LabelThresholds, Threshold
+from streamvc.training.prediction_trace import PredictionTrace, detect
 from streamvc.training.sweep import Grid, sweep
 from streamvc.types import Prediction
 from tests.inference.settings import settings as bundle_settings
@@ -35,9 +35,9 @@ def predictions(drawn: list[list[tuple[float, list[int]]]]) -> list[list[Predict
 
 
 def alone(stretches: list[list[Prediction]], smoothing_s: float, threshold: Threshold, background: str | None) -> set[tuple[float, ...]]:
-    fields = bundle_settings(smoothing_s=smoothing_s, thresholds=Thresholds(default=threshold), background=background).model_dump(by_alias=True)
+    fields = bundle_settings(smoothing_s=smoothing_s, thresholds=LabelThresholds(default=threshold), background=background).model_dump(by_alias=True)
     bundle = Bundle(Path(), BundleManifest(**fields, files=FILES), "0" * 64)
-    return {(event.label, event.start_s, event.end_s, event.published_s) for event in detect(bundle, Heard(stretches, (), 1.0)).events}
+    return {(event.label, event.start_s, event.end_s, event.published_s) for event in detect(bundle, PredictionTrace(stretches, (), 1.0)).events}
 
 
 @settings(max_examples=40)

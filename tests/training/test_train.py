@@ -16,16 +16,16 @@ from streamvc.inference.bundle import check_bundle
 from streamvc.training.dataset import load_dataset
 from streamvc.training.evaluate import evaluate
 from streamvc.training.features import Extraction
-from streamvc.training.plan import HeadSettings, Plan
+from streamvc.training.plan import HeadSettings, TrainingPlan
 from streamvc.training.recipes import plan_for
-from streamvc.training.report import Report
+from streamvc.training.report import TrainingReport
 from streamvc.training.train import train
 from tests.training.clips import ACTIONS, render
 
 pytestmark = pytest.mark.train
 
-PLAN = Plan(
-    num_folds=2, head=HeadSettings(window=8, warm_up=3, units=(12,), num_seen=24, num_moving=24, windows_per_clip=10, max_epochs=60, patience=15)
+PLAN = TrainingPlan(
+    num_folds=2, head=HeadSettings(window=8, warm_up=3, units=(12,), num_static=24, num_delta=24, windows_per_clip=10, max_epochs=60, patience=15)
 )
 
 
@@ -35,11 +35,11 @@ def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def report(rendered: Path, cache: Path, out: Path) -> Report:
+def report(rendered: Path, cache: Path, out: Path) -> TrainingReport:
     return train(rendered, out, replace(PLAN, about="Drawn by a test.", command="streamvc train shapes"), cache=cache)
 
 
-def test_what_is_trained_knows_the_clips_it_learned_from(report: Report, out: Path, rendered: Path, cache: Path) -> None:
+def test_what_is_trained_knows_the_clips_it_learned_from(report: TrainingReport, out: Path, rendered: Path, cache: Path) -> None:
     found = evaluate(out, rendered, cache=cache)
     assert found.clip_top1 >= 0.85
     assert found.num_clips == 8
@@ -47,7 +47,7 @@ def test_what_is_trained_knows_the_clips_it_learned_from(report: Report, out: Pa
     assert list(found.per_label) == list(ACTIONS)
 
 
-def test_the_bundle_is_whole_and_says_what_it_was_made_for(report: Report, out: Path) -> None:
+def test_the_bundle_is_whole_and_says_what_it_was_made_for(report: TrainingReport, out: Path) -> None:
     manifest = check_bundle(out).manifest
     assert (manifest.labels, manifest.recipe, manifest.rate_hz, manifest.window) == (ACTIONS, "gru", 5.0, 8)
     assert manifest.temperature == report.temperature
@@ -55,7 +55,7 @@ def test_the_bundle_is_whole_and_says_what_it_was_made_for(report: Report, out: 
     assert sum((out / name).stat().st_size for name in manifest.files) < 1_000_000
 
 
-def test_the_figures_are_those_of_clips_that_were_not_seen(report: Report) -> None:
+def test_the_figures_are_those_of_clips_that_were_not_seen(report: TrainingReport) -> None:
     assert sum(fold.num_clips for fold in report.folds) == report.pooled.num_clips == 8
     assert report.clip_top1.mean == pytest.approx(sum(fold.clip_top1 for fold in report.folds) / 2)
     right, wrong, silent = (getattr(report.pooled.outcomes, name) for name in ("right", "wrong", "silent"))
@@ -63,7 +63,7 @@ def test_the_figures_are_those_of_clips_that_were_not_seen(report: Report) -> No
     json.dumps(report.as_json())
 
 
-def test_the_card_tells_the_data_the_figures_and_the_limits(report: Report, out: Path) -> None:
+def test_the_card_tells_the_data_the_figures_and_the_limits(report: TrainingReport, out: Path) -> None:
     card = (out / "CARD.md").read_text()
     assert "Drawn by a test." in card
     assert "8 clips of 2 labels, from 4 groups" in card
@@ -73,14 +73,16 @@ def test_the_card_tells_the_data_the_figures_and_the_limits(report: Report, out:
     assert "Seed 0" in card
 
 
-def test_a_second_training_uses_the_cache_and_gives_the_same_head(report: Report, out: Path, rendered: Path, cache: Path, tmp_path: Path) -> None:
+def test_a_second_training_uses_the_cache_and_gives_the_same_head(
+    report: TrainingReport, out: Path, rendered: Path, cache: Path, tmp_path: Path
+) -> None:
     again = train(rendered, tmp_path / "shapes", PLAN, cache=cache)
     assert again.extraction.num_cached == 8
     for name in ("project.tflite", "step.tflite"):
         assert (tmp_path / "shapes" / name).read_bytes() == (out / name).read_bytes()
 
 
-def test_a_taken_folder_is_refused(report: Report, out: Path, rendered: Path, cache: Path, tmp_path: Path) -> None:
+def test_a_taken_folder_is_refused(report: TrainingReport, out: Path, rendered: Path, cache: Path, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="--overwrite"):
         train(rendered, out, PLAN, cache=cache)
     with pytest.raises(DataError, match="is not a bundle"):
@@ -97,7 +99,7 @@ def test_a_taken_folder_is_refused(report: Report, out: Path, rendered: Path, ca
         (replace(PLAN, recipe="two-stream", backbone="colour:16"), "choose a --backbone such as colour"),
     ],
 )
-def test_a_plan_that_does_not_fit_the_data_is_refused(rendered: Path, cache: Path, tmp_path: Path, plan: Plan, complaint: str) -> None:
+def test_a_plan_that_does_not_fit_the_data_is_refused(rendered: Path, cache: Path, tmp_path: Path, plan: TrainingPlan, complaint: str) -> None:
     with pytest.raises(DataError, match=complaint):
         train(rendered, tmp_path / "new", plan, cache=cache)
     assert not (tmp_path / "new").exists()
@@ -129,7 +131,7 @@ def test_an_unknown_backbone_is_refused(rendered: Path, cache: Path, tmp_path: P
         train(rendered, tmp_path / "new", replace(PLAN, backbone="resnet"), cache=cache)
 
 
-def test_labels_that_a_bundle_does_not_know_are_named(report: Report, out: Path, rendered: Path, cache: Path, tmp_path: Path) -> None:
+def test_labels_that_a_bundle_does_not_know_are_named(report: TrainingReport, out: Path, rendered: Path, cache: Path, tmp_path: Path) -> None:
     render(tmp_path / "spin" / "a.mp4", "cross", actor=1)
     render(tmp_path / "cross" / "b.mp4", "cross", actor=2)
     with pytest.raises(DataError, match="does not know: spin"):
@@ -140,14 +142,14 @@ INTERRUPTED = """
 import signal, sys
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a process that was started in the background ignores it
 from pathlib import Path
-from streamvc.training.plan import Plan
+from streamvc.training.plan import TrainingPlan
 from streamvc.training.train import train
 
 def advance(what, num_done, _num):
     if what == "heads":
         print("training", flush=True)
 
-train(Path(sys.argv[1]), Path(sys.argv[2]), Plan(num_folds=2), cache=Path(sys.argv[3]), advance=advance)
+train(Path(sys.argv[1]), Path(sys.argv[2]), TrainingPlan(num_folds=2), cache=Path(sys.argv[3]), advance=advance)
 """
 
 

@@ -10,42 +10,42 @@ import pytest
 
 from streamvc.alarms import count_alarms
 from streamvc.inference.bundle import Bundle
-from streamvc.inference.manifest import BundleManifest, Threshold, Thresholds
-from streamvc.stream_metrics import Segment, Stream, event_figures, false_events_per_hour
-from streamvc.training.hearing import Heard, detect
-from streamvc.training.tuning import Aim, make_grid, tune, with_margin
+from streamvc.inference.manifest import BundleManifest, LabelThresholds, Threshold
+from streamvc.stream_metrics import EvaluatedStream, Segment, event_figures, false_events_per_hour
+from streamvc.training.prediction_trace import PredictionTrace, detect
+from streamvc.training.tuning import TuningObjective, make_grid, tune, with_margin
 from streamvc.types import Prediction
 from tests.inference.settings import settings
 from tests.training.test_sweep import FILES, LABELS
 
-ONLINE = Aim(beta=1.0, overlap=0.3, false_per_hour=None, quiet_alone=False)
-CLIPS = Aim(beta=0.5, overlap=0.0, false_per_hour=1.0, quiet_alone=True)
+ONLINE = TuningObjective(beta=1.0, overlap=0.3, false_per_hour=None, background_only=False)
+CLIPS = TuningObjective(beta=0.5, overlap=0.0, false_per_hour=1.0, background_only=True)
 DEFAULT = Threshold()
 
 
-def stream(*parts: tuple[int, float], segments: Sequence[Segment] = ()) -> Heard:
+def stream(*parts: tuple[int, float], segments: Sequence[Segment] = ()) -> PredictionTrace:
     """Of each part: so many predictions, five a second, with this score for Walk, the rest being nothing."""
     scores = [score for num, score in parts for _ in range(num)]
     said = [Prediction(index, index / 5, np.array([score, 0.0, 1 - score], np.float32)) for index, score in enumerate(scores)]
-    return Heard([said], segments, len(scores) / 5)
+    return PredictionTrace([said], segments, len(scores) / 5)
 
 
-def publish(heard: Heard, smoothing_s: float, thresholds: Thresholds, background: str | None = None) -> Stream:
+def publish(trace: PredictionTrace, smoothing_s: float, thresholds: LabelThresholds, background: str | None = None) -> EvaluatedStream:
     fields = settings(smoothing_s=smoothing_s, thresholds=thresholds, background=background).model_dump(by_alias=True)
-    return detect(Bundle(Path(), BundleManifest(**fields, files=FILES), "0" * 64), heard)
+    return detect(Bundle(Path(), BundleManifest(**fields, files=FILES), "0" * 64), trace)
 
 
 def test_an_activity_of_low_scores_gets_a_low_threshold() -> None:
-    heard = [stream((20, 0.1), (20, 0.55), (20, 0.1), segments=[Segment(0, 4.0, 8.0)])] * 3
-    assert event_figures([publish(each, 0.6, Thresholds()) for each in heard], 0.3).f1 == 0
-    smoothing_s, thresholds = tune(heard, LABELS, None, ONLINE, DEFAULT)
-    assert event_figures([publish(each, smoothing_s, thresholds) for each in heard], 0.3).f1 == 1
+    trace = [stream((20, 0.1), (20, 0.55), (20, 0.1), segments=[Segment(0, 4.0, 8.0)])] * 3
+    assert event_figures([publish(each, 0.6, LabelThresholds()) for each in trace], 0.3).f1 == 0
+    smoothing_s, thresholds = tune(trace, LABELS, None, ONLINE, DEFAULT)
+    assert event_figures([publish(each, smoothing_s, thresholds) for each in trace], 0.3).f1 == 1
     assert thresholds.labels["Walk"].enter <= 0.5
 
 
 def test_what_is_equal_is_left_as_it_is() -> None:
-    heard = [stream((20, 0.0), (30, 1.0), (20, 0.0), segments=[Segment(0, 4.0, 10.0)])]
-    smoothing_s, thresholds = tune(heard, LABELS, "Nothing", ONLINE, Threshold(cooldown_s=1.0))
+    trace = [stream((20, 0.0), (30, 1.0), (20, 0.0), segments=[Segment(0, 4.0, 10.0)])]
+    smoothing_s, thresholds = tune(trace, LABELS, "Nothing", ONLINE, Threshold(cooldown_s=1.0))
     assert smoothing_s == 0.6
     assert set(thresholds.labels) == {"Walk", "Jump"}  # the background is no event
     assert (thresholds.labels["Walk"].enter, thresholds.labels["Walk"].min_s, thresholds.labels["Walk"].cooldown_s) == (0.7, 0.5, 1.0)
@@ -53,18 +53,18 @@ def test_what_is_equal_is_left_as_it_is() -> None:
 
 def test_an_alarm_is_to_come_in_time_however_long_it_goes_on() -> None:
     rise, fall = [(10, 0.0), (5, 0.45), (5, 0.75), (80, 0.92)], Segment(0, 2.0, 6.0)
-    heard = [stream(*rise, segments=[fall])] * 3
-    at_once = Aim(2.0, 0.0, 3600.0, quiet_alone=False, within_s=1.0)
-    for aim, num_found in ((at_once, 3), (replace(at_once, within_s=None), 0)):
-        smoothing_s, thresholds = tune(heard, LABELS, None, aim, DEFAULT)
-        assert count_alarms([publish(each, smoothing_s, thresholds) for each in heard], 0, within_s=1.0).num_found == num_found
+    trace = [stream(*rise, segments=[fall])] * 3
+    at_once = TuningObjective(2.0, 0.0, 3600.0, background_only=False, within_s=1.0)
+    for objective, num_found in ((at_once, 3), (replace(at_once, within_s=None), 0)):
+        smoothing_s, thresholds = tune(trace, LABELS, None, objective, DEFAULT)
+        assert count_alarms([publish(each, smoothing_s, thresholds) for each in trace], 0, within_s=1.0).num_found == num_found
 
 
 @pytest.mark.parametrize(("per_hour", "num_false"), [(0.0, 0), (3600.0, 2)])
 def test_events_about_nothing_are_bounded(per_hour: float, num_false: int) -> None:
     clips = [stream((30, score), segments=[Segment(0, 0.0, 6.0)]) for score in (0.6, 0.65, 0.97, 0.97, 0.97)]
     nothing = [stream((10, 0.0), (30, 0.85), (40, 0.0)), stream((10, 0.0), (30, 0.75), (40, 0.0))]
-    smoothing_s, thresholds = tune([*clips, *nothing], LABELS, None, Aim(1.0, 0.0, per_hour, quiet_alone=True), DEFAULT)
+    smoothing_s, thresholds = tune([*clips, *nothing], LABELS, None, TuningObjective(1.0, 0.0, per_hour, background_only=True), DEFAULT)
     assert sum(len(publish(each, smoothing_s, thresholds).events) for each in nothing) == num_false
     assert sum(bool(publish(each, smoothing_s, thresholds).events) for each in clips) == (5 if num_false else 3)
 
@@ -75,21 +75,21 @@ def test_a_bound_that_cannot_be_kept_is_missed_by_as_little_as_can_be() -> None:
     assert sum(len(publish(each, smoothing_s, thresholds).events) for each in nothing) == 1
 
 
-def random_stream(seed: int) -> Heard:
+def random_stream(seed: int) -> PredictionTrace:
     rng = np.random.default_rng(seed)
     logits = np.cumsum(rng.normal(0, 0.8, (60, 3)), axis=0)
     scores = np.exp(logits - logits.max(axis=1, keepdims=True))
     said = [Prediction(index, index / 5, (row / row.sum()).astype(np.float32)) for index, row in enumerate(scores)]
     starts = rng.uniform(0, 8, 2)
-    return Heard([said[:35], said[35:]], [Segment(label, start, start + 3.0) for label, start in enumerate(starts)], 12.0)
+    return PredictionTrace([said[:35], said[35:]], [Segment(label, start, start + 3.0) for label, start in enumerate(starts)], 12.0)
 
 
 @pytest.mark.parametrize("most_false", [None, 1])
 def test_no_other_choice_is_better(most_false: int | None) -> None:
-    heard = [random_stream(seed) for seed in range(2)]
+    trace = [random_stream(seed) for seed in range(2)]
     per_hour = None if most_false is None else (most_false + 0.5) / 24 * 3600
-    chosen = tune(heard, LABELS, "Nothing", Aim(1.0, 0.3, per_hour, quiet_alone=False), DEFAULT)
-    streams = [publish(each, *chosen, "Nothing") for each in heard]
+    chosen = tune(trace, LABELS, "Nothing", TuningObjective(1.0, 0.3, per_hour, background_only=False), DEFAULT)
+    streams = [publish(each, *chosen, "Nothing") for each in trace]
     ours = event_figures(streams, 0.3).f1
     grid = make_grid(DEFAULT.cooldown_s)
     best = 0.0
@@ -97,7 +97,7 @@ def test_no_other_choice_is_better(most_false: int | None) -> None:
         thresholds = [
             Threshold(enter=enter, leave=leave, min_s=min_s) for enter, leave, min_s in zip(grid.enter, grid.leave, grid.min_s, strict=True)
         ]
-        counts = np.array([_counts(heard, smoothing_s, threshold) for threshold in thresholds])
+        counts = np.array([_counts(trace, smoothing_s, threshold) for threshold in thresholds])
         counts[:, :, 2] = with_margin(counts[:, :, 2].T).T
         for one, other in product(*(np.unique(counts[:, label], axis=0) for label in (0, 1))):
             right, events, false = one + other
@@ -108,9 +108,9 @@ def test_no_other_choice_is_better(most_false: int | None) -> None:
         assert round(false_events_per_hour(streams) * 24 / 3600) <= most_false
 
 
-def _counts(heard: Sequence[Heard], smoothing_s: float, threshold: Threshold) -> list[tuple[int, int, int]]:
+def _counts(trace: Sequence[PredictionTrace], smoothing_s: float, threshold: Threshold) -> list[tuple[int, int, int]]:
     """Right events, events and false events of Walk, and of Jump."""
-    streams = [publish(each, smoothing_s, Thresholds(default=threshold), "Nothing") for each in heard]
+    streams = [publish(each, smoothing_s, LabelThresholds(default=threshold), "Nothing") for each in trace]
     alone = [[_only(each, label) for each in streams] for label in (0, 1)]
     return [
         (
@@ -122,7 +122,7 @@ def _counts(heard: Sequence[Heard], smoothing_s: float, threshold: Threshold) ->
     ]
 
 
-def _only(stream: Stream, label: int) -> Stream:
+def _only(stream: EvaluatedStream, label: int) -> EvaluatedStream:
     segments = tuple(segment for segment in stream.segments if segment.label == label)
     events = tuple(event for event in stream.events if event.label == label)
     return replace(stream, segments=segments, events=events)

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamvc.errors import BundleError
-from streamvc.inference.pose.body import NUM_LANDMARKS, Body, FloatArray, Region
+from streamvc.inference.pose.landmarks import NUM_LANDMARKS, BodyPose, FloatArray, Region
 from streamvc.inference.runtime import Model
 
 DETECTION_PX, LANDMARK_PX = 224, 256
@@ -55,7 +55,7 @@ class LandmarkFinder:
         _check("landmark.tflite", model, (1, LANDMARK_PX, LANDMARK_PX, 3), (1, 5 * NUM_POINTS + 1 + 3 * NUM_POINTS))
         self._view = _View(model, np.arange(256) / 255, cv2.BORDER_REPLICATE)
 
-    def step(self, image: NDArray[np.uint8], region: Region) -> tuple[Body, Region] | None:
+    def step(self, image: NDArray[np.uint8], region: Region) -> tuple[BodyPose, Region] | None:
         """The person in (H, W, 3) uint8 BGR, and the region to look in in the next frame; None where nobody is there."""
         transform = region.transform(LANDMARK_PX)
         points, presence, world = np.split(self._view.run(image, transform), [5 * NUM_POINTS, 5 * NUM_POINTS + 1])
@@ -66,7 +66,7 @@ class LandmarkFinder:
         landmarks[:, :2] = _moved(points[:, :2], transform)
         landmarks[:, 2] = points[:, 2] * (region.size / LANDMARK_PX)
         landmarks[:, 3] = _sigmoid(points[:, 3])
-        body = Body(landmarks[:NUM_LANDMARKS], _turned(world.reshape(-1, 3)[:NUM_LANDMARKS], region.rotation), float(presence[0]), region)
+        body = BodyPose(landmarks[:NUM_LANDMARKS], _turned(world.reshape(-1, 3)[:NUM_LANDMARKS], region.rotation), float(presence[0]), region)
         return body, Region.around(landmarks[MIDDLE, :2], landmarks[EDGE, :2])
 
 

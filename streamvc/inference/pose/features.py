@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from streamvc.inference.pose.body import Body, FloatArray
+from streamvc.inference.pose.landmarks import BodyPose, FloatArray
 
 # MediaPipe's landmarks: the nose, then shoulders, elbows, wrists, hands, hips, knees, ankles, heels and toes. Eyes, ears and mouth say nothing more.
 USED = (0, *range(11, 33))
@@ -46,7 +46,7 @@ class PoseFeatures:
         self._before: _Pose | None = None
         self._num_lost = 0
 
-    def step(self, body: Body | None, num_ticks: int = 1) -> FloatArray:
+    def step(self, body: BodyPose | None, num_ticks: int = 1) -> FloatArray:
         """(FEATURE_SIZE,) float32 of the next frame, which stands for so many ticks."""
         if body is None:
             return self._lost(num_ticks)
@@ -73,7 +73,7 @@ class PoseFeatures:
 class _Pose:
     """The posture of a body, and what its movement is told from."""
 
-    def __init__(self, body: Body) -> None:
+    def __init__(self, body: BodyPose) -> None:
         self._scale = np.float32(max(body.region.size / REGION_SCALE, 1.0))
         self._points = body.landmarks[list(USED), :2]
         self._hips = body.landmarks[list(HIPS), :2].mean(axis=0)

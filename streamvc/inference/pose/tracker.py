@@ -11,7 +11,7 @@ from streamvc.errors import InferenceError
 from streamvc.inference.folders import check_sha256
 from streamvc.inference.manifest import Manifest, Name, Sha256, read_manifest
 from streamvc.inference.pose.blazepose import LandmarkFinder, PersonDetector
-from streamvc.inference.pose.body import Body, Region
+from streamvc.inference.pose.landmarks import BodyPose, Region
 from streamvc.inference.runtime import Opener, open_model
 
 MANIFEST = "pose.json"
@@ -65,7 +65,7 @@ class PoseTracker:
         """What says whether two of them find the same landmarks."""
         return f"{self.manifest.detect_sha256} {self.manifest.landmark_sha256} {VERSION} {PAUSE_TICKS}"
 
-    def step(self, image: NDArray[np.uint8], num_ticks: int = 1) -> Body | None:
+    def step(self, image: NDArray[np.uint8], num_ticks: int = 1) -> BodyPose | None:
         """The person in the next frame that is due; None where nobody is seen.
 
         Args:
@@ -95,7 +95,7 @@ class PoseTracker:
         self._region = None
         self._pause = 0
 
-    def _take(self, found: tuple[Body, Region]) -> Body:
+    def _take(self, found: tuple[BodyPose, Region]) -> BodyPose:
         body, self._region = found
         self._pause = 0
         return body

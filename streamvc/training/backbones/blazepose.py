@@ -11,11 +11,11 @@ from pathlib import Path
 
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
-from streamvc.inference.chatter import without_chatter
 from streamvc.inference.manifest import manifest_json
+from streamvc.inference.native_logs import hide_native_logs
 from streamvc.inference.pose.tracker import MANIFEST, PoseManifest
 from streamvc.inference.tensorflow import Graph
-from streamvc.training.backbones.make import OUT, claim, write_folder
+from streamvc.training.backbones.make import OUT, check_out_folder, write_folder
 from streamvc.training.backbones.registry import APACHE, BLAZEPOSE, Package
 from streamvc.training.backbones.weights import PUBLISHED, find_packed
 from streamvc.training.networks.edge import tflite_of
@@ -74,7 +74,7 @@ def make_blazepose(weights: str = PUBLISHED, *, name: str = BLAZEPOSE, out: Path
         DataError: The weights are not there, or not theirs.
         BundleError: The folder is there already, or cannot be written.
     """
-    folder = claim(out / name, MANIFEST, overwrite)
+    folder = check_out_folder(out / name, MANIFEST, overwrite)
     networks = (_DETECT, _LANDMARK)
     found = find_packed(weights, *(network.package for network in networks))
     detect, landmark = (_convert(each.content or b"", network) for each, network in zip(found, networks, strict=True))
@@ -102,7 +102,7 @@ def _convert(content: bytes, network: _Network) -> bytes:
 
 def _constants(content: bytes, indices: Sequence[int]) -> dict[int, Array]:
     """Tensors that are the same for any input, by their index."""
-    with without_chatter():
+    with hide_native_logs():
         resolver = OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES  # a delegate would keep them to itself
         interpreter = Interpreter(model_content=content, experimental_preserve_all_tensors=True, experimental_op_resolver_type=resolver)
         interpreter.allocate_tensors()

@@ -16,7 +16,7 @@ DIVISOR = 8  # numbers of filters are multiples of it
 
 
 @dataclass(frozen=True, slots=True)
-class Stage:
+class BlockStage:
     """Blocks of one size: `repeats` inverted bottlenecks, of which the first has the stride."""
 
     repeats: int
@@ -27,7 +27,7 @@ class Stage:
 
 
 @dataclass(frozen=True, slots=True)
-class Scale:
+class CompoundScale:
     """How much wider and deeper than Lite0 a network is."""
 
     width: float = 1.0
@@ -39,47 +39,47 @@ class Scale:
         rounded = max(DIVISOR, int(wanted + DIVISOR / 2) // DIVISOR * DIVISOR)
         return rounded + DIVISOR if rounded < 0.9 * wanted else rounded
 
-    def stages(self) -> Iterator[Stage]:
+    def stages(self) -> Iterator[BlockStage]:
         """The stages at this scale: the first and the last are not made deeper."""
         for index, stage in enumerate(STAGES):
             inner = 0 < index < len(STAGES) - 1
             repeats = ceil(stage.repeats * self.depth) if inner else stage.repeats
-            yield Stage(repeats, stage.kernel, stage.stride, stage.expand, self.filters(stage.filters))
+            yield BlockStage(repeats, stage.kernel, stage.stride, stage.expand, self.filters(stage.filters))
 
 
 # Table 1 of the paper.
 STAGES = (
-    Stage(1, 3, 1, 1, 16),
-    Stage(2, 3, 2, 6, 24),
-    Stage(2, 5, 2, 6, 40),
-    Stage(3, 3, 2, 6, 80),
-    Stage(3, 5, 1, 6, 112),
-    Stage(4, 5, 2, 6, 192),
-    Stage(1, 3, 1, 6, 320),
+    BlockStage(1, 3, 1, 1, 16),
+    BlockStage(2, 3, 2, 6, 24),
+    BlockStage(2, 5, 2, 6, 40),
+    BlockStage(3, 3, 2, 6, 80),
+    BlockStage(3, 5, 1, 6, 112),
+    BlockStage(4, 5, 2, 6, 192),
+    BlockStage(1, 3, 1, 6, 320),
 )
 
 
 def lite0(shape: tuple[int, ...], weights: Weights) -> Any:
     """(B, S, S, 3) to (B, 1280)."""
-    return _network(shape, weights, Scale())
+    return _network(shape, weights, CompoundScale())
 
 
 def lite0_map(shape: tuple[int, ...], weights: Weights) -> Any:
     """(B, S, S, 3) to (B, S / 32, S / 32, 320), what stands before the last convolution."""
-    return _network(shape, weights, Scale(), mapped=True)
+    return _network(shape, weights, CompoundScale(), mapped=True)
 
 
 def lite1(shape: tuple[int, ...], weights: Weights) -> Any:
     """(B, S, S, 3) to (B, 1280)."""
-    return _network(shape, weights, Scale(1.0, 1.1))
+    return _network(shape, weights, CompoundScale(1.0, 1.1))
 
 
 def lite2(shape: tuple[int, ...], weights: Weights) -> Any:
     """(B, S, S, 3) to (B, 1280)."""
-    return _network(shape, weights, Scale(1.1, 1.2))
+    return _network(shape, weights, CompoundScale(1.1, 1.2))
 
 
-def _network(shape: tuple[int, ...], weights: Weights, scale: Scale, *, mapped: bool = False) -> Any:
+def _network(shape: tuple[int, ...], weights: Weights, scale: CompoundScale, *, mapped: bool = False) -> Any:
     build = _Builder(read_state_dict(BytesIO(weights.content)) if weights.content else None)
     image = keras.Input(shape)
     x = build.convolve(image, "_conv_stem", "_bn0", NUM_STEM, kernel=3, stride=2)
@@ -112,7 +112,7 @@ class _Builder:
             normalize.set_weights([self._tensors[f"{norm}.{name}"] for name in ("weight", "bias", "running_mean", "running_var")])
         return keras.layers.ReLU(6.0)(x) if relu else x
 
-    def block(self, x: Any, prefix: str, stage: Stage, stride: int) -> Any:
+    def block(self, x: Any, prefix: str, stage: BlockStage, stride: int) -> Any:
         """An inverted bottleneck: widen, filter each channel, narrow, and add the input where the shapes agree."""
         y = x
         if stage.expand > 1:

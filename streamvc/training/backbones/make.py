@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from streamvc.errors import BundleError, DataError
 from streamvc.inference.manifest import BackboneManifest, ImageInput, manifest_json, refusal
-from streamvc.training.backbones.quantise import int8, read_moments
+from streamvc.training.backbones.quantise import int8, read_calibration_frames
 from streamvc.training.backbones.registry import APACHE, Blueprint, find_blueprint
 from streamvc.training.backbones.weights import PUBLISHED, Weights, find_weights
 from streamvc.training.networks.edge import tflite
@@ -34,8 +34,8 @@ the network was converted to TFLite, and {conversion}.
 
 
 @dataclass(frozen=True, slots=True)
-class Choices:
-    """What may differ from a blueprint.
+class BackboneOptions:
+    """Options that replace what a blueprint says.
 
     Attributes:
         weights: `imagenet` (those that it was published with), `none`, or a path.
@@ -56,33 +56,33 @@ class Choices:
     seed: int = 0
 
 
-def make_backbone(name: str, choices: Choices | None = None, *, out: Path = OUT, overwrite: bool = False) -> BackboneManifest:
+def make_backbone(name: str, choices: BackboneOptions | None = None, *, out: Path = OUT, overwrite: bool = False) -> BackboneManifest:
     """Make a backbone and write it to a folder of its name in `out`, in one move.
 
     Raises:
         DataError: There is no such blueprint, it cannot have that size or be int8, its weights are not there or not its own, or no video is.
         BundleError: The folder is there already, or cannot be written.
     """
-    choices = choices or Choices()
+    choices = choices or BackboneOptions()
     blueprint = find_blueprint(name)
     shape = picture_shape(blueprint, choices)
     if choices.calibration and shape != (*shape[:2], 3):
         raise DataError(f"{name}: sees several frames at a time, which cannot be converted to int8")
-    folder = claim(out / (choices.name or name), MANIFEST, overwrite)
+    folder = check_out_folder(out / (choices.name or name), MANIFEST, overwrite)
     weights = find_weights(blueprint, choices.weights)
-    moments = read_moments(choices.calibration) if choices.calibration else []
+    moments = read_calibration_frames(choices.calibration) if choices.calibration else []
     network = build_network(blueprint, shape, weights, choices.seed)
     if moments:
-        model = int8(flat(network), _input(blueprint, shape[0]), moments)
+        model = int8(flatten_map(network), _input(blueprint, shape[0]), moments)
         shown = f"the video frames, their differences\nand greys of {len(moments)} moments"
         conversion = f"quantised to int8, with ranges found on {shown}, of which the file keeps nothing else"
     else:
-        model = tflite(flat(network), float16=choices.float16)
+        model = tflite(flatten_map(network), float16=choices.float16)
         conversion = "its weights were rounded to float16" if choices.float16 else "its weights are float32 as before"
     return write_backbone(folder, blueprint, network, weights, model, conversion)
 
 
-def claim(folder: Path, manifest: str, overwrite: bool) -> Path:
+def check_out_folder(folder: Path, manifest: str, overwrite: bool) -> Path:
     """A folder that may be written: one that is not there yet, or, with `overwrite`, one that holds such a manifest.
 
     Raises:
@@ -93,7 +93,7 @@ def claim(folder: Path, manifest: str, overwrite: bool) -> Path:
     return folder
 
 
-def picture_shape(blueprint: Blueprint, choices: Choices) -> tuple[int, ...]:
+def picture_shape(blueprint: Blueprint, choices: BackboneOptions) -> tuple[int, ...]:
     """Shape of what the network sees: (S, S, C), or (T, S, S, C).
 
     Raises:
@@ -162,8 +162,8 @@ def write_folder(folder: Path, files: Mapping[str, bytes]) -> None:
         raise BundleError(f"{folder}: cannot be written: {error.strerror}") from error
 
 
-def flat(network: Any) -> Any:
-    """A network with its map as one row, as the file of a backbone puts it out."""
+def flatten_map(network: Any) -> Any:
+    """A network whose map is flattened to one row, as the file of a backbone puts it out."""
     if len(network.output_shape) == 2:
         return network
     return keras.Model(network.input, keras.layers.Flatten()(network.output))

@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamvc.errors import DataError
-from streamvc.inference.chatter import without_chatter
 from streamvc.inference.manifest import ImageInput
+from streamvc.inference.native_logs import hide_native_logs
 from streamvc.inference.preprocessing import Preprocessor
 from streamvc.inference.runtime import TensorSpec
 from streamvc.training.networks.edge import edge_converter
@@ -32,14 +32,14 @@ VIDEOS = {".mp4", ".avi", ".mkv", ".mov", ".webm"}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Moments:
+class CalibrationFrames:
     """Three frames of one video, (H, W, 3) uint8 BGR, a tenth of a second apart, the newest first."""
 
     images: tuple[Image, Image, Image]
 
 
-def read_moments(folder: Path) -> list[Moments]:
-    """A moment of each video in a folder, of at most `NUM_VIDEOS`, evenly.
+def read_calibration_frames(folder: Path) -> list[CalibrationFrames]:
+    """The calibration frames of the videos in a folder, of at most `NUM_VIDEOS`, evenly spaced.
 
     Raises:
         DataError: There is no video with a second of frames.
@@ -52,7 +52,7 @@ def read_moments(folder: Path) -> list[Moments]:
     return found
 
 
-def int8(network: Any, spec: ImageInput, moments: Sequence[Moments]) -> bytes:
+def int8(network: Any, spec: ImageInput, moments: Sequence[CalibrationFrames]) -> bytes:
     """Convert a network, (B, S, S, 3) to (B, D), to a `.tflite` file of batch 1 in int8.
 
     Args:
@@ -65,12 +65,12 @@ def int8(network: Any, spec: ImageInput, moments: Sequence[Moments]) -> bytes:
     converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
     converter.inference_input_type = converter.inference_output_type = tf.int8
     converter.representative_dataset = lambda: _pictures(spec, moments)
-    with without_chatter(), warnings.catch_warnings():
+    with hide_native_logs(), warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Statistics for quantized inputs")  # they are found here
         return bytes(converter.convert())
 
 
-def _pictures(spec: ImageInput, moments: Sequence[Moments]) -> Iterator[list[Array]]:
+def _pictures(spec: ImageInput, moments: Sequence[CalibrationFrames]) -> Iterator[list[Array]]:
     """The pictures that the network is shown, (1, S, S, 3) float32 each: one array that changes."""
     shape = (1, spec.size_px, spec.size_px, 3)
     picture = np.empty(shape, np.float32)
@@ -89,7 +89,7 @@ def _pictures(spec: ImageInput, moments: Sequence[Moments]) -> Iterator[list[Arr
         yield [picture]
 
 
-def _moments(video: Path) -> Moments | None:
+def _moments(video: Path) -> CalibrationFrames | None:
     """The frames of a video at `MOMENTS_S`; None where it cannot be read so far."""
     images: list[Image] = []
     try:
@@ -98,7 +98,7 @@ def _moments(video: Path) -> Moments | None:
                 if (frame.time or 0.0) >= MOMENTS_S[len(images)]:
                     images.insert(0, np.asarray(frame.to_ndarray(format="bgr24"), np.uint8))
                 if len(images) == len(MOMENTS_S):
-                    return Moments((images[0], images[1], images[2]))
+                    return CalibrationFrames((images[0], images[1], images[2]))
     except (av.FFmpegError, IndexError):
         pass
     return None

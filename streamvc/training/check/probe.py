@@ -25,7 +25,7 @@ R = TypeVar("R")
 
 @dataclass(frozen=True, slots=True)
 class VideoFacts:
-    """What a video is.
+    """The header of a video, and what of it can be decoded.
 
     Attributes:
         codec: Short name of its codec, such as `h264`.
@@ -72,7 +72,7 @@ def probe(path: Path) -> VideoFacts:
 
 
 def probe_all(paths: Sequence[Path], num_workers: int | None = None, advance: Advance = silent) -> dict[Path, VideoFacts | str]:
-    """What each video is, or why it cannot be used.
+    """The facts of each video, or why it cannot be used.
 
     Args:
         paths: The videos.

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from streamvc.training.check.survey import Survey
+from streamvc.training.check.survey import DatasetSurvey
 from streamvc.training.dataset import Clip
 from streamvc.training.folds import leaking_groups
 
@@ -16,7 +16,7 @@ UNEQUAL = 5  # times as many clips of one label as of another
 
 
 @dataclass(frozen=True, slots=True)
-class Problem:
+class DatasetProblem:
     """Something that is wrong with a data set.
 
     Attributes:
@@ -32,63 +32,65 @@ class Problem:
     is_fatal: bool = False
 
 
-def find_problems(survey: Survey) -> tuple[Problem, ...]:
+def find_problems(survey: DatasetSurvey) -> tuple[DatasetProblem, ...]:
     """All that is wrong, the fatal first."""
     kinds = (_empty_labels, _groups, _refused, _damaged, _cut, _beyond, _twins, _leaks, _short, _unequal, _no_groups)
     found = [problem for find in kinds for problem in find(survey)]
     return tuple(sorted(found, key=lambda problem: not problem.is_fatal))
 
 
-def _empty_labels(survey: Survey) -> Iterator[Problem]:
+def _empty_labels(survey: DatasetSurvey) -> Iterator[DatasetProblem]:
     if empty := [label for label, counts in survey.labels.items() if not counts.num_clips]:
-        yield Problem(
+        yield DatasetProblem(
             "no clips", f"{_num(empty, 'label')} without a clip that can be used: mend them, or take the label out", tuple(empty), is_fatal=True
         )
 
 
-def _groups(survey: Survey) -> Iterator[Problem]:
+def _groups(survey: DatasetSurvey) -> Iterator[DatasetProblem]:
     if survey.num_groups == 1:
         text = "all clips are of one group, so that nothing can be held out to test on; add clips of other people or places"
-        yield Problem("one group", text, is_fatal=True)
+        yield DatasetProblem("one group", text, is_fatal=True)
     elif single := [label for label, counts in survey.labels.items() if counts.num_groups == 1]:
-        yield Problem("one group", f"{_num(single, 'label')} with one group only: no fold can both train and test on it", tuple(single))
+        yield DatasetProblem("one group", f"{_num(single, 'label')} with one group only: no fold can both train and test on it", tuple(single))
 
 
-def _refused(survey: Survey) -> Iterator[Problem]:
+def _refused(survey: DatasetSurvey) -> Iterator[DatasetProblem]:
     if survey.refused:
-        yield Problem("unreadable", f"{_num(survey.refused, 'video')} that cannot be read will be skipped", tuple(survey.refused.values()))
+        yield DatasetProblem("unreadable", f"{_num(survey.refused, 'video')} that cannot be read will be skipped", tuple(survey.refused.values()))
 
 
-def _damaged(survey: Survey) -> Iterator[Problem]:
+def _damaged(survey: DatasetSurvey) -> Iterator[DatasetProblem]:
     if damaged := [f"{survey.name(path)} ({video.num_damaged} pictures)" for path, video in survey.videos.items() if video.num_damaged]:
-        yield Problem("damaged", f"{_num(damaged, 'video')} with pictures that cannot be decoded; they will be missing", tuple(damaged))
+        yield DatasetProblem("damaged", f"{_num(damaged, 'video')} with pictures that cannot be decoded; they will be missing", tuple(damaged))
 
 
-def _cut(survey: Survey) -> Iterator[Problem]:
+def _cut(survey: DatasetSurvey) -> Iterator[DatasetProblem]:
     cut = [
         f"{survey.name(path)} ({video.length_s:.1f} of {video.announced_s:.1f} s)"
         for path, video in survey.videos.items()
         if video.announced_s and video.announced_s - video.length_s > SLACK_S
     ]
     if cut:
-        yield Problem("cut short", f"{_num(cut, 'video')} that break off before their announced end", tuple(cut))
+        yield DatasetProblem("cut short", f"{_num(cut, 'video')} that break off before their announced end", tuple(cut))
 
 
-def _beyond(survey: Survey) -> Iterator[Problem]:
+def _beyond(survey: DatasetSurvey) -> Iterator[DatasetProblem]:
     beyond = [
         f"{_segment(survey, clip)} (the video ends at {survey.videos[clip.path].length_s:.1f} s)"
         for clip in survey.lengths_s
         if clip.end_s and clip.end_s - survey.videos[clip.path].length_s > SLACK_S
     ]
     if beyond:
-        yield Problem("beyond the end", f"{_num(beyond, 'segment')} that end after their video has ended: are they of another one?", tuple(beyond))
+        yield DatasetProblem(
+            "beyond the end", f"{_num(beyond, 'segment')} that end after their video has ended: are they of another one?", tuple(beyond)
+        )
 
 
-def _segment(survey: Survey, clip: Clip) -> str:
+def _segment(survey: DatasetSurvey, clip: Clip) -> str:
     return f"{survey.name(clip.path)} {clip.start_s:g}-{clip.end_s:g} s {clip.label}"
 
 
-def _twins(survey: Survey) -> Iterator[Problem]:
+def _twins(survey: DatasetSurvey) -> Iterator[DatasetProblem]:
     """Videos with the same bytes. (Segments of one video are no twins.)"""
     clips = {clip.path: clip for clip in survey.dataset.clips if clip.path in survey.videos}
     for twins in _same_bytes(list(clips)):
@@ -103,7 +105,9 @@ def _twins(survey: Survey) -> Iterator[Problem]:
             )
             if len(said) > 1
         ]
-        yield Problem("duplicate", f"{len(names)} files are the same video{', ' if where else ''}{', '.join(where)}; the first alone is used", names)
+        yield DatasetProblem(
+            "duplicate", f"{len(names)} files are the same video{', ' if where else ''}{', '.join(where)}; the first alone is used", names
+        )
 
 
 def _same_bytes(paths: Sequence[Path]) -> list[list[Path]]:
@@ -117,34 +121,34 @@ def _same_bytes(paths: Sequence[Path]) -> list[list[Path]]:
     return [twins for twins in same.values() if len(twins) > 1]
 
 
-def _leaks(survey: Survey) -> Iterator[Problem]:
+def _leaks(survey: DatasetSurvey) -> Iterator[DatasetProblem]:
     if leaks := leaking_groups(survey.dataset.clips):
         text = f"{_num(leaks, 'group')} on both sides of the data's own split: its figures come out too high, split by groups instead"
-        yield Problem("leak", text, tuple(leaks))
+        yield DatasetProblem("leak", text, tuple(leaks))
 
 
-def _short(survey: Survey) -> Iterator[Problem]:
+def _short(survey: DatasetSurvey) -> Iterator[DatasetProblem]:
     if not survey.lengths:
         return
     limit_s = survey.lengths.median / MUCH_SHORTER
     if short := [f"{survey.name(clip.path)} ({length_s:.1f} s)" for clip, length_s in survey.lengths_s.items() if length_s < limit_s]:
-        yield Problem("short", f"{_num(short, 'clip')} much shorter than the median of {survey.lengths.median:.1f} s", tuple(short))
+        yield DatasetProblem("short", f"{_num(short, 'clip')} much shorter than the median of {survey.lengths.median:.1f} s", tuple(short))
 
 
-def _unequal(survey: Survey) -> Iterator[Problem]:
+def _unequal(survey: DatasetSurvey) -> Iterator[DatasetProblem]:
     counts = Counter({label: counts.num_clips for label, counts in survey.labels.items() if counts.num_clips})
     if not counts:
         return
     (most, num_most), (fewest, num_fewest) = counts.most_common()[0], counts.most_common()[-1]
     if num_most >= UNEQUAL * num_fewest:
         text = f"{num_most} clips of {most}, but {num_fewest} of {fewest}: the rare labels will be recognised seldom"
-        yield Problem("unequal", text)
+        yield DatasetProblem("unequal", text)
 
 
-def _no_groups(survey: Survey) -> Iterator[Problem]:
+def _no_groups(survey: DatasetSurvey) -> Iterator[DatasetProblem]:
     if survey.dataset.grouping == "file" and not survey.dataset.untrimmed:
         text = "not all clips name their group: where several show the same people or place, figures come out too high; see docs/data.md"
-        yield Problem("no groups", text)
+        yield DatasetProblem("no groups", text)
 
 
 def _num(items: Iterable[object], noun: str) -> str:

@@ -3,18 +3,18 @@
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from streamvc.training.check.problems import Problem, find_problems
-from streamvc.training.check.survey import Survey, survey
+from streamvc.training.check.problems import DatasetProblem, find_problems
+from streamvc.training.check.survey import DatasetSurvey, survey
 from streamvc.training.dataset import Dataset
 from streamvc.training.progress import Advance, silent
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Check:
+class DatasetCheck:
     """What was found, and what is wrong with it, the fatal first."""
 
-    survey: Survey
-    problems: tuple[Problem, ...]
+    survey: DatasetSurvey
+    problems: tuple[DatasetProblem, ...]
 
     @property
     def is_usable(self) -> bool:
@@ -41,7 +41,7 @@ class Check:
         }
 
 
-def check_dataset(dataset: Dataset, *, num_workers: int | None = None, advance: Advance = silent) -> Check:
+def check_dataset(dataset: Dataset, *, num_workers: int | None = None, advance: Advance = silent) -> DatasetCheck:
     """Open every video of a data set, and look for what would spoil a training or its figures.
 
     Args:
@@ -50,4 +50,4 @@ def check_dataset(dataset: Dataset, *, num_workers: int | None = None, advance: 
         advance: Is told of the progress.
     """
     found = survey(dataset, num_workers=num_workers, advance=advance)
-    return Check(found, find_problems(found))
+    return DatasetCheck(found, find_problems(found))

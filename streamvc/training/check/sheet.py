@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 
 from streamvc.training.check.probe import in_parallel, picture_at
-from streamvc.training.check.survey import Survey
+from streamvc.training.check.survey import DatasetSurvey
 from streamvc.training.dataset import Clip
 from streamvc.view.overlay import SOFT, TEXT, TITLE, WHITE, Font, Image
 from streamvc.view.video import write_still
@@ -18,7 +18,7 @@ GAP, HEAD, FOOT = 8, 30, 20  # pixels: between pictures, for the label above a r
 PAPER = (38, 34, 32)
 
 
-def write_sheet(path: Path, survey: Survey) -> None:
+def write_sheet(path: Path, survey: DatasetSurvey) -> None:
     """Write the contact sheet of a data set as a `.png` or `.jpg`.
 
     Raises:
@@ -27,7 +27,7 @@ def write_sheet(path: Path, survey: Survey) -> None:
     write_still(path, draw_sheet(survey))
 
 
-def draw_sheet(survey: Survey) -> Image:
+def draw_sheet(survey: DatasetSurvey) -> Image:
     """The contact sheet, (H, W, 3) BGR: one row per label, the clips of a row from as many groups as there are."""
     chosen = {label: _choose([clip for clip in survey.lengths_s if clip.label == label]) for label in survey.dataset.labels}
     clips = [clip for row in chosen.values() for clip in row]

@@ -27,8 +27,8 @@ class LabelCounts:
 
 
 @dataclass(frozen=True, slots=True)
-class Lengths:
-    """Of clips, in seconds."""
+class ClipLengths:
+    """Lengths of clips, in seconds."""
 
     min: float
     median: float
@@ -36,7 +36,7 @@ class Lengths:
 
 
 @dataclass(frozen=True, eq=False)
-class Survey:
+class DatasetSurvey:
     """What was found.
 
     Attributes:
@@ -67,10 +67,10 @@ class Survey:
         return len({clip.group for clip in self.lengths_s})
 
     @property
-    def lengths(self) -> Lengths | None:
+    def lengths(self) -> ClipLengths | None:
         """How long clips are; None where none can be used."""
         lengths_s = self.lengths_s.values()
-        return Lengths(min(lengths_s), median(lengths_s), max(lengths_s)) if lengths_s else None
+        return ClipLengths(min(lengths_s), median(lengths_s), max(lengths_s)) if lengths_s else None
 
     @property
     def rates(self) -> dict[str, int]:
@@ -94,7 +94,7 @@ class Survey:
         return str(path.relative_to(self._root))
 
 
-def survey(dataset: Dataset, *, num_workers: int | None = None, advance: Advance = silent) -> Survey:
+def survey(dataset: Dataset, *, num_workers: int | None = None, advance: Advance = silent) -> DatasetSurvey:
     """Open every video of a data set.
 
     Args:
@@ -107,7 +107,7 @@ def survey(dataset: Dataset, *, num_workers: int | None = None, advance: Advance
     refused = {path: reason for path, reason in looked.items() if isinstance(reason, str)}
     lengths_s = {clip: _length_s(clip, videos[clip.path]) for clip in dataset.clips if clip.path in videos}
     is_clip = {clip: clip.end_s or clip.label != dataset.background or length_s >= MIN_BACKGROUND_S for clip, length_s in lengths_s.items()}
-    return Survey(dataset, videos, refused, {clip: length_s for clip, length_s in lengths_s.items() if is_clip[clip]})
+    return DatasetSurvey(dataset, videos, refused, {clip: length_s for clip, length_s in lengths_s.items() if is_clip[clip]})
 
 
 def _length_s(clip: Clip, video: VideoFacts) -> float:

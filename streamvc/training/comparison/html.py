@@ -5,7 +5,7 @@ from html import escape
 from string import Template
 
 from streamvc.training.comparison import plots
-from streamvc.training.comparison.results import COLUMNS, Comparison, Row, Trained, cells, headline
+from streamvc.training.comparison.results import COLUMNS, Comparison, ComparisonRow, TrainedRecipe, cells, headline
 
 NUM_TIMELINES = 4
 PAGE = Template("""<!doctype html>
@@ -60,18 +60,18 @@ def _table(comparison: Comparison) -> str:
     return f"<table>\n<thead><tr>{head}</tr></thead>\n<tbody>\n{chr(10).join(rows)}\n</tbody>\n</table>"
 
 
-def _section(row: Row) -> str:
+def _section(row: ComparisonRow) -> str:
     heading = f'<h2 id="{escape(row.recipe)}">{escape(row.recipe)}</h2>'
     if row.trained is None:
         return f"{heading}\n<p>Not measured: {escape(row.error or 'no reason given')}</p>"
     return f"{heading}\n{_pictures(row.trained)}"
 
 
-def _pictures(trained: Trained) -> str:
+def _pictures(trained: TrainedRecipe) -> str:
     side = 2.5 + 0.32 * len(trained.labels)
     pictures = [
         _picture(plots.confusion(trained), side, side, "confusion of whole clips, all folds"),
-        _picture(plots.learning_curves(trained.losses, trained.watched_losses), 4.8, 3.2, "learning curves"),
+        _picture(plots.learning_curves(trained.losses, trained.validation_losses), 4.8, 3.2, "learning curves"),
     ]
     step = max(1, -(-len(trained.timelines) // NUM_TIMELINES))
     if chosen := trained.timelines[::step]:

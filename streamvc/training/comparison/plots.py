@@ -9,7 +9,7 @@ import numpy as np
 
 from streamvc.errors import DataError
 from streamvc.extras import install_command
-from streamvc.training.comparison.results import Row, Timeline, Trained
+from streamvc.training.comparison.results import ComparisonRow, ScoreTimeline, TrainedRecipe
 
 try:
     import matplotlib as mpl
@@ -49,7 +49,7 @@ def _style(dark: bool) -> Iterator[None]:
         yield
 
 
-def accuracy_against_cost(rows: Sequence[Row]) -> Draw:
+def accuracy_against_cost(rows: Sequence[ComparisonRow]) -> Draw:
     """A point for each recipe: how many clips are right, and what a second of video costs."""
 
     def draw(figure: Figure) -> None:
@@ -75,7 +75,7 @@ def accuracy_against_cost(rows: Sequence[Row]) -> Draw:
     return draw
 
 
-def confusion(trained: Trained) -> Draw:
+def confusion(trained: TrainedRecipe) -> Draw:
     """Right labels in rows, given labels in columns."""
 
     def draw(figure: Figure) -> None:
@@ -93,17 +93,17 @@ def confusion(trained: Trained) -> Draw:
     return draw
 
 
-def learning_curves(losses: Sequence[float], watched_losses: Sequence[float]) -> Draw:
-    """Loss over epochs, of the windows learned from and of the watched clips; the epoch that was kept is marked."""
+def learning_curves(losses: Sequence[float], validation_losses: Sequence[float]) -> Draw:
+    """Training and validation loss over epochs; the epoch that was kept is marked."""
 
     def draw(figure: Figure) -> None:
         axes = figure.subplots()
         epochs = np.arange(1, len(losses) + 1)
         axes.plot(epochs, losses, label="learned from", color=BLUE)
-        axes.plot(epochs, watched_losses, label="watched", color=ORANGE)
+        axes.plot(epochs, validation_losses, label="validation", color=ORANGE)
         if len(epochs):
-            kept = int(np.argmin(watched_losses))
-            axes.plot(epochs[kept], watched_losses[kept], "o", color=ORANGE, label="kept")
+            kept = int(np.argmin(validation_losses))
+            axes.plot(epochs[kept], validation_losses[kept], "o", color=ORANGE, label="kept")
         axes.grid(alpha=0.4)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.set_xlabel("epoch of the last training")
@@ -113,19 +113,19 @@ def learning_curves(losses: Sequence[float], watched_losses: Sequence[float]) ->
     return draw
 
 
-def save_curves(losses: Sequence[float], watched_losses: Sequence[float], path: Path) -> None:
+def save_curves(losses: Sequence[float], validation_losses: Sequence[float], path: Path) -> None:
     """Draw learning curves into a PNG file.
 
     Raises:
         DataError: It cannot be written.
     """
     try:
-        path.write_bytes(png(learning_curves(losses, watched_losses), 6, 4, dark=False))
+        path.write_bytes(png(learning_curves(losses, validation_losses), 6, 4, dark=False))
     except OSError as error:
         raise DataError(f"{path}: cannot be written: {error.strerror}") from error
 
 
-def timelines(labels: Sequence[str], chosen: Sequence[Timeline]) -> Draw:
+def timelines(labels: Sequence[str], chosen: Sequence[ScoreTimeline]) -> Draw:
     """Scores of all labels over time, one panel a clip; what the clip shows is framed."""
 
     def draw(figure: Figure) -> None:
@@ -136,7 +136,7 @@ def timelines(labels: Sequence[str], chosen: Sequence[Timeline]) -> Draw:
     return draw
 
 
-def _draw_timeline(axes: Axes, labels: Sequence[str], timeline: Timeline) -> None:
+def _draw_timeline(axes: Axes, labels: Sequence[str], timeline: ScoreTimeline) -> None:
     times = np.array(timeline.timestamps)
     half_s = (times[1] - times[0]) / 2 if len(times) > 1 else 0.1
     edges = np.append(times - half_s, times[-1] + half_s)

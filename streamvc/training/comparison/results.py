@@ -1,4 +1,4 @@
-"""What a comparison of recipes found, and how it is written down."""
+"""The results of a comparison of recipes, and their table."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,11 +7,11 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from streamvc.training.comparison.cost import BackboneSize, Cost
-from streamvc.training.report import Report, Spread
+from streamvc.training.report import Spread, TrainingReport
 
 
-class Timeline(BaseModel):
-    """What was said of a clip by a recogniser that had not seen its group.
+class ScoreTimeline(BaseModel):
+    """The scores along a clip, of a recogniser that had not seen its group.
 
     Attributes:
         clip: The file's name.
@@ -28,8 +28,8 @@ class Timeline(BaseModel):
     scores: tuple[tuple[float, ...], ...]
 
 
-class Trained(BaseModel):
-    """What came of the training of one recipe, as it is kept on disk.
+class TrainedRecipe(BaseModel):
+    """The figures of one trained recipe, as they are kept on disk.
 
     Attributes:
         key: Stands for the data and the plan.
@@ -41,8 +41,8 @@ class Trained(BaseModel):
         delay_s: Median time from the start of an activity to its event, in seconds; None where no event was right.
         confusion: (L, L) clips of all folds, a row per right label.
         losses: Of each epoch of the last training, that on all groups.
-        watched_losses: The same, on the clips that it was watched by.
-        timelines: What was said of some clips: the first one of each label.
+        validation_losses: The same, on the validation clips.
+        timelines: The scores along some clips: the first one of each label.
         num_parameters: Of the head, or of the whole network where there is no backbone.
         train_s: Seconds that all trainings took, without features.
     """
@@ -58,22 +58,22 @@ class Trained(BaseModel):
     delay_s: float | None
     confusion: tuple[tuple[int, ...], ...]
     losses: tuple[float, ...]
-    watched_losses: tuple[float, ...]
-    timelines: tuple[Timeline, ...]
+    validation_losses: tuple[float, ...]
+    timelines: tuple[ScoreTimeline, ...]
     num_parameters: int
     train_s: float
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
-    """One recipe: what came of it, or why nothing did.
+class ComparisonRow:
+    """One recipe: its figures, or why there are none.
 
     Attributes:
         recipe: Its name.
         streams: How it runs live: `step`, `window` or `clip`.
         extractor: What makes its features.
         rate_hz: Frames analysed per second.
-        trained: What came of its training.
+        trained: The figures of its training.
         cost: What it costs to run.
         error: Why there is none of these.
     """
@@ -82,7 +82,7 @@ class Row:
     streams: str
     extractor: str
     rate_hz: float
-    trained: Trained | None = None
+    trained: TrainedRecipe | None = None
     cost: Cost | None = None
     error: str | None = None
 
@@ -96,7 +96,7 @@ class Comparison:
     num_groups: int
     num_folds: int
     seed: int
-    rows: tuple[Row, ...]
+    rows: tuple[ComparisonRow, ...]
 
 
 COLUMNS = (
@@ -121,11 +121,11 @@ COLUMNS = (
 ABSENT = "-"
 
 
-def what_came_of(report: Report, key: str) -> Trained:
+def summarise(report: TrainingReport, key: str) -> TrainedRecipe:
     """The figures of a training that a comparison shows."""
     labels, stream = report.dataset.labels, report.pooled.stream.as_json()
     first = {clip.label: number for number, clip in reversed(list(enumerate(report.tested)))}
-    return Trained(
+    return TrainedRecipe(
         key=key,
         labels=labels,
         clip_top1=report.clip_top1,
@@ -135,16 +135,16 @@ def what_came_of(report: Report, key: str) -> Trained:
         delay_s=stream["delay_s"],
         confusion=tuple(map(tuple, report.pooled.confusion.tolist())),
         losses=tuple(epoch.loss for epoch in report.fit.history),
-        watched_losses=tuple(epoch.watched_loss for epoch in report.fit.history),
+        validation_losses=tuple(epoch.validation_loss for epoch in report.fit.history),
         timelines=tuple(_timeline(report, first[label]) for label in labels if label in first),
         num_parameters=report.num_parameters,
         train_s=report.train_s,
     )
 
 
-def _timeline(report: Report, number: int) -> Timeline:
-    clip, stream = report.tested[number], report.pooled.replays[number].stream
-    return Timeline(
+def _timeline(report: TrainingReport, number: int) -> ScoreTimeline:
+    clip, stream = report.tested[number], report.pooled.results[number].stream
+    return ScoreTimeline(
         clip=clip.path.name,
         label=clip.label,
         timestamps=tuple(stream.timestamps.round(3).tolist()),
@@ -152,7 +152,7 @@ def _timeline(report: Report, number: int) -> Timeline:
     )
 
 
-def cells(row: Row) -> list[str]:
+def cells(row: ComparisonRow) -> list[str]:
     """The row as text, a cell per column; where there is nothing to say, `ABSENT`."""
     trained, cost = row.trained, row.cost
     accuracy = (
@@ -203,7 +203,7 @@ def as_json(comparison: Comparison) -> dict[str, Any]:
     }
 
 
-def _row_json(row: Row) -> dict[str, Any]:
+def _row_json(row: ComparisonRow) -> dict[str, Any]:
     trained, cost = row.trained, row.cost
     found = {"recipe": row.recipe, "streams": row.streams, "extractor": row.extractor, "rate_hz": row.rate_hz, "error": row.error}
     if trained:

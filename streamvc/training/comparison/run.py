@@ -16,16 +16,16 @@ from streamvc.capture.source import open_source
 from streamvc.errors import BundleError, DataError, SourceError, StreamvcError
 from streamvc.inference.bundle import Bundle, load_bundle
 from streamvc.training.augment import AS_IT_IS, variations
-from streamvc.training.comparison.apart import do_apart
 from streamvc.training.comparison.cost import Cost, Image, measure_costs
-from streamvc.training.comparison.results import Comparison, Row, Trained, what_came_of
+from streamvc.training.comparison.isolation import run_isolated
+from streamvc.training.comparison.results import Comparison, ComparisonRow, TrainedRecipe, summarise
 from streamvc.training.dataset import Clip, Dataset, load_dataset
+from streamvc.training.feature_sequence import ExtractionSpec
+from streamvc.training.feature_set import open_named
 from streamvc.training.features import fill_cache
-from streamvc.training.material import open_named
-from streamvc.training.plan import Plan
-from streamvc.training.progress import Advance, bars, silent
+from streamvc.training.plan import TrainingPlan
+from streamvc.training.progress import Advance, progress_bars, silent
 from streamvc.training.recipes import find_recipe
-from streamvc.training.tracks import Look
 
 NUM_IMAGES = 32  # that costs are measured with
 
@@ -33,7 +33,7 @@ NUM_IMAGES = 32  # that costs are measured with
 def compare(
     data: Path,
     out: Path,
-    plans: Sequence[Plan],
+    plans: Sequence[TrainingPlan],
     *,
     cache: Path | None = None,
     num_workers: int | None = None,
@@ -61,12 +61,12 @@ def compare(
     digest = _digest(dataset, data)
     keys = {plan.recipe: _key(plan, digest) for plan in plans}
     missing = [plan for plan in plans if _stored(out, plan.recipe, keys[plan.recipe]) is None]
-    with bars(shown) as bar:  # and closed behind it: each training has bars of its own
+    with progress_bars(shown) as bar:  # and closed behind it: each training has bars of its own
         errors = _look(dataset, missing, cache, num_workers, bar if shown else advance)
     for number, plan in enumerate(missing):
         advance("recipes", number, len(missing))
         work = partial(_train, data, out, plan, keys[plan.recipe], cache, num_workers, shown)
-        if plan.recipe not in errors and (error := do_apart(work)):
+        if plan.recipe not in errors and (error := run_isolated(work)):
             errors[plan.recipe] = error
     advance("recipes", len(missing), len(missing))
     rows = [_row(plan, _stored(out, plan.recipe, keys[plan.recipe]), errors.get(plan.recipe)) for plan in plans]
@@ -105,24 +105,24 @@ def _digest(dataset: Dataset, data: Path) -> str:
     return whole.hexdigest()
 
 
-def _key(plan: Plan, digest: str) -> str:
+def _key(plan: TrainingPlan, digest: str) -> str:
     return hashlib.sha256(f"{__version__} {digest} {replace(plan, about='', command='')!r}".encode()).hexdigest()
 
 
-def _stored(out: Path, recipe: str, key: str) -> Trained | None:
+def _stored(out: Path, recipe: str, key: str) -> TrainedRecipe | None:
     """What came of a training before; None if there was none, or another one."""
     try:
-        trained = Trained.model_validate_json((out / f"{recipe}.json").read_bytes())
+        trained = TrainedRecipe.model_validate_json((out / f"{recipe}.json").read_bytes())
         load_bundle(out / recipe)
     except (OSError, ValidationError, BundleError):
         return None
     return trained if trained.key == key else None
 
 
-def _look(dataset: Dataset, plans: Sequence[Plan], cache: Path | None, num_workers: int | None, advance: Advance) -> dict[str, str]:
+def _look(dataset: Dataset, plans: Sequence[TrainingPlan], cache: Path | None, num_workers: int | None, advance: Advance) -> dict[str, str]:
     """Let all extractors look at each clip while it is decoded; returns why a recipe has none."""
     errors: dict[str, str] = {}
-    looks: dict[Look, None] = {}
+    looks: dict[ExtractionSpec, None] = {}
     for plan in plans:
         try:
             open_named(plan.backbone)
@@ -130,27 +130,27 @@ def _look(dataset: Dataset, plans: Sequence[Plan], cache: Path | None, num_worke
             errors[plan.recipe] = str(error)
             continue
         for variation in (AS_IT_IS, *variations(plan.head.augment, plan.head.num_variations, plan.seed)):
-            looks[Look(plan.backbone, plan.rate_hz, variation)] = None
+            looks[ExtractionSpec(plan.backbone, plan.rate_hz, variation)] = None
     if looks:
         fill_cache(dataset.clips, list(looks), cache=cache, num_workers=num_workers, advance=advance)
     return errors
 
 
-def _train(data: Path, out: Path, plan: Plan, key: str, cache: Path | None, num_workers: int | None, shown: bool) -> None:
+def _train(data: Path, out: Path, plan: TrainingPlan, key: str, cache: Path | None, num_workers: int | None, shown: bool) -> None:
     from streamvc.training.train import train  # loads TensorFlow, which would disturb the measurements beside it
 
-    with bars(shown) as advance:
+    with progress_bars(shown) as advance:
         advance(plan.recipe, 0, 1)
         report = train(data, out / plan.recipe, plan, overwrite=True, cache=cache, num_workers=num_workers, advance=advance)
         advance(plan.recipe, 1, 1)
-    write_whole(out / f"{plan.recipe}.json", what_came_of(report, key).model_dump_json(indent=1))
+    write_whole(out / f"{plan.recipe}.json", summarise(report, key).model_dump_json(indent=1))
 
 
-def _row(plan: Plan, trained: Trained | None, error: str | None) -> Row:
-    return Row(plan.recipe, find_recipe(plan.recipe).streams, plan.backbone, plan.rate_hz, trained, error=error)
+def _row(plan: TrainingPlan, trained: TrainedRecipe | None, error: str | None) -> ComparisonRow:
+    return ComparisonRow(plan.recipe, find_recipe(plan.recipe).streams, plan.backbone, plan.rate_hz, trained, error=error)
 
 
-def _costs(out: Path, rows: Sequence[Row], images: Sequence[Image]) -> Mapping[str, Cost | str]:
+def _costs(out: Path, rows: Sequence[ComparisonRow], images: Sequence[Image]) -> Mapping[str, Cost | str]:
     bundles = {row.recipe: load_bundle(out / row.recipe) for row in rows if row.trained}
     try:
         return dict(measure_costs(bundles, images))

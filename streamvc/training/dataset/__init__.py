@@ -2,6 +2,6 @@
 
 from streamvc.training.dataset.load import load_dataset, load_videos
 from streamvc.training.dataset.merging import merge_labels
-from streamvc.training.dataset.types import Clip, Dataset, Grouping, Ignored, Side
+from streamvc.training.dataset.types import Clip, Dataset, Grouping, IgnoredFiles, Side
 
-__all__ = ["Clip", "Dataset", "Grouping", "Ignored", "Side", "load_dataset", "load_videos", "merge_labels"]
+__all__ = ["Clip", "Dataset", "Grouping", "IgnoredFiles", "Side", "load_dataset", "load_videos", "merge_labels"]

@@ -1,4 +1,4 @@
-"""Which files are videos, and what is to be said of the others."""
+"""Finds the videos beneath a folder, and names the kinds of the other files."""
 
 import os
 from collections import Counter
@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NoReturn
 
-from streamvc.training.dataset.types import Ignored
+from streamvc.training.dataset.types import IgnoredFiles
 
 VIDEO_SUFFIXES = (
     *(".3gp", ".asf", ".avi", ".divx", ".flv", ".gif", ".m2ts", ".m4v", ".mkv", ".mov"),
@@ -20,31 +20,31 @@ NUM_NAMED = 3  # how many culprits an error names
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
-    """Of what kind a file is that is passed over; see `Ignored`."""
+class IgnoredKind:
+    """Of what kind a file is that is passed over; see `IgnoredFiles`."""
 
     what: str
     is_system: bool
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Files:
+class VideoFiles:
     """The videos beneath a folder, sorted by folder and name, and what else there is."""
 
     videos: list[Path] = field(default_factory=list)
-    others: Counter[Kind] = field(default_factory=Counter)
+    others: Counter[IgnoredKind] = field(default_factory=Counter)
 
 
-def find_files(folder: Path) -> Files:
+def find_files(folder: Path) -> VideoFiles:
     """Look for videos beneath a folder, at any depth. A hidden folder counts as one thing that was passed over, whatever is in it.
 
     Raises:
         OSError: A folder cannot be read.
     """
-    found = Files()
+    found = VideoFiles()
     for root, folders, names in os.walk(folder, onerror=_refuse, followlinks=True):
         for name in filter(is_hidden, folders):
-            found.others[Kind(f"{name}/", is_system=True)] += 1
+            found.others[IgnoredKind(f"{name}/", is_system=True)] += 1
         folders[:] = sorted(name for name in folders if not is_hidden(name))
         for name in sorted(names):
             if kind := kind_of(name):
@@ -63,16 +63,16 @@ def folders_in(folder: Path) -> Iterator[Path]:
     return (path for path in sorted(folder.iterdir()) if path.is_dir() and not is_hidden(path.name))
 
 
-def kind_of(name: str) -> Kind | None:
+def kind_of(name: str) -> IgnoredKind | None:
     """Of what kind a file is that has this name and is no video; None for a video."""
     if name.endswith(MAC_FOLDER):
-        return Kind(MAC_FOLDER if name == MAC_FOLDER else f"*{MAC_FOLDER}", is_system=True)
+        return IgnoredKind(MAC_FOLDER if name == MAC_FOLDER else f"*{MAC_FOLDER}", is_system=True)
     if name.startswith(MAC_TWIN):
-        return Kind(f"{MAC_TWIN}*", is_system=True)
+        return IgnoredKind(f"{MAC_TWIN}*", is_system=True)
     if is_hidden(name):
-        return Kind(name, is_system=True)
+        return IgnoredKind(name, is_system=True)
     suffix = Path(name).suffix.lower()
-    return None if suffix in VIDEO_SUFFIXES else Kind(f"*{suffix}" if suffix else name, is_system=False)
+    return None if suffix in VIDEO_SUFFIXES else IgnoredKind(f"*{suffix}" if suffix else name, is_system=False)
 
 
 def is_hidden(name: str) -> bool:
@@ -80,12 +80,14 @@ def is_hidden(name: str) -> bool:
     return name.startswith((".", "__")) or name.lower() in SYSTEM_NAMES
 
 
-def tally(others: Counter[Kind]) -> tuple[Ignored, ...]:
+def tally(others: Counter[IgnoredKind]) -> tuple[IgnoredFiles, ...]:
     """What was passed over, what systems left last."""
-    return tuple(Ignored(kind.what, kind.is_system, num) for kind, num in sorted(others.items(), key=lambda item: (item[0].is_system, item[0].what)))
+    return tuple(
+        IgnoredFiles(kind.what, kind.is_system, num) for kind, num in sorted(others.items(), key=lambda item: (item[0].is_system, item[0].what))
+    )
 
 
-def some(names: Iterable[str], noun: str) -> str:
+def count_and_name(names: Iterable[str], noun: str) -> str:
     """`2 files (a, b)`, and of many only the first few."""
     names = list(names)
     more = ", ..." if len(names) > NUM_NAMED else ""

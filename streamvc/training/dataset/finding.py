@@ -6,13 +6,13 @@ from functools import cached_property
 from pathlib import Path
 
 from streamvc.errors import DataError
-from streamvc.training.dataset.files import find_files, some
+from streamvc.training.dataset.files import count_and_name, find_files
 from streamvc.training.dataset.listing import TEST_NAMES, TRAIN_NAMES, VALIDATION_NAMES
 
 SIDES = (TRAIN_NAMES, TEST_NAMES, VALIDATION_NAMES)
 
 
-class Finder:
+class VideoFinder:
     """Finds videos by what a table says: relative to the table, by the end of a path of another machine, or, a bare name, anywhere beneath."""
 
     def __init__(self, table: Path) -> None:
@@ -52,5 +52,7 @@ class Finder:
         for is_right in (lambda folder: folder.lower() in self._side, lambda folder: folder == label):
             found = [path for path in found if any(map(is_right, path.relative_to(self._root).parts[:-1]))] or found
         if len(found) > 1:
-            raise DataError(f"{self._root} holds {some([str(path.relative_to(self._root)) for path in found], 'file')} of the name {name}; say which")
+            raise DataError(
+                f"{self._root} holds {count_and_name([str(path.relative_to(self._root)) for path in found], 'file')} of the name {name}; say which"
+            )
         return found[0] if found else None

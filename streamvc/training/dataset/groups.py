@@ -3,7 +3,7 @@
 import re
 
 from streamvc.errors import DataError
-from streamvc.training.dataset.listing import Entry, Listing
+from streamvc.training.dataset.listing import ClipEntry, ClipListing
 from streamvc.training.dataset.types import Clip, Grouping
 
 UCF_GROUP = re.compile(r"_(g\d+)_")  # v_PushUps_g08_c01.avi: the group of UCF11, UCF50 and UCF101
@@ -11,7 +11,7 @@ PERSON_FOLDER = re.compile(r"(?:^|/)((?:subject|person|actor)[ _-]?\d+)/", re.IG
 STRENGTH: tuple[Grouping, ...] = ("column", "pattern", "name", "folder", "file")  # the surest first
 
 
-def group_clips(listing: Listing, pattern: str | None) -> tuple[tuple[Clip, ...], Grouping]:
+def group_clips(listing: ClipListing, pattern: str | None) -> tuple[tuple[Clip, ...], Grouping]:
     """Settle the group of each clip; returns the clips, and the weakest of the ways in which their groups were found.
 
     Args:
@@ -38,13 +38,13 @@ def _compile(pattern: str) -> re.Pattern[str]:
         raise DataError(f"the pattern of groups {pattern!r} is no regular expression: {error}") from error
 
 
-def _inside(entry: Entry, listing: Listing) -> str:
+def _inside(entry: ClipEntry, listing: ClipListing) -> str:
     """The path of a clip below the data's folder; what lies above says nothing of it."""
     path = entry.path
     return (path.relative_to(listing.root) if path.is_relative_to(listing.root) else path).as_posix()
 
 
-def _group(entry: Entry, inside: str, asked: re.Pattern[str] | None) -> tuple[str, Grouping]:
+def _group(entry: ClipEntry, inside: str, asked: re.Pattern[str] | None) -> tuple[str, Grouping]:
     if asked:
         if not (match := asked.search(inside)):
             raise DataError(f"the pattern of groups {asked.pattern!r} does not occur in {inside}")

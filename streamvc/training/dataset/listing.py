@@ -4,7 +4,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from streamvc.training.dataset.files import Kind
+from streamvc.training.dataset.files import IgnoredKind
 from streamvc.training.dataset.types import Side
 
 TRAIN_NAMES = frozenset({"train", "training"})
@@ -13,7 +13,7 @@ VALIDATION_NAMES = frozenset({"val", "valid", "validation"})
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class ClipEntry:
     """A clip as a format names it; `group` is None where the format says nothing of it. The rest as in `Clip`."""
 
     path: Path
@@ -25,7 +25,7 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Listing:
+class ClipListing:
     """All that was found.
 
     Attributes:
@@ -37,8 +37,8 @@ class Listing:
     """
 
     root: Path
-    entries: list[Entry]
-    others: Counter[Kind] = field(default_factory=Counter)
+    entries: list[ClipEntry]
+    others: Counter[IgnoredKind] = field(default_factory=Counter)
     background: str | None = None
     untrimmed: bool = False
 

@@ -7,8 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from streamvc.errors import DataError
-from streamvc.training.dataset.files import Kind, folders_in, some
-from streamvc.training.dataset.listing import Entry, Listing
+from streamvc.training.dataset.files import IgnoredKind, count_and_name, folders_in
+from streamvc.training.dataset.listing import ClipEntry, ClipListing
 from streamvc.training.dataset.types import Side
 
 INDEX = "classInd.txt"
@@ -28,7 +28,7 @@ def is_list(path: Path) -> bool:
     return bool(LIST_NAME.fullmatch(path.name))
 
 
-def read_lists(path: Path) -> Listing:
+def read_lists(path: Path) -> ClipListing:
     """Read `trainlistNN.txt` and the `testlistNN.txt` beside it, or the latter alone.
 
     Labels whose folder is not there are left out and counted, so that a part of the videos can be used with the lists of all.
@@ -42,9 +42,9 @@ def read_lists(path: Path) -> Listing:
     present = {folder.name for folder in folders_in(root)}
     entries = [replace(entry, path=root / entry.path) for entry in named if entry.label in present]
     if missing := [str(entry.path.relative_to(root)) for entry in entries if not entry.path.is_file()]:
-        raise DataError(f"{root} lacks {some(missing, 'file')} that the lists name")
-    absent = Counter(Kind("videos of labels that have no folder", is_system=False) for entry in named if entry.label not in present)
-    return Listing(root, entries, absent)
+        raise DataError(f"{root} lacks {count_and_name(missing, 'file')} that the lists name")
+    absent = Counter(IgnoredKind("videos of labels that have no folder", is_system=False) for entry in named if entry.label not in present)
+    return ClipListing(root, entries, absent)
 
 
 def _sides(path: Path) -> dict[Side, Path]:
@@ -60,11 +60,11 @@ def _read_index(path: Path) -> dict[str, str]:
     """The label of each number, as written."""
     rows = {number: line.split() for number, line in _lines(path)}
     if wrong := [str(number) for number, row in rows.items() if len(row) != 2]:
-        raise DataError(f"{path} must give a number and a label, and does not in {some(wrong, 'row')}")
+        raise DataError(f"{path} must give a number and a label, and does not in {count_and_name(wrong, 'row')}")
     return dict(rows.values())
 
 
-def _read_list(path: Path, labels: dict[str, str], side: Side) -> Iterator[Entry]:
+def _read_list(path: Path, labels: dict[str, str], side: Side) -> Iterator[ClipEntry]:
     """The videos of a list; where it gives their numbers, these must be those of their folders."""
     known = set(labels.values())
     for row, line in _lines(path):
@@ -72,7 +72,7 @@ def _read_list(path: Path, labels: dict[str, str], side: Side) -> Iterator[Entry
         label = name.partition("/")[0]
         if label not in known or (number and labels.get(number[0]) != label):
             raise DataError(f"{path}, row {row}: {line} does not agree with {INDEX}")
-        yield Entry(Path(name), label, split=side)
+        yield ClipEntry(Path(name), label, split=side)
 
 
 def _find_videos(lists: Path, labels: Collection[str]) -> Path:

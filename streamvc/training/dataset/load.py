@@ -6,7 +6,7 @@ from streamvc.errors import DataError
 from streamvc.training.dataset.files import find_files, kind_of, tally
 from streamvc.training.dataset.folders import read_folders
 from streamvc.training.dataset.groups import group_clips
-from streamvc.training.dataset.listing import Entry, Listing, is_side
+from streamvc.training.dataset.listing import ClipEntry, ClipListing, is_side
 from streamvc.training.dataset.lists import find_list, is_list, read_lists
 from streamvc.training.dataset.rows import read_table
 from streamvc.training.dataset.segments import read_segments
@@ -54,15 +54,15 @@ def load_videos(path: Path) -> tuple[Clip, ...]:
     return tuple(Clip(video, label="", group=group) for video, group in groups.items())
 
 
-def _read_videos(path: Path) -> Listing:
+def _read_videos(path: Path) -> ClipListing:
     if path.is_dir() and not any((path / name).is_file() for name in TABLES):
-        return Listing(path, [Entry(video, label="") for video in find_files(path).videos])
+        return ClipListing(path, [ClipEntry(video, label="") for video in find_files(path).videos])
     if path.is_file() and kind_of(path.name) is None:
-        return Listing(path.parent, [Entry(path, label="")])
+        return ClipListing(path.parent, [ClipEntry(path, label="")])
     return _read(path)
 
 
-def _read(data: Path) -> Listing:
+def _read(data: Path) -> ClipListing:
     try:
         if data.is_dir():
             return _read_folder(data)
@@ -75,7 +75,7 @@ def _read(data: Path) -> Listing:
     raise DataError(f"{data} is neither a folder of labels nor a CSV" if data.exists() else f"{data} does not exist")
 
 
-def _read_folder(folder: Path) -> Listing:
+def _read_folder(folder: Path) -> ClipListing:
     for name in TABLES:
         if (folder / name).is_file():
             return _read_csv(folder / name)
@@ -86,6 +86,6 @@ def _read_folder(folder: Path) -> Listing:
     return read_folders(folder)
 
 
-def _read_csv(path: Path) -> Listing:
+def _read_csv(path: Path) -> ClipListing:
     table = read_table(path)
     return read_segments(table) if table.has_times else read_clips([table])

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from streamvc.errors import DataError
-from streamvc.training.dataset.files import some
+from streamvc.training.dataset.files import count_and_name
 from streamvc.training.dataset.listing import side_of
 from streamvc.training.dataset.types import Side
 
@@ -16,8 +16,8 @@ TIMES = ("start_s", "end_s")
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
-    """A row: the video's name as it is written, and what is said of it. `number` is that of the line, the head being the first."""
+class TableRow:
+    """A row: the video's name as it is written, its label and the rest. `number` is that of the line, the header being the first."""
 
     number: int
     name: str
@@ -29,15 +29,15 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
-class Table:
+class ClipTable:
     """All rows; `has_times` where they are segments."""
 
     path: Path
-    rows: tuple[Row, ...]
+    rows: tuple[TableRow, ...]
     has_times: bool
 
 
-def read_table(path: Path) -> Table:
+def read_table(path: Path) -> ClipTable:
     """Read a CSV with columns for the path and the label of a clip, and perhaps for its group, its side of a split, its start and its end.
 
     Raises:
@@ -54,8 +54,8 @@ def read_table(path: Path) -> Table:
     cells = [(number, {name: line[place] if place < len(line) else "" for name, place in places.items()}) for number, line in _filled(lines)]
     if blank := [str(number) for number, row in cells if not all(row[name] for name in ("path", "label", *(TIMES if has_times else ())))]:
         what = "a path, a label or a time" if has_times else "a path or a label"
-        raise DataError(f"{path} lacks {what} in {some(blank, 'row')}")
-    return Table(path, tuple(_row(path, number, row) for number, row in cells), has_times)
+        raise DataError(f"{path} lacks {what} in {count_and_name(blank, 'row')}")
+    return ClipTable(path, tuple(_row(path, number, row) for number, row in cells), has_times)
 
 
 def _places(path: Path, head: list[str]) -> dict[str, int]:
@@ -74,13 +74,13 @@ def _filled(lines: list[list[str]]) -> list[tuple[int, list[str]]]:
     return [(number, line) for number, line in enumerate(lines[1:], start=2) if any(line)]
 
 
-def _row(path: Path, number: int, cells: dict[str, str]) -> Row:
+def _row(path: Path, number: int, cells: dict[str, str]) -> TableRow:
     side = cells.get("split", "")
     split = side_of(side, has_test=True) if side else None
     if side and not split:
         raise DataError(f"{path}, row {number}: {side} is no side of a split; train or test is")
     start_s, end_s = _times(path, number, cells) if "start_s" in cells else (0.0, None)
-    return Row(number, cells["path"], cells["label"], cells.get("group") or None, split, start_s, end_s)
+    return TableRow(number, cells["path"], cells["label"], cells.get("group") or None, split, start_s, end_s)
 
 
 def _times(path: Path, number: int, cells: dict[str, str]) -> tuple[float, float]:

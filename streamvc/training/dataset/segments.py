@@ -5,10 +5,10 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from streamvc.errors import DataError
-from streamvc.training.dataset.files import Kind, find_files, folders_in
-from streamvc.training.dataset.finding import Finder
-from streamvc.training.dataset.listing import Entry, Listing
-from streamvc.training.dataset.rows import Row, Table
+from streamvc.training.dataset.files import IgnoredKind, find_files, folders_in
+from streamvc.training.dataset.finding import VideoFinder
+from streamvc.training.dataset.listing import ClipEntry, ClipListing
+from streamvc.training.dataset.rows import ClipTable, TableRow
 from streamvc.training.dataset.tables import find_videos, inside
 
 BACKGROUND = "nothing"
@@ -16,7 +16,7 @@ BACKGROUND_FOLDERS = frozenset({"background", BACKGROUND})
 SHORTEST_S = 1.0  # seconds; less than that between two segments may well belong to one of them
 
 
-def read_segments(table: Table) -> Listing:
+def read_segments(table: ClipTable) -> ClipListing:
     """Read the segments of a table, as clips of their videos.
 
     What no segment of a video covers becomes clips of the label "nothing", and so do whole videos in a folder `background`. How long a video is, is
@@ -26,25 +26,25 @@ def read_segments(table: Table) -> Listing:
     Raises:
         DataError: A video does not exist, or a row contradicts another.
     """
-    finder = Finder(table.path)
+    finder = VideoFinder(table.path)
     paths = find_videos(table.path, table.rows, finder)
-    by_video: defaultdict[Path, list[Row]] = defaultdict(list)
+    by_video: defaultdict[Path, list[TableRow]] = defaultdict(list)
     for row, path in zip(table.rows, paths, strict=True):
         by_video[path].append(row)
     root = table.path.parent
     for path, rows in by_video.items():
         _refuse_contradictions(table.path, inside(path, root), rows)
     labels = {row.label for row in table.rows}
-    quiet = [] if BACKGROUND in map(str.lower, labels) else [entry for path, rows in by_video.items() for entry in _uncovered(path, rows)]
-    segments = [Entry(path, row.label, row.group, row.split, row.start_s, row.end_s) for path, rows in by_video.items() for row in rows]
-    empty = [Entry(path, BACKGROUND) for path in _background_videos(root) if path not in by_video]
-    entries = sorted([*segments, *quiet], key=lambda entry: (entry.path, entry.start_s)) + empty
+    background_events = [] if BACKGROUND in map(str.lower, labels) else [entry for path, rows in by_video.items() for entry in _uncovered(path, rows)]
+    segments = [ClipEntry(path, row.label, row.group, row.split, row.start_s, row.end_s) for path, rows in by_video.items() for row in rows]
+    empty = [ClipEntry(path, BACKGROUND) for path in _background_videos(root) if path not in by_video]
+    entries = sorted([*segments, *background_events], key=lambda entry: (entry.path, entry.start_s)) + empty
     unused = len({*finder.videos} - {entry.path for entry in entries})
-    others = Counter({Kind("videos without a segment", is_system=False): unused} if unused else {})
-    return Listing(root, entries, others, BACKGROUND if quiet or empty else None, untrimmed=True)
+    others = Counter({IgnoredKind("videos without a segment", is_system=False): unused} if unused else {})
+    return ClipListing(root, entries, others, BACKGROUND if background_events or empty else None, untrimmed=True)
 
 
-def _refuse_contradictions(table: Path, name: str, rows: Sequence[Row]) -> None:
+def _refuse_contradictions(table: Path, name: str, rows: Sequence[TableRow]) -> None:
     if len({(row.group, row.split) for row in rows}) > 1:
         raise DataError(f"{table} puts {name} into more than one group, or on both sides of the split")
     said: dict[tuple[str, float, float | None], int] = {}
@@ -53,14 +53,14 @@ def _refuse_contradictions(table: Path, name: str, rows: Sequence[Row]) -> None:
             raise DataError(f"{table}, row {row.number}: the same segment as in row {first}")
 
 
-def _uncovered(path: Path, rows: Sequence[Row]) -> Iterator[Entry]:
+def _uncovered(path: Path, rows: Sequence[TableRow]) -> Iterator[ClipEntry]:
     """The stretches of a video that no segment covers; the last one is open."""
     covered_s = 0.0
     for row in sorted(rows, key=lambda row: row.start_s):
         if row.start_s - covered_s >= SHORTEST_S:
-            yield Entry(path, BACKGROUND, row.group, row.split, covered_s, row.start_s)
+            yield ClipEntry(path, BACKGROUND, row.group, row.split, covered_s, row.start_s)
         covered_s = max(covered_s, row.end_s or 0.0)
-    yield Entry(path, BACKGROUND, rows[0].group, rows[0].split, covered_s)
+    yield ClipEntry(path, BACKGROUND, rows[0].group, rows[0].split, covered_s)
 
 
 def _background_videos(root: Path) -> list[Path]:

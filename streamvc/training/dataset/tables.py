@@ -5,44 +5,44 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from streamvc.errors import DataError
-from streamvc.training.dataset.files import Kind, kind_of, some
-from streamvc.training.dataset.finding import Finder
-from streamvc.training.dataset.listing import TEST_NAMES, Entry, Listing, side_of
-from streamvc.training.dataset.rows import Row, Table
+from streamvc.training.dataset.files import IgnoredKind, count_and_name, kind_of
+from streamvc.training.dataset.finding import VideoFinder
+from streamvc.training.dataset.listing import TEST_NAMES, ClipEntry, ClipListing, side_of
+from streamvc.training.dataset.rows import ClipTable, TableRow
 
 
-def read_clips(tables: Sequence[Table]) -> Listing:
+def read_clips(tables: Sequence[ClipTable]) -> ClipListing:
     """Read the clips of tables that lie in one folder; the name of a table (`train.csv`) says which side its clips are on.
 
     Raises:
         DataError: A clip does not exist, or is named twice.
     """
     has_test = any(table.path.stem.lower() in TEST_NAMES for table in tables)
-    others: Counter[Kind] = Counter()
-    entries: list[Entry] = []
+    others: Counter[IgnoredKind] = Counter()
+    entries: list[ClipEntry] = []
     for table in tables:
         kinds = [kind_of(Path(row.name).name) for row in table.rows]
         others.update(filter(None, kinds))
         rows = [row for row, kind in zip(table.rows, kinds, strict=True) if kind is None]
         paths = find_videos(table.path, rows)
         split = side_of(table.path.stem, has_test)
-        entries += [Entry(path, row.label, row.group, row.split or split) for row, path in zip(rows, paths, strict=True)]
+        entries += [ClipEntry(path, row.label, row.group, row.split or split) for row, path in zip(rows, paths, strict=True)]
     root = tables[0].path.parent
     if repeated := [inside(path, root) for path, num in Counter(entry.path for entry in entries).items() if num > 1]:
-        raise DataError(f"{' and '.join(str(table.path) for table in tables)} names {some(repeated, 'file')} more than once")
-    return Listing(root, entries, others)
+        raise DataError(f"{' and '.join(str(table.path) for table in tables)} names {count_and_name(repeated, 'file')} more than once")
+    return ClipListing(root, entries, others)
 
 
-def find_videos(table: Path, rows: Sequence[Row], finder: Finder | None = None) -> list[Path]:
+def find_videos(table: Path, rows: Sequence[TableRow], finder: VideoFinder | None = None) -> list[Path]:
     """The files that the rows of a table name.
 
     Raises:
         DataError: Some do not exist, or it is not clear which is meant.
     """
-    finder = finder or Finder(table)
+    finder = finder or VideoFinder(table)
     found = [(row, finder.find(row.name, row.label)) for row in rows]
     if missing := list(dict.fromkeys(row.name for row, path in found if path is None)):
-        raise DataError(f"{table} names {some(missing, 'file')} that {'does' if len(missing) == 1 else 'do'} not exist")
+        raise DataError(f"{table} names {count_and_name(missing, 'file')} that {'does' if len(missing) == 1 else 'do'} not exist")
     return [path for _, path in found if path]
 
 

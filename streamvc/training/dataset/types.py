@@ -30,7 +30,7 @@ class Clip:
 
 
 @dataclass(frozen=True, slots=True)
-class Ignored:
+class IgnoredFiles:
     """Files, or rows of a list, of one kind that were passed over.
 
     Attributes:
@@ -61,7 +61,7 @@ class Dataset:
     clips: tuple[Clip, ...]
     labels: tuple[str, ...]
     grouping: Grouping
-    ignored: tuple[Ignored, ...] = ()
+    ignored: tuple[IgnoredFiles, ...] = ()
     background: str | None = None
     untrimmed: bool = False
 
@@ -69,8 +69,3 @@ class Dataset:
     def num_groups(self) -> int:
         """How many groups the clips are from."""
         return len({clip.group for clip in self.clips})
-
-    @property
-    def num_ignored(self) -> int:
-        """How many files or rows were passed over."""
-        return sum(ignored.num for ignored in self.ignored)

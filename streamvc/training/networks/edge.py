@@ -11,7 +11,7 @@ from collections.abc import Callable
 from functools import reduce
 from typing import Any
 
-from streamvc.inference.chatter import without_chatter
+from streamvc.inference.native_logs import hide_native_logs
 from streamvc.training.tensorflow import keras, tf
 
 # Up to this many channels (colours, flow) shifted frames are stacked along the channels, for one convolution: sums would cost more than the products.
@@ -53,7 +53,7 @@ def _converted(converter: Any, float16: bool) -> bytes:
     if float16:
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
         converter.target_spec.supported_types = [tf.float16]
-    with without_chatter():
+    with hide_native_logs():
         return bytes(converter.convert())
 
 

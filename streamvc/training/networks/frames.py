@@ -3,13 +3,13 @@
 from typing import Any
 
 from streamvc.training.inputs import Inputs
-from streamvc.training.networks.network import HeadFiles, Network, Spec, apply_dense, convert, dense_weights, readout
+from streamvc.training.networks.network import HeadFiles, HeadSpec, Network, apply_dense, convert, dense_weights, readout
 from streamvc.training.tensorflow import keras, tf
 
 FLOOR = 1e-4  # of a share: a label that no frame voted for is unlikely, not impossible
 
 
-def vote(spec: Spec) -> Network:
+def vote(spec: HeadSpec) -> Network:
     """Dense layers on each frame. The window's scores are the mean of its frames', or the shares of frames that each label is the best of."""
     settings = spec.settings
     by_mode = settings.vote == "mode"

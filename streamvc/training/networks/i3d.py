@@ -15,12 +15,11 @@ from streamvc.training.networks.layers import MOMENTUM, normalised, scaled
 from streamvc.training.tensorflow import keras
 
 EPSILON = 1e-3
-STRIDE = 32  # of the picture: a side of 224 comes down to 7
 HEAD = (2, 7)  # frames and side that the last pooling takes the mean of
 
 
 @dataclass(frozen=True, slots=True)
-class Mixed:
+class InceptionModule:
     """An Inception module: filters of 1x1x1; of 1x1x1 and 3x3x3 behind it, twice; of 1x1x1 behind a pooling."""
 
     name: str
@@ -31,7 +30,7 @@ class Mixed:
 
 
 @dataclass(frozen=True, slots=True)
-class Pool:
+class MaxPool:
     """A maximum over so many frames and a square of such a side, with strides of its own."""
 
     name: str
@@ -40,18 +39,18 @@ class Pool:
 
 
 TRUNK = (
-    Pool("MaxPool3d_3a_3x3", (1, 3, 3), (1, 2, 2)),
-    Mixed("Mixed_3b", 64, (96, 128), (16, 32), 32),
-    Mixed("Mixed_3c", 128, (128, 192), (32, 96), 64),
-    Pool("MaxPool3d_4a_3x3", (3, 3, 3), (2, 2, 2)),
-    Mixed("Mixed_4b", 192, (96, 208), (16, 48), 64),
-    Mixed("Mixed_4c", 160, (112, 224), (24, 64), 64),
-    Mixed("Mixed_4d", 128, (128, 256), (24, 64), 64),
-    Mixed("Mixed_4e", 112, (144, 288), (32, 64), 64),
-    Mixed("Mixed_4f", 256, (160, 320), (32, 128), 128),
-    Pool("MaxPool3d_5a_2x2", (2, 2, 2), (2, 2, 2)),
-    Mixed("Mixed_5b", 256, (160, 320), (32, 128), 128),
-    Mixed("Mixed_5c", 384, (192, 384), (48, 128), 128),
+    MaxPool("MaxPool3d_3a_3x3", (1, 3, 3), (1, 2, 2)),
+    InceptionModule("Mixed_3b", 64, (96, 128), (16, 32), 32),
+    InceptionModule("Mixed_3c", 128, (128, 192), (32, 96), 64),
+    MaxPool("MaxPool3d_4a_3x3", (3, 3, 3), (2, 2, 2)),
+    InceptionModule("Mixed_4b", 192, (96, 208), (16, 48), 64),
+    InceptionModule("Mixed_4c", 160, (112, 224), (24, 64), 64),
+    InceptionModule("Mixed_4d", 128, (128, 256), (24, 64), 64),
+    InceptionModule("Mixed_4e", 112, (144, 288), (32, 64), 64),
+    InceptionModule("Mixed_4f", 256, (160, 320), (32, 128), 128),
+    MaxPool("MaxPool3d_5a_2x2", (2, 2, 2), (2, 2, 2)),
+    InceptionModule("Mixed_5b", 256, (160, 320), (32, 128), 128),
+    InceptionModule("Mixed_5c", 384, (192, 384), (48, 128), 128),
 )
 MISSPELT = {"Mixed_5b.Branch_2.Conv3d_0b_3x3": "Mixed_5b.Branch_2.Conv3d_0a_3x3"}
 
@@ -75,11 +74,11 @@ def i3d(shape: tuple[int, int, int, int], num_labels: int, width: float = 1.0, d
     build = _Builder(width)
     pictures = keras.Input(shape)
     x = build.unit(normalised(pictures), "Conv3d_1a_7x7", 64, 7, strides=2)
-    x = build.pool(x, Pool("MaxPool3d_2a_3x3", (1, 3, 3), (1, 2, 2)))
+    x = build.pool(x, MaxPool("MaxPool3d_2a_3x3", (1, 3, 3), (1, 2, 2)))
     x = build.unit(x, "Conv3d_2b_1x1", 64, 1)
     x = build.unit(x, "Conv3d_2c_3x3", 192, 3)
     for part in TRUNK:
-        x = build.pool(x, part) if isinstance(part, Pool) else build.mixed(x, part)
+        x = build.pool(x, part) if isinstance(part, MaxPool) else build.mixed(x, part)
     num_frames, height, width_px = x.shape[1:4]
     x = keras.layers.AveragePooling3D((min(HEAD[0], num_frames), height, width_px), strides=1, name="AvgPool3d")(x)
     if logits:
@@ -99,16 +98,16 @@ class _Builder:
         normalise = keras.layers.BatchNormalization(epsilon=EPSILON, momentum=MOMENTUM, scale=False, name=f"{name}.batch_norm")
         return keras.layers.ReLU(name=name)(normalise(convolve(x)))
 
-    def pool(self, x: Any, part: Pool) -> Any:
+    def pool(self, x: Any, part: MaxPool) -> Any:
         return keras.layers.MaxPooling3D(part.size, part.strides, "same", name=part.name)(x)
 
-    def mixed(self, x: Any, part: Mixed) -> Any:
+    def mixed(self, x: Any, part: InceptionModule) -> Any:
         branches = [self.unit(x, f"{part.name}.Branch_0.Conv3d_0a_1x1", part.direct, 1)]
         for number, (narrow, wide) in enumerate((part.first, part.second), start=1):
             prefix = f"{part.name}.Branch_{number}."
             y = self.unit(x, prefix + "Conv3d_0a_1x1", narrow, 1)
             name = prefix + "Conv3d_0b_3x3"
             branches.append(self.unit(y, MISSPELT.get(name, name), wide, 3))
-        y = self.pool(x, Pool(f"{part.name}.Branch_3.MaxPool3d_0a_3x3", (3, 3, 3), (1, 1, 1)))
+        y = self.pool(x, MaxPool(f"{part.name}.Branch_3.MaxPool3d_0a_3x3", (3, 3, 3), (1, 1, 1)))
         branches.append(self.unit(y, f"{part.name}.Branch_3.Conv3d_0b_1x1", part.pooled, 1))
         return keras.layers.Concatenate(name=part.name)(branches)

@@ -8,43 +8,43 @@ from streamvc.training.inputs import Inputs
 from streamvc.training.networks.frame_cnn import frame_cnn
 from streamvc.training.networks.layers import PerFrame
 from streamvc.training.networks.network import (
-    Changes,
+    DeltaState,
     HeadFiles,
-    Last,
+    HeadSpec,
+    LastRow,
     Network,
-    Spec,
     apply_dense,
     convert,
-    cut,
     dense_weights,
     hide_inputs,
-    join,
+    join_row,
+    keras_inputs,
     readout,
-    windows_of,
+    split_row,
 )
 from streamvc.training.tensorflow import keras, tf
 
 CELLS = {"gru": keras.layers.GRU, "lstm": keras.layers.LSTM}
 
 
-def gru(spec: Spec) -> Network:
+def gru(spec: HeadSpec) -> Network:
     """GRU layers, as many as `units` has sizes (Cho et al., 2014; the loss on the last step: An et al., 2023, MiniROAD)."""
     return _recurrent(spec, "gru")
 
 
-def lstm(spec: Spec) -> Network:
+def lstm(spec: HeadSpec) -> Network:
     """LSTM layers, as many as `units` has sizes (Hochreiter and Schmidhuber, 1997; Donahue et al., 2015)."""
     return _recurrent(spec, "lstm")
 
 
-def lrcn(spec: Spec) -> Network:
+def lrcn(spec: HeadSpec) -> Network:
     """A small CNN on each picture and an LSTM behind it, trained as one (Donahue et al., 2015). Live, the CNN sees each picture once."""
     shape, settings = spec.picture_shape(), spec.settings
     pictures, lengths = keras.Input((settings.window, *shape)), keras.Input((), dtype="int64")
     cnn = frame_cnn(shape[0], shape[2], settings.width)
     features = PerFrame(cnn)(pictures)
     states = _states(features, "lstm", settings.units)
-    model = keras.Model([pictures, lengths], readout(Last()(states, lengths), spec))
+    model = keras.Model([pictures, lengths], readout(LastRow()(states, lengths), spec))
     num_features = features.shape[-1]
 
     def export(_: Inputs) -> HeadFiles:
@@ -58,14 +58,14 @@ def lrcn(spec: Spec) -> Network:
     return Network("step", model, export)
 
 
-def _recurrent(spec: Spec, cell: Literal["gru", "lstm"]) -> Network:
-    windows, lengths = windows_of(spec)
+def _recurrent(spec: HeadSpec, cell: Literal["gru", "lstm"]) -> Network:
+    windows, lengths = keras_inputs(spec)
     states = _states(hide_inputs(windows, spec), cell, spec.settings.units)
-    model = keras.Model([windows, lengths], readout(Last()(states, lengths), spec))
+    model = keras.Model([windows, lengths], readout(LastRow()(states, lengths), spec))
 
     def export(inputs: Inputs) -> HeadFiles:
         """The coordinates are all that can be had of a feature alone, and are the projection."""
-        step = _Stepper(model, spec.num_inputs, spec.num_seen)
+        step = _Stepper(model, spec.num_inputs, spec.num_static)
         files = {"project.tflite": convert(inputs.apply, inputs.feature_size), "step.tflite": convert(step, spec.num_inputs + step.state_size)}
         return HeadFiles(files, spec.num_inputs, step.state_size)
 
@@ -89,21 +89,21 @@ class _Cell:
 class _Stepper:
     """The recurrence of a model: a projection and the state in, the new state and the logits out."""
 
-    def __init__(self, model: Any, num_inputs: int, num_seen: int) -> None:
+    def __init__(self, model: Any, num_inputs: int, num_static: int) -> None:
         self._cells = [_cell(layer) for layer in model.layers if isinstance(layer, tuple(CELLS.values()))]
-        self._changes = Changes(num_inputs, num_seen)
+        self._changes = DeltaState(num_inputs, num_static)
         self._dense = dense_weights(model)
         self._sizes = [num_inputs, *(cell.state_size for cell in self._cells), self._changes.state_size]
         self.state_size = sum(self._sizes[1:])
 
     def __call__(self, row: Any) -> Any:
-        projection, *states, before = cut(row, self._sizes)
+        projection, *states, before = split_row(row, self._sizes)
         x, now = self._changes.step(projection, before)
         advanced = []
         for cell, state in zip(self._cells, states, strict=True):
             x, new = cell.advance(x, state)
             advanced.append(new)
-        return join([*advanced, now, apply_dense(x, self._dense)])
+        return join_row([*advanced, now, apply_dense(x, self._dense)])
 
 
 def _cell(layer: Any) -> _Cell:

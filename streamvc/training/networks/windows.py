@@ -9,19 +9,19 @@ from numpy.typing import NDArray
 
 from streamvc.training.inputs import Inputs
 from streamvc.training.networks.network import (
-    Changes,
+    DeltaState,
     HeadFiles,
+    HeadSpec,
     Network,
-    Present,
-    Spec,
+    SequenceMask,
     apply_dense,
     convert,
-    cut,
     dense_weights,
     hide_inputs,
-    join,
+    join_row,
+    keras_inputs,
     readout,
-    windows_of,
+    split_row,
 )
 from streamvc.training.tensorflow import keras, tf
 
@@ -29,7 +29,7 @@ FAR = 1e9  # stands for infinity: what is not there is never the largest
 TINY = 1e-6  # a root is steep at 0
 
 
-def bilstm(spec: Spec) -> Network:
+def bilstm(spec: HeadSpec) -> Network:
     """LSTM layers that read the window forwards and backwards (Schuster and Paliwal, 1997)."""
 
     def body(windows: Any, present: Any) -> Any:
@@ -41,8 +41,8 @@ def bilstm(spec: Spec) -> Network:
     return _over_windows(spec, body)
 
 
-def cnn_lstm(spec: Spec) -> Network:
-    """A temporal convolution and a maximum over each sub-sequence of the window, and an LSTM over what comes of them."""
+def cnn_lstm(spec: HeadSpec) -> Network:
+    """A temporal convolution and a maximum over each sub-sequence of the window, and an LSTM over these."""
     settings = spec.settings
     part, num_parts = settings.part, -(-settings.window // settings.part)
 
@@ -56,7 +56,7 @@ def cnn_lstm(spec: Spec) -> Network:
     return _over_windows(spec, body)
 
 
-def mlp(spec: Spec) -> Network:
+def mlp(spec: HeadSpec) -> Network:
     """Dense layers on all features of the window in a row, zeros standing for those that are not there."""
 
     def body(windows: Any, present: Any) -> Any:
@@ -68,12 +68,12 @@ def mlp(spec: Spec) -> Network:
     return _over_windows(spec, body)
 
 
-def maxmin(spec: Spec) -> Network:
+def maxmin(spec: HeadSpec) -> Network:
     """The largest and the smallest value of each feature over the window, and a classifier on both."""
     return _over_windows(spec, lambda windows, present: keras.layers.Concatenate()([_Largest(1)(windows, present), _Largest(-1)(windows, present)]))
 
 
-def pooled(spec: Spec) -> Network:
+def pooled(spec: HeadSpec) -> Network:
     """What each input is on average over the window, how much it varies, its extremes and how much it changes; and beside it a GRU that reads them.
 
     The two look at the same inputs and add their logits: the one learns from few clips, the other sees the order of things.
@@ -87,7 +87,7 @@ def pooled(spec: Spec) -> Network:
     return _over_windows(spec, body)
 
 
-def statistics(spec: Spec) -> Network:
+def statistics(spec: HeadSpec) -> Network:
     """The same statistics without the GRU, and one linear layer on them: for few clips.
 
     They are not brought to one size each: that would lift the weak components of what is seen, which are noise, to the height of the strong ones.
@@ -95,7 +95,7 @@ def statistics(spec: Spec) -> Network:
     return _over_windows(spec, lambda windows, present: _Pooled()(windows, present))
 
 
-def scales(spec: Spec) -> Network:
+def scales(spec: HeadSpec) -> Network:
     """Dense layers on what each input was on average over spans of the past that double in length, and how much it varied: see `_Scales`.
 
     What happens in untrimmed video is told by what came before it, and the longer ago that is, the less it matters when exactly.
@@ -110,7 +110,7 @@ def scales(spec: Spec) -> Network:
     return _over_windows(spec, body)
 
 
-def conv1d(spec: Spec) -> Network:
+def conv1d(spec: HeadSpec) -> Network:
     """Temporal convolutions, and the largest value of each channel over the window. Where they see the past alone they run step by step."""
     settings = spec.settings
 
@@ -134,16 +134,16 @@ def conv1d(spec: Spec) -> Network:
     return Network("step", network.model, export)
 
 
-def _over_windows(spec: Spec, body: Callable[[Any, Any], Any]) -> Network:
-    """A network over (B, W, K) windows and a mask (B, W) of what is there."""
+def _over_windows(spec: HeadSpec, body: Callable[[Any, Any], Any]) -> Network:
+    """A network over (B, W, K) windows and a mask (B, W) of the features that are there."""
     window = spec.settings.window
-    windows, lengths = windows_of(spec)
-    model = keras.Model([windows, lengths], readout(body(hide_inputs(windows, spec), Present(window)(lengths)), spec))
+    windows, lengths = keras_inputs(spec)
+    model = keras.Model([windows, lengths], readout(body(hide_inputs(windows, spec), SequenceMask(window)(lengths)), spec))
 
     def export(inputs: Inputs) -> HeadFiles:
         def network(rows: Any) -> Any:
             coordinates, present = rows[..., :-1], rows[..., -1:]
-            seen, moving = coordinates[..., : spec.num_seen], coordinates[..., spec.num_seen :]
+            seen, moving = coordinates[..., : spec.num_static], coordinates[..., spec.num_static :]
             if moving.shape[-1]:
                 change = tf.concat([tf.zeros_like(moving[:, :1]), tf.abs(moving[:, 1:] - moving[:, :-1])], axis=1)
                 coordinates = tf.concat([seen, change], axis=2)
@@ -157,7 +157,7 @@ def _over_windows(spec: Spec, body: Callable[[Any, Any], Any]) -> Network:
 
 
 class _Shown(keras.layers.Layer):  # type: ignore[misc]  # Keras has no types
-    """Zeros in place of what is not there."""
+    """Zeros in place of features that are not there."""
 
     def call(self, rows: Any, present: Any) -> Any:
         """(B, W, K) and (B, W) to (B, W, K)."""
@@ -255,21 +255,21 @@ class _Begun(keras.layers.Layer):  # type: ignore[misc]
 class _ConvStepper:
     """Causal convolutions step by step. The state holds the last inputs of each convolution, and the largest value of each channel so far."""
 
-    def __init__(self, model: Any, spec: Spec) -> None:
+    def __init__(self, model: Any, spec: HeadSpec) -> None:
         self._layers = [layer.get_weights() for layer in model.layers if isinstance(layer, keras.layers.Conv1D)]
-        self._changes = Changes(spec.num_inputs, spec.num_seen)
+        self._changes = DeltaState(spec.num_inputs, spec.num_static)
         self._dense = dense_weights(model)
         before = [(len(kernel) - 1) * kernel.shape[1] for kernel, _ in self._layers]
         self._sizes = [spec.num_inputs, *before, len(self._layers[-1][1]), self._changes.state_size]
         self.state_size = sum(self._sizes[1:])
 
     def __call__(self, row: Any) -> Any:
-        projection, *states, largest, before = cut(row, self._sizes)
+        projection, *states, largest, before = split_row(row, self._sizes)
         x, now = self._changes.step(projection, before)
         remembered = []
         for (kernel, bias), state in zip(self._layers, states, strict=True):
-            inputs = join([state, x])  # the oldest first, as in the rows of the kernel
+            inputs = join_row([state, x])  # the oldest first, as in the rows of the kernel
             remembered.append(inputs[:, kernel.shape[1] :])
             x = tf.nn.relu(inputs @ kernel.reshape(-1, kernel.shape[2]) + bias)
         largest = tf.maximum(largest, x)  # after a ReLU nothing is below the 0 that it begins with
-        return join([*remembered, largest, now, apply_dense(largest, self._dense)])
+        return join_row([*remembered, largest, now, apply_dense(largest, self._dense)])

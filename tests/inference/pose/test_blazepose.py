@@ -5,9 +5,9 @@ import pytest
 from numpy.typing import NDArray
 
 from streamvc.errors import BundleError
-from streamvc.inference.joined import find_pose
+from streamvc.inference.composite import find_pose
 from streamvc.inference.pose.blazepose import LandmarkFinder, PersonDetector
-from streamvc.inference.pose.body import Body, FloatArray, Region
+from streamvc.inference.pose.landmarks import BodyPose, FloatArray, Region
 from streamvc.inference.runtime import open_model
 from tests.inference.pose.conftest import Seen
 from tests.inference.settings import picture
@@ -16,7 +16,7 @@ from tests.inference.settings import picture
 MIRRORED = [0, 4, 5, 6, 1, 2, 3, 8, 7, 10, 9, *(index + 1 if index % 2 else index - 1 for index in range(11, 33))]
 
 
-def found(finder: LandmarkFinder, image: NDArray[np.uint8], region: Region) -> Body:
+def found(finder: LandmarkFinder, image: NDArray[np.uint8], region: Region) -> BodyPose:
     body_and_next = finder.step(np.ascontiguousarray(image), region)
     assert body_and_next is not None
     return body_and_next[0]

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 
-from streamvc.inference.pose.body import NUM_LANDMARKS, Body, FloatArray, Region
 from streamvc.inference.pose.features import FEATURE_SIZE, HELD_TICKS, NUM_POSTURE, USED, PoseFeatures
+from streamvc.inference.pose.landmarks import NUM_LANDMARKS, BodyPose, FloatArray, Region
 
 NUM_USED = len(USED)
 SPEEDS = slice(NUM_POSTURE, None)
@@ -18,7 +18,7 @@ SEEN = NUM_POSTURE - 1
 
 coordinates = st.floats(-10_000, 10_000, width=32)
 bodies = st.builds(
-    lambda points, world, size, rotation: Body(points, world, 1.0, Region(0, 0, size, rotation)),
+    lambda points, world, size, rotation: BodyPose(points, world, 1.0, Region(0, 0, size, rotation)),
     arrays(np.float32, (NUM_LANDMARKS, 4), elements=coordinates),
     arrays(np.float32, (NUM_LANDMARKS, 3), elements=st.floats(-3, 3, width=32)),
     st.floats(0, 10_000),
@@ -26,15 +26,15 @@ bodies = st.builds(
 )
 
 
-def someone(seed: int = 0, shift: float = 0.0) -> Body:
+def someone(seed: int = 0, shift: float = 0.0) -> BodyPose:
     """A person of 200 pixels at (320, 240), somewhere else in the picture by `shift`."""
     rng = np.random.default_rng(seed)
     landmarks = rng.uniform((220 + shift, 140, -50, 0), (420 + shift, 340, 50, 1), (NUM_LANDMARKS, 4)).astype(np.float32)
     world = rng.uniform(-1, 1, (NUM_LANDMARKS, 3)).astype(np.float32)
-    return Body(landmarks, world, 1.0, Region(320 + shift, 240, 250, 0.1))
+    return BodyPose(landmarks, world, 1.0, Region(320 + shift, 240, 250, 0.1))
 
 
-def moved(body: Body, scale: float, shift: tuple[float, float]) -> Body:
+def moved(body: BodyPose, scale: float, shift: tuple[float, float]) -> BodyPose:
     """The same person elsewhere, and in another size."""
     landmarks = body.landmarks.copy()
     landmarks[:, :2] = landmarks[:, :2] * scale + shift
@@ -42,14 +42,14 @@ def moved(body: Body, scale: float, shift: tuple[float, float]) -> Body:
     return replace(body, landmarks=landmarks, region=replace(region, size=region.size * scale))
 
 
-def mirrored(body: Body) -> Body:
+def mirrored(body: BodyPose) -> BodyPose:
     swap = [0, 4, 5, 6, 1, 2, 3, 8, 7, 10, 9, *(index + 1 if index % 2 else index - 1 for index in range(11, NUM_LANDMARKS))]
     flip = np.array([-1, 1, 1], np.float32)
     landmarks = body.landmarks[swap] * np.append(flip, np.float32(1))
     return replace(body, landmarks=landmarks, world=body.world[swap] * flip, region=replace(body.region, rotation=-body.region.rotation))
 
 
-def stream(*seen: Body | None, num_ticks: int = 1) -> list[FloatArray]:
+def stream(*seen: BodyPose | None, num_ticks: int = 1) -> list[FloatArray]:
     features = PoseFeatures()
     return [features.step(body, num_ticks) for body in seen]
 
@@ -134,7 +134,7 @@ def test_after_a_reset_nothing_is_left() -> None:
 
 
 @given(st.lists(st.none() | bodies, min_size=1, max_size=8), st.integers(1, 10))
-def test_features_are_always_finite_and_of_one_size(seen: list[Body | None], num_ticks: int) -> None:
+def test_features_are_always_finite_and_of_one_size(seen: list[BodyPose | None], num_ticks: int) -> None:
     for body, feature in zip(seen, stream(*seen, num_ticks=num_ticks), strict=True):
         assert feature.shape == (FEATURE_SIZE,)
         assert feature.dtype == np.float32

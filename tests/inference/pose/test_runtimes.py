@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from streamvc.inference.joined import find_pose
+from streamvc.inference.composite import find_pose
 from streamvc.inference.pose.tracker import PoseTracker
 
 pytestmark = [pytest.mark.train, pytest.mark.skipif(find_spec("tensorflow") is None, reason="needs the train extra")]

@@ -8,7 +8,7 @@ import pytest
 from numpy.typing import NDArray
 
 from streamvc.errors import BundleError, InferenceError
-from streamvc.inference.joined import find_pose
+from streamvc.inference.composite import find_pose
 from streamvc.inference.pose.tracker import PAUSE_TICKS, PoseTracker
 
 Frames = NDArray[np.uint8]

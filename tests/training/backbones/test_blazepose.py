@@ -10,7 +10,7 @@ pytest.importorskip("tensorflow", reason="needs the train extra")
 
 from streamvc.cli import main
 from streamvc.errors import BundleError, DataError
-from streamvc.inference.joined import find_pose
+from streamvc.inference.composite import find_pose
 from streamvc.training.backbones.blazepose import make_blazepose
 
 pytestmark = pytest.mark.train

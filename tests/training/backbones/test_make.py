@@ -15,9 +15,9 @@ pytest.importorskip("tensorflow", reason="needs the train extra")
 from streamvc.cli import main
 from streamvc.errors import BundleError, DataError
 from streamvc.inference.backbone import Backbone
-from streamvc.inference.pictures import Pictures
+from streamvc.inference.pictures import PictureExtractor
 from streamvc.training.backbones import BLUEPRINTS
-from streamvc.training.backbones.make import Choices, build_network, make_backbone, picture_shape, write_backbone
+from streamvc.training.backbones.make import BackboneOptions, build_network, make_backbone, picture_shape, write_backbone
 from streamvc.training.backbones.weights import Weights
 from streamvc.training.networks.edge import tflite
 from streamvc.training.networks.i3d import i3d
@@ -32,7 +32,7 @@ NAME = "mobilenetv3-small"
 
 
 def network(name: str, weights: Weights = RANDOM, **choices: Any) -> Any:
-    return build_network(BLUEPRINTS[name], picture_shape(BLUEPRINTS[name], Choices(**choices)), weights)
+    return build_network(BLUEPRINTS[name], picture_shape(BLUEPRINTS[name], BackboneOptions(**choices)), weights)
 
 
 def small(image: Any, size_px: int) -> Any:
@@ -105,7 +105,7 @@ def test_a_backbone_says_what_it_is_and_whose(made: Path) -> None:
 def test_a_backbone_that_is_there_is_kept(made: Path) -> None:
     before = json.loads((made / "backbone.json").read_text())
     with pytest.raises(BundleError, match="is there already; bundles trained on it need it as it is"):
-        make_backbone(NAME, Choices(weights="none", name="mine"), out=made.parent)
+        make_backbone(NAME, BackboneOptions(weights="none", name="mine"), out=made.parent)
     assert json.loads((made / "backbone.json").read_text()) == before
 
 
@@ -113,12 +113,12 @@ def test_no_other_folder_is_overwritten(tmp_path: Path) -> None:
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.txt").touch()
     with pytest.raises(BundleError, match="is there already"):
-        make_backbone(NAME, Choices(weights="none", name="mine"), out=tmp_path, overwrite=True)
+        make_backbone(NAME, BackboneOptions(weights="none", name="mine"), out=tmp_path, overwrite=True)
     assert (tmp_path / "mine" / "thesis.txt").exists()
 
 
 def test_a_map_is_written_as_a_row_that_knows_its_shape(tmp_path: Path) -> None:
-    manifest = make_backbone("efficientnet-lite0-map", Choices("none", size_px=64, name="map"), out=tmp_path)
+    manifest = make_backbone("efficientnet-lite0-map", BackboneOptions("none", size_px=64, name="map"), out=tmp_path)
     assert (manifest.feature_map, manifest.feature_size) == ((2, 2, 320), 1280)
     feature = Backbone.open(tmp_path / "map").step(picture())
     prepared = (small(picture()[..., ::-1], 64) - 127) / 128
@@ -140,12 +140,12 @@ def test_vgg16_takes_the_mean_of_each_channel_off_by_itself() -> None:
 
 def test_a_feature_of_several_frames(tmp_path: Path) -> None:
     blueprint = BLUEPRINTS["i3d-flow"]
-    shape = picture_shape(blueprint, Choices(size_px=32, num_frames=3))
+    shape = picture_shape(blueprint, BackboneOptions(size_px=32, num_frames=3))
     narrow = i3d((3, 32, 32, 2), 0, width=1 / 16, logits=False)  # converts ten times as fast as the blueprint's own
     randomise(narrow)
     manifest = write_backbone(tmp_path / "snippets", blueprint, narrow, RANDOM, tflite(narrow), "it was left as it is")
     assert (manifest.num_frames, manifest.feature_size, shape) == (3, 64, (3, 32, 32, 2))
-    backbone, pictures = Backbone.open(tmp_path / "snippets"), Pictures("flow", 32)
+    backbone, pictures = Backbone.open(tmp_path / "snippets"), PictureExtractor("flow", 32)
     frames = [picture(), np.roll(picture(), 20, axis=1), np.roll(picture(), 50, axis=1)]
     *early, feature = [backbone.step(frame) for frame in frames]
     clip = np.stack([pictures.step(frame).values.reshape(shape[1:]) for frame in frames])[None].astype(np.float32)
@@ -157,14 +157,14 @@ def test_a_feature_of_several_frames(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "choices", "message"),
     [
-        ("inceptionv3", Choices("none", size_px=64), "64 pixels are too few; it needs 75"),
-        ("vgg16-fc2", Choices("none", size_px=256), "its dense layers need pictures of 224 pixels"),
-        ("mobilenetv2", Choices("none", num_frames=8), "sees one frame at a time"),
-        ("i3d-flow", Choices("none", num_frames=1), "sees several frames at a time"),
-        ("mobilenetv2", Choices("missing.h5", size_px=32), r"missing\.h5: there are no such weights"),
+        ("inceptionv3", BackboneOptions("none", size_px=64), "64 pixels are too few; it needs 75"),
+        ("vgg16-fc2", BackboneOptions("none", size_px=256), "its dense layers need pictures of 224 pixels"),
+        ("mobilenetv2", BackboneOptions("none", num_frames=8), "sees one frame at a time"),
+        ("i3d-flow", BackboneOptions("none", num_frames=1), "sees several frames at a time"),
+        ("mobilenetv2", BackboneOptions("missing.h5", size_px=32), r"missing\.h5: there are no such weights"),
     ],
 )
-def test_what_a_network_cannot_do_is_said(name: str, choices: Choices, message: str, tmp_path: Path) -> None:
+def test_what_a_network_cannot_do_is_said(name: str, choices: BackboneOptions, message: str, tmp_path: Path) -> None:
     with pytest.raises(DataError, match=message):
         make_backbone(name, choices, out=tmp_path)
     assert list(tmp_path.iterdir()) == []
@@ -172,7 +172,7 @@ def test_what_a_network_cannot_do_is_said(name: str, choices: Choices, message: 
 
 def test_weights_of_another_network_are_refused(saved: Path, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="not weights for mobilenetv2"):
-        make_backbone("mobilenetv2", Choices(str(saved), size_px=64), out=tmp_path)
+        make_backbone("mobilenetv2", BackboneOptions(str(saved), size_px=64), out=tmp_path)
 
 
 def test_a_file_in_the_newer_format_of_keras_is_read(trained: Any, tmp_path: Path) -> None:

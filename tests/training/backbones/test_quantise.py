@@ -15,7 +15,7 @@ from streamvc.inference.backbone import Backbone
 from streamvc.inference.preprocessing import Preprocessor
 from streamvc.inference.runtime import TensorSpec, installed_runtimes
 from streamvc.training.backbones import BLUEPRINTS
-from streamvc.training.backbones.make import Choices, build_network, make_backbone
+from streamvc.training.backbones.make import BackboneOptions, build_network, make_backbone
 from streamvc.training.backbones.weights import Weights
 from tests.inference.figure import figure_images
 
@@ -56,13 +56,13 @@ def test_int8_gives_about_the_features_of_the_network(videos: Path, demo_clip: P
 def test_without_videos_there_is_nothing_to_find_ranges_on(tmp_path: Path) -> None:
     (tmp_path / "broken.mp4").write_bytes(b"no video")
     with pytest.raises(DataError, match="holds no video with a second of frames"):
-        make_backbone(NAME, Choices("none", size_px=32, calibration=tmp_path), out=tmp_path / "out")
+        make_backbone(NAME, BackboneOptions("none", size_px=32, calibration=tmp_path), out=tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
 
 def test_what_cannot_be_int8_is_said(videos: Path, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="sees several frames at a time, which cannot be converted to int8"):
-        make_backbone("i3d-rgb", Choices("none", size_px=32, calibration=videos), out=tmp_path)
+        make_backbone("i3d-rgb", BackboneOptions("none", size_px=32, calibration=videos), out=tmp_path)
     result = CliRunner().invoke(main, ["backbones", "make", NAME, "--float32", "--int8", str(videos)])
     assert result.exit_code == 2
     assert "--float32 and --int8 exclude each other" in result.output

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from streamvc.training.check import Check, check_dataset
-from streamvc.training.check.problems import Problem
+from streamvc.training.check import DatasetCheck, check_dataset
+from streamvc.training.check.problems import DatasetProblem
 from streamvc.training.dataset import load_dataset
 from tests.capture.videos import textured, write_plain, write_sound, write_video
 
@@ -30,11 +30,11 @@ def data(good: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(good, tmp_path / "data"))
 
 
-def look(data: Path) -> Check:
+def look(data: Path) -> DatasetCheck:
     return check_dataset(load_dataset(data))
 
 
-def only(found: Check) -> Problem:
+def only(found: DatasetCheck) -> DatasetProblem:
     (problem,) = found.problems
     assert "\n" not in problem.text
     return problem

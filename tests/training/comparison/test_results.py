@@ -11,11 +11,11 @@ pytest.importorskip("matplotlib", reason="needs the train extra")
 
 from streamvc.training.comparison.cost import BackboneSize, Cost
 from streamvc.training.comparison.html import page
-from streamvc.training.comparison.results import COLUMNS, Comparison, Row, Timeline, Trained, as_json, cells, markdown
+from streamvc.training.comparison.results import COLUMNS, Comparison, ComparisonRow, ScoreTimeline, TrainedRecipe, as_json, cells, markdown
 from streamvc.training.report import Spread
 
 LABELS = ("cross", "jump")
-TRAINED = Trained(
+TRAINED = TrainedRecipe(
     key="0",
     labels=LABELS,
     clip_top1=Spread(0.75, 0.25),
@@ -25,15 +25,15 @@ TRAINED = Trained(
     delay_s=None,
     confusion=((3, 1), (1, 3)),
     losses=(0.9, 0.7, 0.6),
-    watched_losses=(0.8, 0.6, 0.7),
-    timelines=tuple(Timeline(clip=f"{label}.mp4", label=label, timestamps=(0.4, 0.6), scores=((0.5, 0.5), (0.7, 0.3))) for label in LABELS),
+    validation_losses=(0.8, 0.6, 0.7),
+    timelines=tuple(ScoreTimeline(clip=f"{label}.mp4", label=label, timestamps=(0.4, 0.6), scores=((0.5, 0.5), (0.7, 0.3))) for label in LABELS),
     num_parameters=25_730,
     train_s=12.3,
 )
 COST = Cost(head_bytes=765_000, backbone=BackboneSize(3_350_000, 6_761_672), extractor_ms=6.31, head_ms=0.305, memory_mb=34.8)
-GRU = Row("gru", "step", "efficientnet-lite0-f16", 5.0, TRAINED, COST)
-C3D = Row("c3d", "clip", "colour:112", 5.0, TRAINED, replace(COST, backbone=None))
-MAXMIN = Row("maxmin", "window", "vgg16-fc2", 5.0, error="backbone 'vgg16-fc2' <was> not found")
+GRU = ComparisonRow("gru", "step", "efficientnet-lite0-f16", 5.0, TRAINED, COST)
+C3D = ComparisonRow("c3d", "clip", "colour:112", 5.0, TRAINED, replace(COST, backbone=None))
+MAXMIN = ComparisonRow("maxmin", "window", "vgg16-fc2", 5.0, error="backbone 'vgg16-fc2' <was> not found")
 COMPARISON = Comparison("data", 8, 4, 2, 0, (GRU, C3D, MAXMIN))
 
 
@@ -66,7 +66,7 @@ def test_json_has_the_figures_and_null_for_what_is_not_known() -> None:
 
 
 def test_what_is_kept_on_disk_is_read_as_it_was_written() -> None:
-    assert Trained.model_validate_json(TRAINED.model_dump_json()) == TRAINED
+    assert TrainedRecipe.model_validate_json(TRAINED.model_dump_json()) == TRAINED
 
 
 def test_the_page_needs_nothing_else_and_has_pictures_for_light_and_dark() -> None:

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from streamvc.errors import DataError
-from streamvc.training.dataset import Dataset, Ignored, load_dataset
+from streamvc.training.dataset import Dataset, IgnoredFiles, load_dataset
 
 from .layouts import touch
 
@@ -34,19 +34,19 @@ def test_junk_anywhere_is_counted_by_its_kind_and_never_fatal(tmp_path: Path) ->
     dataset = load_dataset(tmp_path)
     assert [clip.path.name for clip in dataset.clips] == ["a.mp4", "b.mp4", "c.mov"]
     assert set(dataset.ignored) == {
-        Ignored("*.txt", False, 2),
-        Ignored("LICENSE", False, 1),
-        Ignored("videos outside the folders of labels", False, 1),
-        Ignored(".DS_Store", True, 2),
-        Ignored("*.DS_Store", True, 1),
-        Ignored("Thumbs.db", True, 1),
-        Ignored("desktop.ini", True, 1),
-        Ignored("._*", True, 2),
-        Ignored(".git/", True, 1),
-        Ignored(".ipynb_checkpoints/", True, 1),
-        Ignored("__MACOSX/", True, 1),
+        IgnoredFiles("*.txt", False, 2),
+        IgnoredFiles("LICENSE", False, 1),
+        IgnoredFiles("videos outside the folders of labels", False, 1),
+        IgnoredFiles(".DS_Store", True, 2),
+        IgnoredFiles("*.DS_Store", True, 1),
+        IgnoredFiles("Thumbs.db", True, 1),
+        IgnoredFiles("desktop.ini", True, 1),
+        IgnoredFiles("._*", True, 2),
+        IgnoredFiles(".git/", True, 1),
+        IgnoredFiles(".ipynb_checkpoints/", True, 1),
+        IgnoredFiles("__MACOSX/", True, 1),
     }
-    assert dataset.num_ignored == 14
+    assert sum(ignored.num for ignored in dataset.ignored) == 14
 
 
 @pytest.mark.parametrize(
@@ -65,7 +65,7 @@ def test_sides_are_folders_of_labels_each(tmp_path: Path, folders: tuple[str, ..
     assert dataset.labels == ("run", "walk")
     assert {clip.split for clip in dataset.clips} == sides
     assert all(clip.split == "train" for clip in dataset.clips if "train" in clip.path.name.lower())
-    assert dataset.num_ignored == len(folders)
+    assert sum(ignored.num for ignored in dataset.ignored) == len(folders)
 
 
 def test_with_a_test_side_what_is_for_validation_belongs_to_training(tmp_path: Path) -> None:

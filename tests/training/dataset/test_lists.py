@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from streamvc.errors import DataError
-from streamvc.training.dataset import Ignored, load_dataset
+from streamvc.training.dataset import IgnoredFiles, load_dataset
 
 from .layouts import touch, write
 
@@ -50,7 +50,7 @@ def test_labels_without_videos_are_left_out_and_counted(tmp_path: Path) -> None:
     write(tmp_path / "trainlist01.txt", TRAIN + "BabyCrawling/v_BabyCrawling_g08_c01.avi 3\nBabyCrawling/v_BabyCrawling_g08_c02.avi 3\n")
     dataset = load_dataset(tmp_path)
     assert dataset.labels == ("ApplyEyeMakeup", "Archery")
-    assert dataset.ignored == (Ignored("videos of labels that have no folder", False, 2),)
+    assert dataset.ignored == (IgnoredFiles("videos of labels that have no folder", False, 2),)
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streamvc.errors import DataError
-from streamvc.training.dataset import Dataset, Ignored, load_dataset
+from streamvc.training.dataset import Dataset, IgnoredFiles, load_dataset
 
 from .layouts import touch, write
 
@@ -31,7 +31,7 @@ def test_what_no_segment_covers_is_nothing(tmp_path: Path) -> None:
         ("empty.mp4", 0.0, None, "nothing"),
     ]
     assert (dataset.background, dataset.untrimmed) == ("nothing", True)
-    assert dataset.ignored == (Ignored("videos without a segment", False, 1),)
+    assert dataset.ignored == (IgnoredFiles("videos without a segment", False, 1),)
     assert dataset.num_groups == 3
 
 

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from streamvc.errors import DataError
-from streamvc.training.dataset import Dataset, Ignored, load_dataset
+from streamvc.training.dataset import Dataset, IgnoredFiles, load_dataset
 
 from .layouts import touch, write
 
@@ -20,7 +20,7 @@ def test_paths_are_relative_to_the_table(tmp_path: Path) -> None:
         (tmp_path / "x/a.mp4", "run", "p1"),
         (tmp_path / "x/b.mp4", "walk", "p2"),
     ]
-    assert (dataset.grouping, dataset.ignored) == ("column", (Ignored("*.DS_Store", True, 1),))
+    assert (dataset.grouping, dataset.ignored) == ("column", (IgnoredFiles("*.DS_Store", True, 1),))
 
 
 def test_a_folder_that_holds_a_clips_csv_is_read_by_it(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ import pytest
 
 pytest.importorskip("tensorflow", reason="needs the train extra")
 
-from streamvc.training.networks.network import Spec
+from streamvc.training.networks.network import HeadSpec
 from streamvc.training.networks.windows import scales
 from streamvc.training.plan import HeadSettings
 from streamvc.training.tensorflow import keras
@@ -27,7 +27,7 @@ def summarised(window: np.ndarray, length: int) -> np.ndarray:
 @pytest.mark.parametrize("length", [1, 3, WINDOW])
 def test_spans_of_the_past_double_in_length(length: int) -> None:
     settings = HeadSettings(window=WINDOW, warm_up=1, inputs="standard", units=(4,))
-    model = scales(Spec(NUM, NUM, None, 2, settings)).model
+    model = scales(HeadSpec(NUM, NUM, None, 2, settings)).model
     inside = keras.Model(model.inputs, next(layer for layer in model.layers if isinstance(layer, keras.layers.Dense)).input)
     window = np.random.default_rng(0).normal(size=(WINDOW, NUM)).astype(np.float32)
     found = np.asarray(inside([window[None], np.array([length])], training=False))[0]

@@ -1,0 +1,183 @@
+"""Extracts the feature sequence of a video by the stages that run live: source, sampler, extractor."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, fields, replace
+from functools import partial
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streamvc.capture.opening import open_stream
+from streamvc.capture.stream import Picture, Stream
+from streamvc.capture.video import Recording, open_recording
+from streamvc.errors import SourceError
+from streamvc.inference.backbone import Extractor
+from streamvc.sampling import Sample, Sampler
+from streamvc.training.augment import AS_IT_IS, Variation
+from streamvc.types import Array, Frame
+
+BATCH_BYTES = 8_000_000  # of pictures that are decoded before the extractors look at them
+NO_IMAGE = np.empty((0, 0, 3), np.uint8)
+
+
+@dataclass(frozen=True, slots=True)
+class ExtractionSpec:
+    """How features are extracted: the extractor's name, its rate, and how the pictures are varied for training."""
+
+    extractor: str
+    rate_hz: float
+    variation: Variation = AS_IT_IS
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FeatureSequence:
+    """The N features that an extractor makes of a clip, from the frames that the sampler picks.
+
+    Attributes:
+        features: (N, D) float32; float16 for maps, uint8 for pictures.
+        indices: (N,) int64, index of the frame that completed the feature.
+        timestamps: (N,) float64, stream time of the tick that this frame stands for, in seconds.
+        num_ticks: (N,) int64, how many ticks the feature stands for: more than 1 where frames are missing.
+        gaps_s: (N,) float64, seconds of missing video before the feature; 0.0 but after a gap.
+    """
+
+    features: Array
+    indices: NDArray[np.int64]
+    timestamps: NDArray[np.float64]
+    num_ticks: NDArray[np.int64]
+    gaps_s: NDArray[np.float64]
+
+    def stretches(self) -> list[Array]:
+        """The stretches between gaps, each (T, D): one row per tick, a feature being held until the next."""
+        if not len(self.features):
+            return []
+        starts = np.flatnonzero(self.gaps_s)
+        return [
+            np.repeat(features, num_ticks, axis=0) if (num_ticks > 1).any() else features
+            for features, num_ticks in zip(np.split(self.features, starts), np.split(self.num_ticks, starts), strict=True)
+        ]
+
+    def between(self, start_s: float, end_s: float | None) -> Self:
+        """The part of it from one moment of stream time to another, as a clip by itself."""
+        chosen = self.timestamps >= start_s
+        if end_s is not None:
+            chosen &= self.timestamps < end_s
+        if chosen.all():
+            return self
+        part = replace(self, **{field.name: getattr(self, field.name)[chosen] for field in fields(self)})
+        part.num_ticks[:1] = 1
+        part.gaps_s[:1] = 0.0
+        return part
+
+    def before(self, moment_s: float, num: int) -> Array:
+        """The features of the ticks right before a moment of stream time, without a gap up to what follows: (B, D), at most `num`."""
+        end = int(np.searchsorted(self.timestamps, moment_s))
+        if end in (0, len(self.features)) or self.gaps_s[end]:
+            return self.features[:0]
+        begin = int(np.flatnonzero(self.gaps_s[:end]).max(initial=0))
+        table = np.repeat(self.features[begin:end], self.num_ticks[begin:end], axis=0)
+        return table[max(len(table) - num, 0) :]
+
+
+def extract_sequences(path: Path, specs: Mapping[ExtractionSpec, Extractor]) -> dict[ExtractionSpec, FeatureSequence]:
+    """Extract features of a video in several ways, decoding it once.
+
+    Raises:
+        SourceError: It cannot be read.
+        InferenceError: An extractor failed.
+    """
+    with suppress(SourceError), open_recording(str(path)) as recording:
+        if times := recording.timestamps():
+            return _read(path, specs, partial(_pick, recording, times))
+    with open_stream(path) as stream:  # it does not tell its times beforehand, or is damaged
+        return _read(path, specs, partial(_play, stream))
+
+
+class _Reader:
+    """Makes one feature sequence of the frames of a video."""
+
+    def __init__(self, spec: ExtractionSpec, extractor: Extractor) -> None:
+        self._sampler = Sampler(spec.rate_hz)
+        self._variation = spec.variation
+        self._extractor = extractor
+        self._features: list[Array] = []
+        self._rows: list[tuple[int, float, int, float]] = []
+        self._gap_s = 0.0
+        extractor.reset()
+
+    def sample(self, frame: Frame) -> Sample | None:
+        """The frame as a sample where it is due; its image need not be there yet."""
+        return self._sampler.step(frame)
+
+    def read(self, sample: Sample, image: NDArray[np.uint8]) -> None:
+        if sample.gap_s:
+            self._extractor.reset()
+            self._gap_s = sample.gap_s
+        if feature := self._extractor.step(self._variation.apply(image), sample.num_ticks):
+            self._features.append(feature.values)
+            self._rows.append((sample.frame.index, sample.timestamp, feature.num_ticks, self._gap_s))
+            self._gap_s = 0.0
+
+    def sequence(self) -> FeatureSequence:
+        features = np.stack(self._features) if self._features else np.zeros((0, self._extractor.feature_size), np.float32)
+        indices, timestamps, num_ticks, gaps_s = zip(*self._rows, strict=True) if self._rows else ((), (), (), ())
+        return FeatureSequence(
+            features, np.array(indices, np.int64), np.array(timestamps, float), np.array(num_ticks, np.int64), np.array(gaps_s, float)
+        )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Due:
+    """A picture, and what it is a sample for; most pictures are for nobody, and to convert one takes half as long as to decode it."""
+
+    picture: Picture
+    samples: Sequence[tuple[_Reader, Sample]]
+
+
+def _read(
+    path: Path, specs: Mapping[ExtractionSpec, Extractor], take: Callable[[Sequence[_Reader]], Iterator[_Due]]
+) -> dict[ExtractionSpec, FeatureSequence]:
+    readers = {spec: _Reader(spec, extractor) for spec, extractor in specs.items()}
+    num_samples = 0
+    for reader, sample, image in _convert(take(list(readers.values()))):
+        reader.read(sample, image)
+        num_samples += 1
+    if not num_samples:
+        raise SourceError(f"{path}: no picture in it can be decoded")
+    return {spec: reader.sequence() for spec, reader in readers.items()}
+
+
+def _pick(recording: Recording, times: Sequence[float], readers: Sequence[_Reader]) -> Iterator[_Due]:
+    due = {time_s: samples for index, time_s in enumerate(times) if (samples := _sample(readers, index, time_s))}
+    for picture in recording.pick(list(due)):
+        yield _Due(picture, due[picture.timestamp])
+
+
+def _play(stream: Stream, readers: Sequence[_Reader]) -> Iterator[_Due]:
+    for index, picture in enumerate(stream.pictures):
+        if picture and (samples := _sample(readers, index, picture.timestamp)):
+            yield _Due(picture, samples)
+
+
+def _sample(readers: Sequence[_Reader], index: int, timestamp: float) -> list[tuple[_Reader, Sample]]:
+    frame = Frame(index, timestamp, NO_IMAGE)
+    return [(reader, sample) for reader in readers if (sample := reader.sample(frame))]
+
+
+def _convert(pictures: Iterator[_Due]) -> Iterator[tuple[_Reader, Sample, NDArray[np.uint8]]]:
+    """The samples with their images. Several are decoded at a time: at each turn the decoder and the network take the caches from each other."""
+    batch: list[tuple[_Reader, Sample, NDArray[np.uint8]]] = []
+    num_bytes = 0
+    for due in pictures:
+        image = np.empty(due.picture.shape, np.uint8)
+        due.picture.write(image)
+        batch += [(reader, sample, image) for reader, sample in due.samples]
+        num_bytes += image.nbytes
+        if num_bytes >= BATCH_BYTES:
+            yield from batch
+            batch.clear()
+            num_bytes = 0
+    yield from batch
