@@ -5,7 +5,7 @@ A message is `[topic][header][body]`:
 topic   `sv1/<site>/<camera>/<kind>/<label>/`. Names are percent-encoded (RFC 3986), so that any name will do and a "/" only ever separates. It always
         ends with one, because a subscription is a prefix: `run/` does not get `running/`.
 header  16 bytes, big-endian: sequence, then epoch. The sequence counts the messages of one `<site>/<camera>/<kind>` from 1, whatever their label, so
-        that a subscriber that filters still sees its holes. The epoch tells the runs of a publisher apart and always grows. With a log, the
+        that a subscriber that filters still sees its gaps. The epoch tells the runs of a publisher apart and always grows. With a log, the
         sequence goes on across them; where the log was lost it begins anew. So `(epoch, sequence)` orders the messages of one camera and kind.
 body    JSON, UTF-8.
 

@@ -65,14 +65,14 @@ def arrivals(decoder: Decoder, seconds: float, clock: Clock | None = None) -> It
 
 
 @contextmanager
-def throttled(pid: int) -> Iterator[None]:
-    """A process gets a tenth of a processor, as in a container with a limit."""
+def throttled(pid: int, running_s: float = 0.006) -> Iterator[None]:
+    """A process runs for so long of each fifth of a second, as in a container with a limit."""
     over = threading.Event()
 
     def run() -> None:
-        while not over.wait(0.02):
+        while not over.wait(running_s):
             os.kill(pid, signal.SIGSTOP)
-            over.wait(0.18)
+            over.wait(0.2 - running_s)
             os.kill(pid, signal.SIGCONT)  # also at the end
 
     thread = threading.Thread(target=run)

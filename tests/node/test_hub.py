@@ -158,6 +158,8 @@ def test_that_cameras_are_not_analysed_is_told_and_when_it_is_over(watched: Watc
             work = watched.due.take(0)
             assert work
             assert work.arrival
+            assert work.arrival.frame
+            work.session.take(work.arrival.frame)
             work.arrival.release()
             while not watched.said.empty():
                 told.append(watched.said.get())

@@ -146,9 +146,9 @@ def test_that_nothing_can_be_published_any_more_ends_the_worker(frames: list[Fra
     bench.add("yard")
     inference = InferenceWorker(0, bench.due, publish=refuse, failed=lambda _camera, _error: None)
     thread = Worker("inference", inference.run, bench.due.close).start()
-    for frame in frames[:4]:  # the fifth is the first that something is decided with
-        bench.see("yard", frame)
-    bench.offer("yard", frames[4])
+    bench.due.keep_all("yard", True)
+    for frame in frames[:5]:  # the fifth is the first that something is decided with
+        bench.offer("yard", frame)
     assert refused.get(timeout=WAIT_S).phase == "start"
     with pytest.raises(PublishError):
         thread.close()
