@@ -39,6 +39,8 @@ EVENT = Event(
     top=(("PushUps", 0.86), ("WallPushups", 0.09), ("Lunges", 0.02)),
     t_start=1795289575.12,
     t_end=None,
+    stream_start_s=12.4,
+    stream_end_s=None,
     duration_s=1.0,
     reason=None,
     decision=Decision(enter=0.7, leave=0.4, min_s=0.5, cooldown_s=2.0, smoothing_s=0.6),

@@ -21,7 +21,6 @@ from pathlib import Path
 
 from bench_node import Row, show, watched
 from bench_videos import quick_model
-
 from streamvc.testing import Die, Play, Refuse, ScriptedCamera, Stall, Step
 
 PLAY_S, AFTER_S = 5.0, 15.0  # before the loss, and after it

@@ -28,16 +28,15 @@ from typing import Any
 
 import av
 import numpy as np
-from bench_readers import watch_by_threads
-from bench_videos import RATE_HZ, moving_video, quick_model, still_video
-from node_process import Camera, Cost, NodeProcess, are_running, by_name
 from rich.console import Console
 from rich.table import Table
 
+from bench_readers import watch_by_threads
+from bench_videos import RATE_HZ, moving_video, quick_model, still_video
+from node_process import Camera, Cost, NodeProcess, are_running, by_name
 from streamvc.events import Event
 from streamvc.inference.recognizer import Recognizer
-from streamvc.node.histogram import Distribution
-from streamvc.node.status import Snapshot
+from streamvc.node.status import Distribution, Snapshot
 from streamvc.publish.cloudevents import decode
 from streamvc.publish.log import query
 from streamvc.publish.records import Criteria

@@ -15,9 +15,9 @@ from typing import Any
 import cv2
 import numpy as np
 import psutil
-from bench_videos import RATE_HZ
 from numpy.typing import NDArray
 
+from bench_videos import RATE_HZ
 from streamvc.inference.recognizer import Recognizer
 from streamvc.types import Frame
 

@@ -20,12 +20,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from figure import render_clip
 from streamvc.inference.backbone import Backbone
 from streamvc.inference.composite import find_pose
 from streamvc.inference.pose.blazepose import PersonDetector
 from streamvc.inference.pose.tracker import PoseTracker
 from streamvc.inference.runtime import open_model
-from streamvc.testing.figure import render_clip
 
 SCRIPT = Path(__file__).with_name("mediapipe_landmarks.py")
 FIGURES = {"Squat": 3, "JumpingJack": 7, "Lunge": 11, "Boxing": 5, "Wave": 2}

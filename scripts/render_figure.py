@@ -22,7 +22,7 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
-from streamvc.testing.figure import ACTIVITIES, BACKGROUND, render_clip, render_story, timeline
+from figure import ACTIVITIES, BACKGROUND, render_clip, render_story, timeline
 
 Story = Sequence[tuple[str, float]]
 Size = tuple[int, int]

@@ -30,14 +30,14 @@ from typing import Any
 import numpy as np
 import psutil
 
+from cable import CUTS, Cable
 from streamvc.events import Decision, Event, Media, ModelInfo, State, StreamInfo, Timing, event_id
 from streamvc.publish.cursor import Cursor
 from streamvc.publish.log import query
-from streamvc.publish.notices import Lost, Missed, Notice
+from streamvc.publish.notices import Missed, Notice, PublisherLost
 from streamvc.publish.publisher import Publisher
 from streamvc.publish.records import Criteria
 from streamvc.publish.subscriber import Subscriber
-from streamvc.testing.cable import CUTS, Cable
 
 RATE_HZ = 200.0
 NUM_CAMERAS = 4
@@ -64,6 +64,8 @@ def event(camera: str, number: int) -> Event:
         top=(("fight", 0.86), ("normal", 0.09)),
         t_start=now,
         t_end=now if phase == "end" else None,
+        stream_start_s=float(activity),
+        stream_end_s=float(activity + step) if phase == "end" else None,
         duration_s=float(step) if step else None,
         reason="left" if phase == "end" else None,
         decision=Decision(0.7, 0.4, 0.5, 2.0, 0.6),
@@ -175,7 +177,7 @@ def publisher_kills(folder: Path, endpoint: str, arguments: argparse.Namespace) 
                 time.sleep(random.uniform(0.05, 0.6))
         with process("publish", endpoint, log, 0, NUM_CAMERAS) as publisher:
             told = finish(reader)
-    restarts = sum(name == "Restarted" for _, name in told["notices"])
+    restarts = sum(name == "PublisherRestarted" for _, name in told["notices"])
     return {"kills": arguments.times, **verdict(log, path), "missed": told["missed"], "restarts_told": restarts}
 
 
@@ -212,7 +214,7 @@ def cuts(folder: Path, endpoint: str, arguments: argparse.Namespace) -> dict[str
         with process("publish", endpoint, log, 0, NUM_CAMERAS):
             told = finish(reader)
     silences = [begun for begun, ended in lengths if ended - begun > LOST_S + MARGIN_S]
-    lost = [at for at, name in told["notices"] if name == Lost.__name__]
+    lost = [at for at, name in told["notices"] if name == PublisherLost.__name__]
     unsaid = sum(not any(begun < at <= begun + LOST_S + MARGIN_S for at in lost) for begun in silences)
     return {"cuts": arguments.times, **verdict(log, path), "missed": told["missed"], "long_silences": len(silences), "unsaid": unsaid}
 

@@ -23,7 +23,6 @@ from statistics import median
 from bench_node import Row, files, lasting, observe, show, watched
 from bench_videos import RATE_HZ, moving_video, quick_model
 from node_process import Cost, NodeProcess, are_running, by_name
-
 from streamvc.node.status import Snapshot
 from streamvc.testing import Burst, Corrupt, Die, Freeze, Jump, Play, Refuse, Resize, ScriptedCamera, Stall, Step
 from streamvc.testing.rtsp import PACKAGES, RtspServer, find_gstreamer

@@ -1,9 +1,12 @@
-"""Turns smoothed scores into activities that begin, go on and end."""
+"""Turns scores into activities that begin, go on and end."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from streamvc.events import Decision, Detection, Phase, Reason
+from streamvc.smoothing import Smoother
 from streamvc.types import Prediction
+
+Top = tuple[tuple[str, float], ...]  # labels with their scores, best first
 
 NUM_TOP = 3
 UPDATE_S = 1.0
@@ -11,81 +14,88 @@ ROUNDING_S = 1e-6  # timestamps that are sums of hops are off by this much at mo
 
 
 class Detector:
-    """Hysteresis, minimum duration and cooldown, for each label by itself; `start` and `end` alternate per label.
+    """Smoothing, hysteresis, minimum duration and cooldown; `start` and `end` alternate per label.
 
-    An activity starts once its score has been at `enter` or above for `min_s`, and not within `cooldown_s` of its last end. It ends when its
+    An activity starts once its smoothed score has been at `enter` or above for `min_s`, and not within `cooldown_s` of its last end. It ends when its
     score falls below `leave`. Where the background label scores at least as high, a label counts as below both.
+
+    Attributes:
+        last: The last prediction, smoothed; None before the first, and after `flush`.
     """
 
     def __init__(self, labels: Sequence[str], decisions: Sequence[Decision], *, background: str | None = None, update_s: float = UPDATE_S) -> None:
-        """Set up one watch per label.
+        """Set up.
 
         Args:
             labels: All L labels, in the order of the scores.
-            decisions: The settings of each label, in the same order.
+            decisions: The settings of each label, in the same order. All scores are smoothed by the `smoothing_s` of the first.
             background: The label that stands for no activity; it never becomes an event.
             update_s: Seconds between two `update` detections of a running activity; 0 for none.
         """
         self._labels = tuple(labels)
         self._background = None if background is None else self._labels.index(background)
-        self._watches = [
-            _Watch(index, label, decision, update_s)
+        self._smoother = Smoother(decisions[0].smoothing_s)
+        self._states = [
+            _LabelState(index, label, decision, update_s, lambda: self.top)
             for index, (label, decision) in enumerate(zip(self._labels, decisions, strict=True))
             if index != self._background
         ]
-        self._last: Prediction | None = None
+        self.last: Prediction | None = None
 
     @property
     def running(self) -> list[Detection]:
         """The `start` detections of the activities that go on now, the oldest first."""
-        return sorted((started for watch in self._watches if (started := watch.started)), key=lambda detection: detection.t_start)
+        return sorted((started for state in self._states if (started := state.started)), key=lambda detection: detection.t_start)
 
     def step(self, prediction: Prediction) -> list[Detection]:
-        """Take the next smoothed prediction; returns what begins, goes on and ends with it, ends first."""
-        self._last = prediction
-        top = self.top(prediction)
-        floor = 0.0 if self._background is None else float(prediction.scores[self._background])
-        found = [watch.step(prediction, floor, top) for watch in self._watches]
+        """Take the next prediction; returns what begins, goes on and ends with it, ends first."""
+        self.last = prediction = self._smoother.step(prediction)
+        scores = prediction.scores.tolist()
+        floor = 0.0 if self._background is None else scores[self._background]
+        found = [state.step(scores[state.index], prediction.timestamp, floor) for state in self._states]
         return sorted((detection for detection in found if detection), key=lambda detection: detection.phase != "end")
 
     def flush(self, reason: Reason) -> list[Detection]:
         """End all that runs, at the time of the last prediction, and forget the stream."""
-        last, self._last = self._last, None
-        if last is None:
-            return []
-        top = self.top(last)
-        found = [watch.flush(last, reason, top) for watch in self._watches]
+        last = self.last
+        found = [state.flush(last.timestamp, reason) for state in self._states] if last else []
+        self.last = None
+        self._smoother.reset()
         return [detection for detection in found if detection]
 
-    def top(self, prediction: Prediction) -> tuple[tuple[str, float], ...]:
-        """The best labels with their scores, best first."""
+    @property
+    def top(self) -> Top:
+        """The best labels with their smoothed scores, best first; empty while there are none. May be read by any thread."""
+        prediction = self.last
+        if prediction is None:
+            return ()
         best = prediction.scores.argsort(kind="stable")[::-1][:NUM_TOP]
         return tuple((self._labels[index], float(prediction.scores[index])) for index in best)
 
 
-class _Watch:
+class _LabelState:
     """One label: idle, then a candidate (above `enter` since a time), then running."""
 
-    def __init__(self, index: int, label: str, decision: Decision, update_s: float) -> None:
-        self._index = index
+    def __init__(self, index: int, label: str, decision: Decision, update_s: float, top: Callable[[], Top]) -> None:
+        self.index = index
         self._label = label
         self._decision = decision
         self._update_s = update_s
+        self._top = top
         self._cooldown_until = float("-inf")
         self.started: Detection | None = None
         self._candidate_since: float | None = None
         self._peak = 0.0
         self._updated = 0.0
 
-    def step(self, prediction: Prediction, floor: float, top: tuple[tuple[str, float], ...]) -> Detection | None:
-        score, now = float(prediction.scores[self._index]), prediction.timestamp
+    def step(self, score: float, now: float, floor: float) -> Detection | None:
         if floor > 0.0 and score <= floor:
             score = 0.0
         if self.started:
             self._peak = max(self._peak, score)
             if score < self._decision.leave:
-                return self._end(now, "left", top)
-            return self._update(now, score, top)
+                return self._end(now, "left")
+            return self._update(now, score)
         if score < self._decision.enter:
             self._candidate_since = None
             return None
@@ -94,37 +104,30 @@ class _Watch:
         if now - self._candidate_since < self._decision.min_s - ROUNDING_S or now < self._cooldown_until - ROUNDING_S:
             return None
         self._peak, self._updated = score, now
-        self.started = self._detection("start", now, self._candidate_since, score, top)
+        self.started = self._detection("start", now, self._candidate_since, score)
         return self.started
 
-    def flush(self, last: Prediction, reason: Reason, top: tuple[tuple[str, float], ...]) -> Detection | None:
-        ended = self._end(last.timestamp, reason, top)
+    def flush(self, now: float, reason: Reason) -> Detection | None:
+        ended = self._end(now, reason)
         self._candidate_since = None
         self._cooldown_until = float("-inf")  # time may start anew after a flush
         return ended
 
-    def _update(self, now: float, score: float, top: tuple[tuple[str, float], ...]) -> Detection | None:
+    def _update(self, now: float, score: float) -> Detection | None:
         if self._update_s <= 0 or now - self._updated < self._update_s - ROUNDING_S or self.started is None:
             return None
         self._updated = now
-        return self._detection("update", now, self.started.t_start, score, top)
+        return self._detection("update", now, self.started.t_start, score)
 
-    def _end(self, now: float, reason: Reason, top: tuple[tuple[str, float], ...]) -> Detection | None:
+    def _end(self, now: float, reason: Reason) -> Detection | None:
         if self.started is None:
             return None
-        ended = self._detection("end", now, self.started.t_start, self._peak, top, t_end=now, reason=reason)
+        ended = self._detection("end", now, self.started.t_start, self._peak, t_end=now, reason=reason)
         self.started = self._candidate_since = None
         self._cooldown_until = now + self._decision.cooldown_s
         return ended
 
     def _detection(
-        self,
-        phase: Phase,
-        now: float,
-        t_start: float,
-        score: float,
-        top: tuple[tuple[str, float], ...],
-        t_end: float | None = None,
-        reason: Reason | None = None,
+        self, phase: Phase, now: float, t_start: float, score: float, t_end: float | None = None, reason: Reason | None = None
     ) -> Detection:
-        return Detection(phase, self._label, score, top, now, t_start, t_end, reason, self._decision)
+        return Detection(phase, self._label, score, self._top(), now, t_start, t_end, reason, self._decision)

@@ -1,7 +1,8 @@
 """What is published: events when an activity begins, goes on and ends, the state and the health of cameras, and heartbeats.
 
-A `Detection` is what the detector decides, in stream time. An `Event` is a detection of a named camera and model, in wall-clock time (Unix seconds;
-for a recording, seconds since its start), with all that a reader needs to judge it.
+A `Detection` is what the detector decides, in stream time. An `Event` is a detection of a named camera and model, with all that a reader needs to
+judge it. It has two times, in fields of their own: stream time (seconds since the stream began) and wall time (Unix seconds). Wall time is None where
+it is not known: nothing says when a recording was made.
 
 No field of what is published has a default, so that a reader refuses what lacks one. `seq` counts the messages of one camera and kind, and `epoch`
 the runs of the publisher; both are None until it is published.
@@ -10,7 +11,7 @@ the runs of the publisher; both are None until it is published.
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Literal
 
 from streamvc.types import Clock
@@ -19,8 +20,8 @@ Phase = Literal["start", "update", "end"]
 Reason = Literal["left", "gap", "stop", "end_of_stream", "lost", "error", "restart"]
 Status = Literal["up", "stalled", "frozen", "down", "disabled", "ended", "degraded"]
 
-EARLIEST_WALL_TIME = datetime(1990, 1, 1, tzinfo=UTC).timestamp()
 CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+LATEST_MS = (1 << 48) - 1  # that an identifier has room for: the year 10889
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,9 +103,28 @@ class Media:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """An activity begins, goes on or ends. Times are Unix seconds (for a recording: seconds since its start).
+    """An activity begins, goes on or ends.
 
-    `duration_s` is how long the activity has gone on; None at the start.
+    Attributes:
+        event_id: The activity; its `start`, `update` and `end` have the same.
+        phase: Which of the three this is.
+        camera: Where it was seen.
+        label: The activity's name.
+        score: Smoothed score at the decision; the highest reached, for an `end`.
+        top: The best three labels with their smoothed scores, best first.
+        t_start: When the activity began, in wall time (Unix seconds); None where that is not known.
+        t_end: When it ended, likewise; None until then.
+        stream_start_s: When the activity began, in stream time (seconds since the stream began).
+        stream_end_s: When it ended, likewise; None until then.
+        duration_s: How long it has gone on, in stream time; None at the start.
+        reason: Why it ended; None until then.
+        decision: The settings in force.
+        timing: When the deciding frame passed each stage.
+        stream: The stream at that time.
+        model: The model that recognised it.
+        media: Links to what was recorded of it.
+        seq: The number of this message among those of its camera and kind; None until it is published.
+        epoch: The run of the publisher; None until it is published.
     """
 
     event_id: str
@@ -113,8 +133,10 @@ class Event:
     label: str
     score: float
     top: tuple[tuple[str, float], ...]
-    t_start: float
+    t_start: float | None
     t_end: float | None
+    stream_start_s: float
+    stream_end_s: float | None
     duration_s: float | None
     reason: Reason | None
     decision: Decision
@@ -128,12 +150,13 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class Activity:
-    """An activity that goes on: its event's identifier, its label, the score it began with, and when (as in the event)."""
+    """An activity that goes on: its event's identifier and label, the score it began with, and when that was, in wall time and in stream time."""
 
     event_id: str
     label: str
     score: float
-    t_start: float
+    t_start: float | None
+    stream_start_s: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,13 +217,20 @@ class Heartbeat:
 Body = Event | State | Health | Heartbeat
 
 
-def event_id(camera: str, model_sha256: str, label: str, t_start: float) -> str:
-    """An identifier in ULID form: 48 bits of `t_start` in milliseconds, then 80 bits of a digest of what happened.
+def event_id(camera: str, model_sha256: str, label: str, stream_start_s: float, *, t_start: float | None = None, source_id: str = "") -> str:
+    """An identifier in ULID form: 48 bits of the time at which it began in milliseconds, then 80 bits of a digest of what happened.
 
-    It is made of the event's own content, so that a replay of a recording gives the same identifiers as the first run.
+    Args:
+        camera: Where it was seen.
+        model_sha256: Of the bundle that recognised it.
+        label: The activity.
+        stream_start_s: When it began, in stream time.
+        t_start: When it began, in Unix seconds; where that is not known, stream time stands in the identifier.
+        source_id: What the frames were of, and which part of it: the same for a replay of a recording alone.
     """
-    digest = hashlib.sha256(f"{camera}\n{model_sha256}\n{label}\n{t_start!r}".encode()).digest()
-    raw = int(t_start * 1000).to_bytes(6, "big") + digest[:10]
+    digest = hashlib.sha256(f"{camera}\n{model_sha256}\n{label}\n{stream_start_s!r}\n{source_id}".encode()).digest()
+    milliseconds = int(1000 * (stream_start_s if t_start is None else t_start))
+    raw = min(max(0, milliseconds), LATEST_MS).to_bytes(6, "big") + digest[:10]
     # 128 bits in 26 characters of 5 bits: two zero bits come first, as ULID has it.
     number = int.from_bytes(raw, "big")
     return "".join(CROCKFORD[(number >> shift) & 31] for shift in range(125, -1, -5))
@@ -227,9 +257,8 @@ def describe(body: Body, written: float | None = None) -> str:
 
 
 def _describe_event(event: Event) -> str:
-    moment = event.t_start + (event.duration_s or 0.0)
-    # A recording's clock starts at 0; wall-clock time is far above any recording's length.
-    when = f"{moment:7.2f} s" if moment < EARLIEST_WALL_TIME else _local(moment)
+    elapsed_s = event.duration_s or 0.0
+    when = f"{event.stream_start_s + elapsed_s:7.2f} s" if event.t_start is None else _local(event.t_start + elapsed_s)
     line = f"{when}  {event.camera}  {event.phase:6}  {event.label}  {event.score:.2f}"
     if event.duration_s is None:
         return line

@@ -11,28 +11,40 @@ CHANGE = 0.2  # share by which a rate must have changed for another
 
 
 class Rate:
-    """How many there are a second of stream time, over the last seconds."""
+    """How many there are a second, over the last seconds of the clock that it is given."""
 
-    def __init__(self) -> None:
-        self._times: deque[float] = deque()
+    def __init__(self, span_s: float = RATE_SPAN_S) -> None:
+        self._span_s = span_s
+        self._counts: deque[tuple[float, float]] = deque()
 
     @property
     def value(self) -> float:
-        """A second; 0.0 for less than two."""
-        times = self._times
-        return (len(times) - 1) / (times[-1] - times[0]) if len(times) > 1 and times[-1] > times[0] else 0.0
+        """A second; 0.0 where only one moment is known."""
+        if not self._counts:
+            return 0.0
+        (begin, first), (end, last) = self._counts[0], self._counts[-1]
+        return (last - first) / (end - begin) if end > begin else 0.0
 
-    def step(self, timestamp: float) -> None:
-        """Take the time of another one; time may also begin anew."""
-        times = self._times
-        if times and timestamp < times[-1]:
-            times.clear()
-        times.append(timestamp)
-        while timestamp - times[0] > RATE_SPAN_S:
-            times.popleft()
+    @property
+    def is_settled(self) -> bool:
+        """The whole span is known."""
+        return bool(self._counts) and self._counts[-1][0] - self._counts[0][0] >= self._span_s
+
+    def step(self, now: float, count: float) -> None:
+        """Take how many there were up to `now`, in seconds; both may also begin anew."""
+        counts = self._counts
+        if counts and (now < counts[-1][0] or count < counts[-1][1]):
+            counts.clear()
+        counts.append((now, count))
+        while len(counts) > 2 and now - counts[1][0] >= self._span_s:
+            counts.popleft()
+
+    def clear(self) -> None:
+        """Forget what was."""
+        self._counts.clear()
 
 
-class Checkup:
+class HealthReporter:
     """Picks what is worth reporting of one camera: a status that is new and, while it stays up, rates that are."""
 
     def __init__(self, camera: str) -> None:

@@ -1,213 +1,315 @@
-"""One `streamvc watch`: a source, a recogniser, a publisher and a view, put together and taken apart."""
+"""Watches cameras in this process, each in a thread of its own: what `streamvc.watch` and `streamvc watch` are.
 
-import logging
-import signal
-import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, closing, contextmanager
-from dataclasses import dataclass, field
+It is a node without processes: the same hub looks after the cameras, the same capture loop reads them, the same sessions recognise.
+"""
+
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from contextlib import ExitStack, suppress
+from dataclasses import replace
 from pathlib import Path
-from types import FrameType
+from selectors import DefaultSelector
+from typing import Literal, Self
 
-import cv2
+from pydantic import ValidationError
 
-from streamvc.capture.buffer import Policy
-from streamvc.capture.source import Source, open_source
+from streamvc.capture import address
+from streamvc.capture.address import camera_name
+from streamvc.capture.messages import CaptureSettings, Policy
+from streamvc.capture.opencv import one_opencv_thread
+from streamvc.capture.opening import content_id
+from streamvc.capture.video import creation_time
 from streamvc.detection import UPDATE_S
 from streamvc.errors import SourceError
-from streamvc.events import Health
+from streamvc.events import Event
+from streamvc.inference.models import Models
 from streamvc.inference.recognizer import Recognizer
-from streamvc.pipeline import Report, Sink, Step, Tuning, Watch, camera_name
-from streamvc.publish.publisher import Publisher
+from streamvc.node.camera import Camera, Channels, Plan, Reconnects, Report
+from streamvc.node.connection import capture_settings
+from streamvc.node.decoder import ThreadDecoder
+from streamvc.node.hub import Hub
+from streamvc.node.scheduler import FrameScheduler
+from streamvc.node.settings import CameraConfig, Motion
+from streamvc.node.status import CameraStatus
+from streamvc.node.worker import InferenceWorker, Step
 from streamvc.recording import Recorder, Recording
-from streamvc.sinks.runner import run_sinks
-from streamvc.types import Frame
-from streamvc.view.overlay import Status, draw
-from streamvc.view.video import VideoWriter
-from streamvc.view.window import Window, display_available
+from streamvc.session import Model, Session, Sink
+from streamvc.threads import Worker
+from streamvc.thresholds import Thresholds
 
-logger = logging.getLogger(__name__)
+STALENESS_S = 0.5  # a frame of a live camera that is older is never analysed
+LEAVE_S = 0.5  # for a thread that captures to end; one that hangs in a read ends at its time-outs, or with the program
+
+StartedAt = float | Literal["file"]
 
 
-@dataclass(frozen=True, slots=True)
-class Options:
-    """What the user asked for.
+class Watch:
+    """Watches cameras until they end, or `stop` is called. Iterate over it for the events; it is closed when that ends, or by `close`.
 
-    Where `publish` is None nothing is published, and where `save` is None nothing is saved. `log` None keeps what is published in memory. Without
-    `keys`, `publish` must be an endpoint of this machine, or `insecure`. `sinks` are URLs that events are delivered to besides (see
-    `streamvc.sinks`). `recording` None keeps no stills and clips of events. `camera` None makes a name from the source, `pace` None paces what is
-    shown in a window. Without `headless`, there is a window if there is a display.
+    Events go to the sinks before they are yielded. However it ends (the end of a recording, a camera that is lost for good, `stop`, an error, an
+    exception in the loop's body), what runs is ended, and the sinks are told. All is analysed in the thread that iterates.
     """
 
-    source: str
-    model: str = "exercise"
-    camera: str | None = None
-    policy: Policy | None = None
-    pace: bool | None = None
-    runtime: str | None = None
-    threads: int = 1
-    tuning: Tuning = field(default_factory=Tuning)
-    update_s: float = UPDATE_S
-    publish: str | None = None
-    wait_s: float = 0.0
-    site: str = "site"
-    log: Path | None = None
-    keys: Path | None = None
-    insecure: bool = False
-    sinks: tuple[str, ...] = ()
-    recording: Recording | None = None
-    save: Path | None = None
-    headless: bool = False
+    def __init__(
+        self,
+        cameras: Sequence[CameraConfig],
+        *,
+        sinks: Sequence[Sink] = (),
+        report: Report = lambda _health: None,
+        recording: Recording | None = None,
+        recognizers: Mapping[str, Sequence[Recognizer]] | None = None,
+        policy: Policy | None = None,
+        pace: bool = False,
+        once: bool = False,
+        started_at: StartedAt | None = None,
+        all_pictures: bool = False,
+        runtime: str | None = None,
+        threads: int = 1,
+        update_s: float = UPDATE_S,
+    ) -> None:
+        """Load the models; nothing is opened before the first event, or step, is asked for.
+
+        Args:
+            cameras: At least one.
+            sinks: Are called with each event.
+            report: Is called when a camera is up, stalls, is lost or ends; see `Health`. By a thread of its own.
+            recording: Stills and clips of events; None for none.
+            recognizers: In place of the models of some cameras, by name.
+            policy: `latest`: the newest frame wins. `every`: none is dropped. None: the latest of what is live, every frame of a recording.
+            pace: Play recordings at their own speed.
+            once: Do not connect again when a camera is lost: that is an error.
+            started_at: When recordings were begun, in Unix seconds, or `file` for what the file itself says of that.
+            all_pictures: Steps are told of all pictures, also those that no model looks at.
+            runtime: `litert`, `tflite-runtime` or `tensorflow`; the first that is installed if None.
+            threads: Threads of the runtime.
+            update_s: Seconds between updates of a running activity; 0 for none.
+
+        Raises:
+            StreamvcError: A source is none, or a model cannot be used.
+        """
+        self._sinks = tuple(sinks)
+        self._report = report
+        self._error: Exception | None = None
+        self._decoders: list[ThreadDecoder] = []
+        self._scheduler = FrameScheduler[Session](STALENESS_S)
+        channels = Channels(self._open_decoder, DefaultSelector(), self._scheduler, report)
+        self._hub = Hub("watch", channels, num_connecting=len(cameras), ends=True)
+        self._worker = InferenceWorker(0, self._scheduler, publish=self._publish, failed=self._fail)
+        self._watched: Mapping[str, Camera] = {}
+        models = Models()
+        reconnects: Reconnects = "never" if once else "once_up" if len(cameras) == 1 else "always"
+        self._plans: list[Plan] = []
+        with ExitStack() as opened:
+            for camera in cameras:
+                found = address.find(camera.address)
+                given: Sequence[Model] = (recognizers or {}).get(camera.name) or [use.name for use in camera.models]
+                session = Session(
+                    given,
+                    camera=camera.name,
+                    thresholds=[use.thresholds for use in camera.models],
+                    rate_hz=camera.rate_hz,
+                    started_at=creation_time(found.location) if started_at == "file" else started_at,
+                    source_id=content_id(camera.address),
+                    recorder=opened.enter_context(Recorder(camera.name, recording)) if recording else None,
+                    update_s=update_s,
+                    runtime=runtime,
+                    threads=threads,
+                    opener=models.open,
+                )
+                settings = replace(
+                    capture_settings(camera, session.rates_hz),
+                    staleness_s=STALENESS_S,
+                    play="paced" if pace else "unpaced",
+                    policy=policy,
+                    all_pictures=all_pictures,
+                )
+                is_recording = found.kind in ("file", "images")
+                self._plans.append(Plan(camera, session, settings, 0, "never" if is_recording else reconnects))
+            opened.pop_all()
+        self._events = (event for step in self.steps() for event in step.events)
+
+    def stop(self) -> None:
+        """End it as soon as the frame in hand is done. Waits for nothing; may be called by any thread, and by a signal handler."""
+        self._hub.close()
+
+    def close(self) -> None:
+        """As `stop`; and wait until all is over, unless another thread iterates, which does that."""
+        self.stop()
+        with suppress(ValueError):  # it is being iterated over just now
+            self._events.close()
+
+    def statuses(self) -> list[CameraStatus]:
+        """How the cameras fare, or fared at the end. Any thread may ask."""
+        return [camera.status(0.0) for camera in (self._hub.cameras or self._watched).values()]
+
+    @property
+    def num_frames(self) -> int | None:
+        """How many frames there will be, as announced; None where that is unknown."""
+        cameras = list(self._hub.cameras.values())
+        return cameras[0].num_frames if len(cameras) == 1 else None
+
+    def steps(self) -> Generator[Step, None, None]:
+        """What each frame brings, in place of the events alone; close the generator to leave early.
+
+        Raises:
+            StreamvcError: A single camera cannot be opened or was lost, or none of several is there; what runs was ended first.
+        """
+        with ExitStack() as stack:
+            stack.enter_context(one_opencv_thread())
+            stack.callback(self._leave)
+            stack.enter_context(Worker("hub", self._hub.run, self._hub.close))
+            try:
+                self._hub.change([], self._plans)
+                yield from self._worker.steps()
+            except Exception as error:
+                self._end_for(error)
+                raise
+            finally:
+                self._watched = self._hub.cameras or self._watched
+        self._raise_problem()
+
+    def __iter__(self) -> Iterator[Event]:
+        return self
+
+    def __next__(self) -> Event:
+        return next(self._events)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _open_decoder(self, settings: CaptureSettings) -> ThreadDecoder:
+        self._decoders = [decoder for decoder in self._decoders if decoder.is_running]
+        self._decoders.append(ThreadDecoder(settings))
+        return self._decoders[-1]
+
+    def _publish(self, event: Event) -> None:
+        """Every sink hears every event, whatever another one raises."""
+        problem: Exception | None = None
+        for sink in self._sinks:
+            try:
+                sink(event)
+            except Exception as error:  # raised below
+                problem = problem or error
+        if problem is not None:
+            raise problem
+
+    def _fail(self, camera: str, error: Exception) -> None:
+        """A camera's analysis has failed; where it is the only one, that is the end."""
+        self._error = error if len(self._plans) == 1 else None
+        self._hub.fail(camera, error)
+
+    def _end_for(self, error: Exception) -> None:
+        """Something has failed that is no camera's: tell what can be told."""
+        for plan in self._plans:
+            for event in plan.session.flush("error"):
+                with suppress(Exception):  # it has failed before
+                    self._publish(event)
+            self._hub.fail(plan.config.name, error)
+
+    def _leave(self) -> None:
+        """The hub has let all cameras go: tell of what runs still, and let go of the threads."""
+        self._scheduler.close()
+        try:
+            for _ in self._worker.steps():
+                pass
+        finally:
+            for decoder in self._decoders:
+                decoder.join(LEAVE_S)
+
+    def _raise_problem(self) -> None:
+        if self._error is not None:
+            raise self._error
+        failures = [camera.failure for camera in self._watched.values()]
+        if failures and all(failures) and failures[0]:
+            raise failures[0]
 
 
-@dataclass(frozen=True, slots=True)
-class Summary:
-    """What a finished watch saw."""
+def watch(
+    source: str | int | Path | Sequence[str | int | Path],
+    model: str | Path | Recognizer | Sequence[str | Path] = "exercise",
+    *,
+    camera: str | None = None,
+    thresholds: Thresholds | None = None,
+    sinks: Sequence[Sink] = (),
+    report: Report = lambda _health: None,
+    policy: Policy | None = None,
+    pace: bool = False,
+    once: bool = False,
+    started_at: StartedAt | None = None,
+    runtime: str | None = None,
+    threads: int = 1,
+    update_s: float = UPDATE_S,
+) -> Watch:
+    """Recognise activities in a camera, file, stream or folder of images, or in several; gives events as they happen.
 
-    num_frames: int
-    num_analysed: int
-    num_dropped: int
-    num_corrupt: int
-    wall_s: float
+        for event in streamvc.watch("0", model="exercise"):
+            print(event.phase, event.label, event.score)
 
-
-def run(options: Options, on_event: Sink, on_step: Callable[[Step, Source], None] = lambda _step, _source: None) -> Summary:
-    """Watch until the source ends, a signal comes or the window is closed.
+    A network camera that is lost is connected again. `stop()` ends it from any thread; so does leaving its `with` block.
 
     Args:
-        options: What to watch, how, and where to send it.
-        on_event: Is called with each event, last of all sinks.
-        on_step: Is called with each frame's step, for progress.
+        source: As for `open_source`: "0", "clip.mp4", "rtsp://...", a folder of images.
+        model: A bundle's name or path, or several.
+        camera: The name that events carry; made from the source if not given.
+        thresholds: Settings in place of the model's own.
+        sinks: Are called with each event before it is given out, and also hear the ends of what runs when the loop is left early.
+        report: Is called when the camera is up, stalls, is lost or ends; see `Health`.
+        policy: See `Watch`, as for all that follow.
+        pace: Play a recording at its own speed.
+        once: A camera that is lost is an error.
+        started_at: When a recording was begun, in Unix seconds; `file` for what it says itself.
+        runtime: `litert`, `tflite-runtime` or `tensorflow`; the first that is installed if None.
+        threads: Threads of the runtime.
+        update_s: Seconds between updates of a running activity; 0 for none.
 
     Raises:
-        StreamvcError: Something cannot be opened, or the source was lost; what ran was ended and published first.
+        StreamvcError: The source or the model cannot be used, or the source was lost for good.
     """
-    cv2.setNumThreads(1)  # OpenCV's own threads would take the cores from the decoder and the runtime, for pictures that are small
-    windowed = not options.headless and _window_possible()
-    recognizer = Recognizer.load(options.model, runtime=options.runtime, threads=options.threads)
-    camera = options.camera or camera_name(options.source)
-    with ExitStack() as stack:
-        sinks: tuple[Sink, ...] = (on_event,)
-        report: Report = _ignore
-        if options.publish:
-            publisher = stack.enter_context(_publishing(options, options.publish))
-            sinks, report = (publisher.publish, on_event), publisher.report
-        pace = windowed if options.pace is None else options.pace
-        source = stack.enter_context(_opened(options, camera, pace, report))
-        recorder = stack.enter_context(Recorder(camera, options.recording)) if options.recording else None
-        watch = Watch(
-            source, recognizer, camera=camera, sinks=sinks, report=report, recorder=recorder, tuning=options.tuning, update_s=options.update_s
-        )
-        screen = _Screen(watch, source, _views(stack, options, camera, windowed))
-        stack.enter_context(_stopped_by_signals(watch.stop))
-        return _drive(watch, source, screen, on_step)
+    sources = [source] if isinstance(source, str | int | Path) else list(source)
+    models = [model] if isinstance(model, str | Path | Recognizer) else list(model)
+    names = [each.bundle.manifest.name if isinstance(each, Recognizer) else str(each) for each in models]
+    cameras = camera_configs(sources, names, camera=camera, thresholds=thresholds or Thresholds())
+    own = [each for each in models if isinstance(each, Recognizer)]
+    return Watch(
+        cameras,
+        sinks=sinks,
+        report=report,
+        recognizers={each.name: own for each in cameras} if own else None,
+        policy=policy,
+        pace=pace,
+        once=once,
+        started_at=started_at,
+        runtime=runtime,
+        threads=threads,
+        update_s=update_s,
+    )
 
 
-@contextmanager
-def _publishing(options: Options, endpoint: str) -> Iterator[Publisher]:
-    """A publisher that somebody may have joined, and the sinks that are fed from its log."""
-    with ExitStack() as stack:
-        publisher = stack.enter_context(
-            Publisher(endpoint, site=options.site, log=options.log, keys=options.keys, insecure=options.insecure),
-        )
-        if options.sinks:
-            stack.enter_context(run_sinks(publisher.log, options.sinks, site=options.site, node=publisher.node))
-        _wait_for_subscriber(publisher, options.wait_s)
-        yield publisher
+def camera_configs(
+    sources: Sequence[str | int | Path], models: Sequence[str], *, camera: str | None = None, **settings: object
+) -> list[CameraConfig]:
+    """What cameras are called and how they are watched, where no configuration says it. Motion is not looked at unless that is asked for.
 
-
-def _opened(options: Options, camera: str, pace: bool, report: Report) -> Source:
-    """The source; that it cannot be opened is reported too."""
+    Raises:
+        SourceError: A setting cannot be used; says which.
+    """
+    names: list[str] = []
+    for source in sources:
+        name = camera or camera_name(source)
+        names.append(next(each for each in _numbered(name) if each not in names))
+    given = {"models": [{"name": model} for model in models], "motion": Motion(gate=False), **settings}
     try:
-        return open_source(options.source, policy=options.policy, pace=pace)
-    except SourceError as error:
-        report(Health(camera, "down", "lost", str(error), None, None, 0, seq=None, epoch=None))
-        raise
+        return [CameraConfig.model_validate({**given, "name": name, "source": str(source)}) for name, source in zip(names, sources, strict=True)]
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        raise SourceError(f"{'.'.join(map(str, first['loc']))}: {first['msg'].removeprefix('Value error, ')}") from error
 
 
-def _ignore(_health: Health) -> None:
-    """Where nothing is published."""
-
-
-def _drive(watch: Watch, source: Source, screen: "_Screen", on_step: Callable[[Step, Source], None]) -> Summary:
-    started = time.monotonic()
-    num_frames = 0
-    with closing(watch.steps()) as steps:
-        for step in steps:
-            on_step(step, source)
-            if step.frame is not None:
-                num_frames += 1
-                if not screen.show(step.frame, step):
-                    watch.stop()
-    return Summary(num_frames, watch.stages.num_samples, source.dropped, source.corrupt, time.monotonic() - started)
-
-
-def _views(stack: ExitStack, options: Options, title: str, windowed: bool) -> list[Window | VideoWriter]:
-    views: list[Window | VideoWriter] = []
-    if windowed:
-        views.append(stack.enter_context(Window(title)))
-    if options.save:
-        views.append(stack.enter_context(VideoWriter(options.save)))
-    return views
-
-
-def _window_possible() -> bool:
-    if display_available():
-        return True
-    logger.warning("no display was found, going on without a window (--headless says so beforehand)")
-    return False
-
-
-def _wait_for_subscriber(publisher: Publisher, wait_s: float) -> None:
-    if wait_s and not publisher.wait_for_subscriber(wait_s):
-        logger.warning("no subscriber within %g s, going on", wait_s)
-
-
-@contextmanager
-def _stopped_by_signals(stop: Callable[[], None]) -> Iterator[None]:
-    """The first Ctrl-C or SIGTERM calls `stop`; a second one has its usual effect."""
-
-    def handle(number: int, _frame: FrameType | None) -> None:
-        signal.signal(number, previous[number])
-        stop()
-
-    previous = {int(number): signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)
-
-
-class _Screen:
-    """Draws the status on each frame, for all views at once."""
-
-    def __init__(self, watch: Watch, source: Source, views: Sequence[Window | VideoWriter]) -> None:
-        self._watch = watch
-        self._source = source
-        self._views = views
-        self._latency_s = 0.0
-
-    def show(self, frame: Frame, step: Step) -> bool:
-        """Show a frame with what was recognised; False where the user wants to stop."""
-        if not self._views:
-            return True
-        if step.analysed:
-            self._latency_s = step.latency_s
-        picture = draw(frame.image, self._status(frame.timestamp))
-        wanted = [view.show(picture, frame.timestamp) for view in self._views]
-        return all(wanted)
-
-    def _status(self, now: float) -> Status:
-        stages = self._watch.stages
-        newest = stages.running[-1] if stages.running else None
-        return Status(
-            top=stages.top,
-            active=newest.label if newest else None,
-            active_s=now - newest.t_start if newest else 0.0,
-            fps_in=self._watch.fps_in,
-            rate_hz=self._watch.rate_hz,
-            latency_s=self._latency_s,
-            dropped=self._source.dropped,
-            warming_up=stages.prediction is None,
-        )
+def _numbered(name: str) -> Iterator[str]:
+    yield name
+    number = 2
+    while True:
+        yield f"{name}-{number}"
+        number += 1

@@ -30,7 +30,7 @@ class Sampler:
     """Lays a grid of ticks, `1 / rate_hz` apart, over stream time; a tick takes the first frame at or after it.
 
     Waiting for a nearer frame would cost latency, so there is no look-ahead. Where frames are missing, the next one stands for all ticks since
-    the last. A gap (no frame for `gap_s` seconds, or time running backwards) is reported with the frame behind it.
+    the last. A gap (no frame for `gap_s` seconds, time running backwards, or another segment) is reported with the frame behind it.
     """
 
     def __init__(self, rate_hz: float, gap_s: float = GAP_S) -> None:
@@ -39,19 +39,21 @@ class Sampler:
         self._rate_hz = rate_hz
         self._gap_s = gap_s
         self._tick = 0
+        self._segment = 0
         self._last: float | None = None
 
     def step(self, frame: Frame) -> Sample | None:
         """Take the next frame of the stream; returns it as a sample where it is due."""
         tick = math.floor(frame.timestamp * self._rate_hz + EARLY)
         last, self._last = self._last, frame.timestamp
+        segment, self._segment = self._segment, frame.segment
         silence = 0.0 if last is None else frame.timestamp - last
-        is_gap = silence > self._gap_s or silence < 0
+        is_gap = last is not None and (silence > self._gap_s or silence < 0 or frame.segment != segment)
         num_ticks = 1 if last is None or is_gap else tick - self._tick
         if num_ticks <= 0:
             return None
         self._tick = tick
-        return Sample(frame, tick / self._rate_hz, num_ticks, gap_s=abs(silence) if is_gap else 0.0)
+        return Sample(frame, tick / self._rate_hz, num_ticks, gap_s=(abs(silence) or 1 / self._rate_hz) if is_gap else 0.0)
 
     def reset(self) -> None:
         """Forget the stream; the next frame is the first of a new one."""

@@ -8,8 +8,10 @@ import os
 import socket
 import sys
 import threading
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
+from contextlib import contextmanager
 from typing import Generic, Self, TypeVar
 
 T = TypeVar("T")
@@ -59,6 +61,10 @@ class Worker:
         """Whether the thread has begun and not ended."""
         return self._thread.is_alive()
 
+    def join(self, timeout_s: float) -> None:
+        """Wait for so long at most until it has ended by itself."""
+        self._thread.join(timeout_s)
+
     def close(self) -> None:
         """Stop the thread, wait for it, and raise the error it died of."""
         self._stop()
@@ -72,6 +78,18 @@ class Worker:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+@contextmanager
+def time_limit(seconds: float, stop: Callable[[], None]) -> Iterator[None]:
+    """A block that may take so long; then `stop` is called, once and by another thread, to end what it waits for."""
+    timer = threading.Timer(seconds, stop)
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+        timer.join()
 
 
 class Together(Generic[T, A]):
@@ -127,6 +145,7 @@ class Mailbox(Generic[T]):
         self._items: list[T] = []
         self._lock = threading.Lock()
         self._closed = False
+        self._ended = threading.Event()
         # One byte lies between the two while there are items; closing the writing end makes the other readable for good.
         self._reading, self._writing = socket.socketpair()
 
@@ -150,6 +169,15 @@ class Mailbox(Generic[T]):
             self._items.append(item)
             return True
 
+    def wait_until(self, moment: float) -> None:
+        """Let the writer wait until `time.monotonic()` is `moment`.
+
+        Raises:
+            ChannelClosed: It was closed meanwhile.
+        """
+        if self._ended.wait(max(0.0, moment - time.monotonic())):
+            raise ChannelClosed
+
     def take(self) -> list[T]:
         """Take all items, oldest first; an empty list where there are none. For one thread.
 
@@ -171,3 +199,11 @@ class Mailbox(Generic[T]):
             if not self._closed:
                 self._closed = True
                 self._writing.close()
+                self._ended.set()
+
+    def discard(self) -> None:
+        """Close it from the reader's end, and let go of all that is in it."""
+        self.close()
+        with self._lock:
+            self._items = []
+            self._reading.close()

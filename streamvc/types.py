@@ -22,6 +22,8 @@ class Frame:
             or the number of the image in a folder ("index").
         captured: `time.monotonic()` when the encoded frame arrived, in seconds.
         decoded: `time.monotonic()` when `image` was ready, in seconds.
+        segment: Number of the uninterrupted part of the stream that it is in. Another one than before is a gap, whatever the timestamps say.
+        began: `time.monotonic()` of stream time 0, in seconds, as it is known by now; None for a recording, whose time is not that of a clock.
     """
 
     index: int
@@ -30,6 +32,8 @@ class Frame:
     clock: Clock = "arrival"
     captured: float = 0.0
     decoded: float = 0.0
+    segment: int = 0
+    began: float | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -66,7 +66,7 @@ def test_json_events_are_cloudevents(demo_clip: Path) -> None:
     result = run("watch", demo_clip, "--model", "figure", "--headless", "--no-publish", "--json")
     first = json.loads(result.stdout.splitlines()[0])
     assert first["specversion"] == "1.0"
-    assert first["type"] == "dev.streamvc.activity.start.v1"
+    assert first["type"] == "dev.streamvc.activity.start.v2"
     assert first["data"]["camera"] == "figure"
 
 

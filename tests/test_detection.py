@@ -10,7 +10,7 @@ from streamvc.detection import Detector
 from streamvc.events import Decision, Detection
 from streamvc.types import Prediction
 
-DECISION = Decision(enter=0.7, leave=0.4, min_s=0.5, cooldown_s=2.0, smoothing_s=0.6)
+DECISION = Decision(enter=0.7, leave=0.4, min_s=0.5, cooldown_s=2.0, smoothing_s=0.0)
 HOP_S = 0.2
 
 

@@ -11,8 +11,10 @@ START = Event(
     label="squat",
     score=0.861,
     top=(("squat", 0.861), ("lunge", 0.1)),
-    t_start=12.4,
+    t_start=None,
     t_end=None,
+    stream_start_s=12.4,
+    stream_end_s=None,
     duration_s=None,
     reason=None,
     decision=Decision(0.7, 0.4, 0.5, 2.0, 0.6),
@@ -52,8 +54,8 @@ def test_event_ids_sort_by_time() -> None:
     [
         (START, "  12.40 s  yard  start   squat  0.86"),
         (replace(START, phase="update", duration_s=1.0), "  13.40 s  yard  update  squat  0.86  1.0 s"),
-        (replace(START, phase="end", t_end=20.4, duration_s=8.0, reason="left"), "  20.40 s  yard  end     squat  0.86  8.0 s"),
-        (replace(START, phase="end", t_end=20.4, duration_s=8.0, reason="gap"), "  20.40 s  yard  end     squat  0.86  8.0 s  (gap)"),
+        (replace(START, phase="end", stream_end_s=20.4, duration_s=8.0, reason="left"), "  20.40 s  yard  end     squat  0.86  8.0 s"),
+        (replace(START, phase="end", stream_end_s=20.4, duration_s=8.0, reason="gap"), "  20.40 s  yard  end     squat  0.86  8.0 s  (gap)"),
     ],
 )
 def test_a_recording_s_event_is_told_in_seconds(event: Event, line: str) -> None:
@@ -61,7 +63,7 @@ def test_a_recording_s_event_is_told_in_seconds(event: Event, line: str) -> None
 
 
 def test_a_live_event_is_told_in_local_time() -> None:
-    line = describe(replace(START, t_start=1795289575.12))
+    line = describe(replace(START, t_start=1795289575.12, stream_start_s=1e9))
     assert line.startswith("2026-11-2")
     assert line.endswith("yard  start   squat  0.86")
 
@@ -69,7 +71,10 @@ def test_a_live_event_is_told_in_local_time() -> None:
 @pytest.mark.parametrize(
     ("body", "words"),
     [
-        (State("yard", "up", (Activity("x", "squat", 0.9, 1.0), Activity("y", "lunge", 0.8, 2.0)), 1, 1), "yard  state   squat, lunge  (up)"),
+        (
+            State("yard", "up", (Activity("x", "squat", 0.9, None, 1.0), Activity("y", "lunge", 0.8, None, 2.0)), 1, 1),
+            "yard  state   squat, lunge  (up)",
+        ),
         (State("yard", None, (), 1, 1), "yard  state   -  (unknown)"),
         (Health("yard", "down", "lost", "nothing came for 5 s", None, None, 0, 1, 1), "yard  down  nothing came for 5 s"),
         (Health("yard", "up", None, None, 25.0, 5.0, 0, 1, 1), "yard  up"),

@@ -12,12 +12,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streamvc.testing.figure import ACTIVITIES, BACKGROUND, IDLE, render_clip, render_story, timeline
-from streamvc.testing.figure.body import ANKLE, FOREARM, SHANK, THIGH, UPPER_ARM, Build, Skeleton, stand_up
-from streamvc.testing.figure.geometry import Solid
-from streamvc.testing.figure.manner import random_manner
-from streamvc.testing.figure.raster import FAR, View, draw, extent
-from streamvc.testing.figure.stage import Stage, pose_at
+from figure import ACTIVITIES, BACKGROUND, IDLE, render_clip, render_story, timeline
+from figure.body import ANKLE, FOREARM, SHANK, THIGH, UPPER_ARM, Build, Skeleton, stand_up
+from figure.geometry import Solid
+from figure.manner import random_manner
+from figure.raster import FAR, View, draw, extent
+from figure.stage import Stage, pose_at
 
 SMALL = (160, 120)
 SCRIPT = Path(__file__).resolve().parents[1] / "scripts" / "render_figure.py"

@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from streamvc import live
+from streamvc import app
 from streamvc.capture.source import open_source
 from streamvc.errors import ViewError
 from streamvc.events import Decision, Detection, Event, Phase
+from streamvc.live import camera_configs
 from streamvc.recording import Recorder, Recording, outdated
 from streamvc.types import Frame
 
@@ -153,7 +154,8 @@ def test_a_clip_is_written_while_its_activity_goes_on(tmp_path: Path) -> None:
 
 def test_events_of_a_watch_have_the_links_and_the_files_are_there(demo_clip: Path, tmp_path: Path) -> None:
     events: list[Event] = []
-    live.run(live.Options(str(demo_clip), model="figure", headless=True, recording=Recording(tmp_path, post_roll_s=1.0)), events.append)
+    cameras = tuple(camera_configs([demo_clip], ["figure"]))
+    app.run(app.Options(cameras, headless=True, recording=Recording(tmp_path, post_roll_s=1.0)), events.append)
     starts = [event for event in events if event.phase == "start"]
     assert starts
     for event in events:
@@ -162,9 +164,9 @@ def test_events_of_a_watch_have_the_links_and_the_files_are_there(demo_clip: Pat
         assert picture(event.media.snapshot).shape[:2] == (480, 640)
         with open_source(file(event.media.clip), policy="every") as clip:
             ended = next(each for each in events if each.phase == "end" and each.event_id == event.event_id)
-            assert ended.t_end is not None
+            assert ended.duration_s is not None
             length_s = list(clip)[-1].timestamp
-        assert length_s == pytest.approx(min(event.t_start, 5.0) + ended.t_end - event.t_start + 1.0, abs=1.2)  # less where the video ends before
+        assert length_s == pytest.approx(min(event.stream_start_s, 5.0) + ended.duration_s + 1.0, abs=1.2)  # less where the video ends before
 
 
 def test_what_others_removed_and_what_cannot_be_removed_stops_nothing(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -7,7 +7,7 @@ from contextlib import suppress
 
 import pytest
 
-from streamvc.threads import ChannelClosed, Mailbox, Together, Worker
+from streamvc.threads import ChannelClosed, Mailbox, Together, Worker, time_limit
 
 
 def is_readable(mailbox: Mailbox[int]) -> bool:
@@ -181,3 +181,11 @@ def test_what_fails_together_fails_for_all_of_them_and_for_no_one_else() -> None
         with pytest.raises(ValueError, match="seven"):
             other.result()
     assert together.ask(9) == 18
+
+
+def test_what_takes_too_long_is_stopped_and_what_does_not_is_not() -> None:
+    stopped: Future[None] = Future()
+    with time_limit(0.01, lambda: stopped.set_result(None)):
+        stopped.result(10.0)
+    with time_limit(60.0, lambda: pytest.fail("it was stopped")):
+        pass

@@ -30,7 +30,7 @@ def test_all_sinks_get_all_events_before_it_ends(demo_clip: Path, tmp_path: Path
     assert receiver.bodies == lines
     assert len(lines) == len(done.stdout.splitlines()) > 0
     types = {json.loads(line)["type"] for line in (tmp_path / "all.jsonl").read_bytes().splitlines()}
-    assert types >= {"dev.streamvc.activity.end.v1", "dev.streamvc.camera.state.v1", "dev.streamvc.camera.health.v1"}
+    assert types >= {"dev.streamvc.activity.end.v2", "dev.streamvc.camera.state.v2", "dev.streamvc.camera.health.v1"}
 
 
 @pytest.mark.parametrize(

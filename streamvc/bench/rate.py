@@ -11,7 +11,7 @@ from streamvc.errors import StreamvcError
 from streamvc.inference.bundle import Bundle, load_bundle
 from streamvc.inference.recognizer import Recognizer
 from streamvc.inference.runtime import Model, open_model
-from streamvc.pipeline import Watch
+from streamvc.live import watch
 
 BARE_PASSES = 100  # before and after each round
 
@@ -85,6 +85,5 @@ def bare_passes(models: Sequence[Model], num_passes: int = BARE_PASSES, pause_s:
 def pipeline_pass(clip: Path, recognizer: Recognizer) -> float:
     """Seconds per frame of a whole run over the clip: opening, decoding, every stage, events."""
     started = time.perf_counter()
-    with open_source(clip, policy="every") as source:
-        num_frames = sum(step.frame is not None for step in Watch(source, recognizer, camera="bench").steps())
+    num_frames = sum(step.frame is not None for step in watch(clip, recognizer).steps())
     return (time.perf_counter() - started) / num_frames

@@ -4,6 +4,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
+from urllib.parse import urlsplit
 
 from streamvc.errors import SourceError
 
@@ -47,6 +48,16 @@ def find(source: str | int | Path) -> Address:
     if "://" in text:
         return _find_url(text)
     return _find_path(Path(text).expanduser())
+
+
+def camera_name(source: str | int | Path) -> str:
+    """A camera's name in events, made from its source: `camera-0`, the host of a URL, the stem of a file."""
+    text = str(source)
+    if text.isdecimal():
+        return f"camera-{text}"
+    if "://" in text:
+        return urlsplit(text).hostname or "stream"
+    return Path(text).resolve().stem or "camera"
 
 
 def redact(text: str) -> str:

@@ -3,17 +3,15 @@
 import threading
 import time
 from collections import deque
+from collections.abc import Callable
 from dataclasses import replace
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from streamvc.capture.stream import Picture
+from streamvc.capture.messages import Policy
 from streamvc.threads import ChannelClosed
-from streamvc.types import Frame
-
-Policy = Literal["latest", "every"]
+from streamvc.types import Array, Frame
 
 MIN_SLOTS = 3  # one lent to the reader, one being written, one ready
 NUM_SLOTS = 8
@@ -42,15 +40,15 @@ class FrameBuffer:
         self._stopped = False
         self._error: BaseException | None = None
 
-    def put(self, index: int, picture: Picture, policy: Policy) -> None:
-        """Write a picture into the oldest slot that may be used again.
+    def put(self, frame: Frame, shape: tuple[int, int, int], write: Callable[[Array], None], policy: Policy) -> None:
+        """Let `write` put a picture of this shape into the oldest slot that may be used again; `frame` says the rest of it.
 
         Raises:
             ChannelClosed: The buffer was closed.
         """
-        image = self._claim(picture.shape)
-        picture.write(image)
-        frame = Frame(index, picture.timestamp, image, picture.clock, picture.captured, decoded=time.monotonic())
+        image = self._claim(shape)
+        write(image)
+        frame = replace(frame, image=image, decoded=time.monotonic())
         with self._changed:
             if policy == "latest":
                 self.dropped += self._num_unread

@@ -1,6 +1,9 @@
 """From the packets of a video stream to pictures with their time."""
 
+import logging
 import time
+from collections import deque
+from collections.abc import Callable
 from fractions import Fraction
 from functools import partial
 from typing import Literal, NoReturn
@@ -15,9 +18,11 @@ from av.video.stream import VideoStream
 
 from streamvc.capture.rest import Rest, Unseen
 from streamvc.capture.stream import Decode, Picture
-from streamvc.capture.timeline import Timeline
+from streamvc.capture.timeline import Moment, Timeline
 from streamvc.errors import SourceError
 from streamvc.types import Array, Clock
+
+logger = logging.getLogger(__name__)
 
 Times = Literal["pts", "dts", "arrival"]
 
@@ -27,6 +32,7 @@ MAX_FPS = 1000.0  # more than that is no frame rate but the tick of the stream's
 SKIPPED: dict[Decode, Literal["DEFAULT", "NONREF", "NONKEY"]] = {"all": "DEFAULT", "reference": "NONREF", "keyframes": "NONKEY"}
 WITH_LUMA = frozenset({"gray", "nv12", "nv21"} | {f"{kind}{form}p" for kind in ("yuv", "yuvj") for form in ("411", "420", "422", "440", "444")})
 
+TIMELESS = {True: "the moments at which they come are taken", False: "they are taken to come at the announced rate"}  # by whether it is live
 TURNS = {1: cv2.ROTATE_90_COUNTERCLOCKWISE, 2: cv2.ROTATE_180, 3: cv2.ROTATE_90_CLOCKWISE}  # by quarter turns to the left
 
 
@@ -37,7 +43,7 @@ class Decoder:
     their number of frames.
     """
 
-    def __init__(self, video: VideoStream, times: Times, name: str, decode: Decode = "all") -> None:
+    def __init__(self, video: VideoStream, times: Times, name: str, decode: Decode = "all", *, is_live: bool = False) -> None:
         """Prepare `video`; `times` says where the time of its pictures is from, `name` what to call it in messages.
 
         AVI holds no presentation times (what FFmpeg gives as such is in the order of coding), so "dts" there.
@@ -45,7 +51,6 @@ class Decoder:
         video.codec_context.thread_count = 1
         video.codec_context.skip_frame = SKIPPED[decode]
         video.codec_context.copy_opaque = True
-        self.clock: Clock = "arrival" if times == "arrival" else "pts"
         self.fps = _announced_fps(video)
         self.timestamp = 0.0  # of the last picture, in seconds
         self.rest = Rest(video)
@@ -57,17 +62,19 @@ class Decoder:
         self._times = times
         self._name = name
         self._tick_s = video.time_base or Fraction(0)
-        self._timeline = Timeline(1 / (self.fps or FALLBACK_FPS))
+        self._timeline = Timeline(1 / (self.fps or FALLBACK_FPS), is_live=is_live, tick_s=float(self._tick_s))
+        self._untimed: deque[Callable[[Moment], Picture]] = deque()  # pictures whose time is known with the next
+        self._is_warned = False
         self._reformatter = VideoReformatter()
 
     def step(self, packet: "Packet[VideoStream]") -> list[Picture | None]:
         """Decode a packet; gives no, one or several pictures, and None for one that is damaged. At rest, or in haste, one that is not decoded."""
         self._read = time.monotonic()
         if packet.size and (unseen := self.rest.leaves(packet)):  # an empty one ends the stream
-            return [self._unseen(packet, unseen)]
+            return self._unseen(packet, unseen)
         told, kept = self.timestamp, self.rest.take()
         if packet.is_keyframe or not kept:
-            pictures = self._decode(packet)
+            pictures = [*self._decode(packet), *self._last_picture(packet)]
             if kept and not any(pictures):  # it was made from what was not decoded
                 self.rest.never()
             return pictures
@@ -81,29 +88,58 @@ class Decoder:
             frames = packet.decode()
         except av.FFmpegError:
             return [None]
-        return [None if frame.is_corrupt else self._picture(frame) for frame in frames]
+        pictures: list[Picture | None] = []
+        for frame in frames:
+            pictures += [None] if frame.is_corrupt else self._pictures(frame)
+        return pictures
+
+    def _last_picture(self, packet: "Packet[VideoStream]") -> list[Picture]:
+        """The picture that waits for the next to tell its time, where the stream is over."""
+        return [] if packet.size else self._timed(self._timeline.flush())
 
     def jump(self) -> None:
         """The next packet may lie anywhere in the stream."""
         self._timeline.jump()
 
-    def _picture(self, frame: VideoFrame) -> Picture:
+    def _pictures(self, frame: VideoFrame) -> list[Picture]:
         arrived = frame.opaque if isinstance(frame.opaque, float) else time.monotonic()
-        self.timestamp = self._timeline.step(self._time_of(frame, arrived))
         quarters = round(frame.rotation / 90) % 4
         height, width = (frame.width, frame.height) if quarters % 2 else (frame.height, frame.width)
-        self._shape = (height, width, 3)
+        self._shape, read = (height, width, 3), self._read
         turn = TURNS.get(quarters)
         write, luma = partial(self._write, frame, turn), partial(self._luma, frame, turn)
-        return Picture(self.timestamp, self.clock, arrived, self._read, self._shape, write, luma)
 
-    def _unseen(self, packet: "Packet[VideoStream]", why: Unseen) -> Picture:
+        def picture(moment: Moment) -> Picture:
+            return Picture(moment.timestamp, self._clock(moment), arrived, read, (height, width, 3), write, luma, segment=moment.segment)
+
+        self._untimed.append(picture)
+        return self._timed(self._timeline.step(self._time_of(frame, arrived), arrived))
+
+    def _unseen(self, packet: "Packet[VideoStream]", why: Unseen) -> list[Picture | None]:
         is_in_order = self._times == "pts" and not self._video.codec_context.has_b_frames
-        seconds = self._seconds(packet.pts if is_in_order else packet.dts)
-        # What rests is decoded yet, and what is late never is.
-        place = self._timeline.look if why == "still" else self._timeline.step
-        self.timestamp = place(self._read if self._times == "arrival" else seconds)
-        return Picture(self.timestamp, self.clock, self._read, self._read, self._shape, _refuse, _refuse, why)
+        seconds = self._read if self._times == "arrival" else self._seconds(packet.pts if is_in_order else packet.dts)
+        read, shape = self._read, self._shape
+
+        def picture(moment: Moment) -> Picture:
+            return Picture(moment.timestamp, self._clock(moment), read, read, shape, _refuse, _refuse, why, moment.segment)
+
+        if why == "still":  # it may be decoded yet
+            self.timestamp = self._timeline.look(seconds)
+            return [picture(Moment(self.timestamp, self._timeline.segment, "pts"))]
+        self._untimed.append(picture)
+        return [*self._timed(self._timeline.step(seconds, read))]
+
+    def _timed(self, moments: list[Moment]) -> list[Picture]:
+        """The pictures whose moments are known now."""
+        if self._timeline.is_timeless and not self._is_warned:
+            self._is_warned = True
+            logger.warning("%s: its pictures have no times, or always the same; %s", self._name, TIMELESS[self._timeline.is_live])
+        if moments:
+            self.timestamp = moments[-1].timestamp
+        return [self._untimed.popleft()(moment) for moment in moments]
+
+    def _clock(self, moment: Moment) -> Clock:
+        return "arrival" if self._times == "arrival" else moment.clock
 
     def _time_of(self, frame: VideoFrame, arrived: float) -> float | None:
         match self._times:

@@ -1,28 +1,21 @@
 """Opens a camera, a file, a folder of images or a network stream, and reads it in a thread of its own."""
 
-import time
+import math
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
-from functools import partial
 from pathlib import Path
 from typing import Self
 
 from streamvc.capture import address
-from streamvc.capture.address import Address
-from streamvc.capture.buffer import NUM_SLOTS, FrameBuffer, Policy
-from streamvc.capture.camera import open_camera
-from streamvc.capture.images import open_images
-from streamvc.capture.stream import Decode, Stream
-from streamvc.capture.timeline import Arrivals, paced
-from streamvc.capture.video import open_file, open_url
-from streamvc.errors import SourceError
+from streamvc.capture.buffer import NUM_SLOTS, FrameBuffer
+from streamvc.capture.loop import NO_IMAGE, capture
+from streamvc.capture.messages import CaptureSettings, Due, FinishReason, MotionSettings, Opened, Policy
+from streamvc.capture.opening import OPEN_TIMEOUT_S, READ_TIMEOUT_S
+from streamvc.errors import AccessError, SourceError
+from streamvc.health import Rate
 from streamvc.threads import ChannelClosed, Worker
-from streamvc.types import Frame
+from streamvc.types import Array, Frame
 
-OPEN_TIMEOUT_S = 10.0
-READ_TIMEOUT_S = 5.0
-
-Opener = Callable[[], AbstractContextManager[Stream]]
+FAILURES: dict[FinishReason, type[SourceError]] = {"lost": SourceError, "refused": AccessError}  # what each way to end is raised as
 
 
 def open_source(
@@ -53,41 +46,22 @@ def open_source(
     """
     if fps is not None and fps <= 0:
         raise ValueError(f"fps must be above 0, not {fps}")
-    found = address.find(source)
-    return Source(found.name, _opener(found, fps, open_timeout_s, read_timeout_s), policy, pace, buffer_frames)
-
-
-def open_stream(
-    source: str | Path,
-    *,
-    open_timeout_s: float = OPEN_TIMEOUT_S,
-    read_timeout_s: float = READ_TIMEOUT_S,
-    decode: Decode = "all",
-) -> AbstractContextManager[Stream]:
-    """Open a source whose pictures are taken, and those that are wanted converted, by the calling thread, as fast as it can.
-
-    Args:
-        source: As for `open_source`.
-        open_timeout_s: Seconds after which a stream that does not answer is given up.
-        read_timeout_s: Seconds after which a stream that falls silent is lost.
-        decode: Which pictures of a video are decoded at all.
-
-    Raises:
-        SourceError: It cannot be opened.
-    """
-    return _opener(address.find(source), None, open_timeout_s, read_timeout_s, decode)()
-
-
-def _opener(found: Address, fps: float | None, open_timeout_s: float, read_timeout_s: float, decode: Decode = "all") -> Opener:
-    match found.kind:
-        case "camera":
-            return partial(open_camera, int(found.location), read_timeout_s)
-        case "file":
-            return partial(open_file, found.location, decode)
-        case "images":
-            return partial(open_images, Path(found.location), fps)
-        case "url":
-            return partial(open_url, found.location, found.name, (open_timeout_s, read_timeout_s), decode)
+    name = address.find(source).name
+    settings = CaptureSettings(
+        name,
+        str(source),
+        rates_hz=(),
+        fps=fps,
+        motion=MotionSettings(gate=False),
+        frozen_s=0.0,
+        open_timeout_s=open_timeout_s,
+        read_timeout_s=read_timeout_s,
+        staleness_s=math.inf,
+        play="paced" if pace else "unpaced",
+        policy=policy,
+        all_pictures=True,
+    )
+    return Source(settings, buffer_frames)
 
 
 class Source:
@@ -97,17 +71,10 @@ class Source:
     `latest`, never waits for the reader. What goes wrong there is raised where the frames are read, after the last good one.
     """
 
-    def __init__(self, name: str, opener: Opener, policy: Policy | None, pace: bool, buffer_frames: int) -> None:
-        self._name = name
-        self._opener = opener
-        self._policy = policy
-        self._pace = pace
+    def __init__(self, settings: CaptureSettings, buffer_frames: int) -> None:
+        self._settings = settings
         self._buffer = FrameBuffer(buffer_frames)
-        self._arrivals = Arrivals()
-        self._num_corrupt = 0
-        self._stream: Stream  # set before the first frame is there
-        self._shape = (0, 0, 3)
-        self._wall_s = time.time() - time.monotonic()  # from the monotonic clock to Unix time
+        self._receiver = BufferReceiver(self._buffer)
         self._worker = Worker("capture", self._capture, self._buffer.stop).start()
         try:
             self._buffer.peek()
@@ -118,23 +85,23 @@ class Source:
     @property
     def name(self) -> str:
         """What to call it: the path, the camera, or the URL without its password."""
-        return self._name
+        return self._settings.name
 
     @property
     def is_live(self) -> bool:
         """It happens now; False for a recording."""
-        return self._stream.is_live
+        return self._receiver.opened.is_live
 
     @property
     def size(self) -> tuple[int, int]:
         """Width and height of the newest frame, in pixels."""
-        height, width, _ = self._shape
-        return width, height
+        return self._receiver.opened.size
 
     @property
     def fps(self) -> float:
         """Frames/s: as announced by a recording, measured for the last frames otherwise; 0.0 while unknown."""
-        return (None if self.is_live else self._stream.fps) or self._arrivals.fps or self._stream.fps or 0.0
+        announced = self._receiver.opened.fps
+        return (None if self.is_live else announced) or self._receiver.rate.value or announced or 0.0
 
     @property
     def dropped(self) -> int:
@@ -144,25 +111,17 @@ class Source:
     @property
     def corrupt(self) -> int:
         """Pictures so far that were damaged and left out."""
-        return self._num_corrupt
-
-    @property
-    def epoch_s(self) -> float:
-        """Unix time of stream time 0, in seconds; 0.0 for a recording, so that each replay gives the same events.
-
-        It may move back within the first second of a live stream, as a network stream's first frames come late, all together.
-        """
-        return self._wall_s + self._arrivals.start if self.is_live else 0.0
+        return self._receiver.num_corrupt
 
     @property
     def duration_s(self) -> float | None:
         """Length of a recording in seconds, as announced; None where unknown."""
-        return self._stream.duration_s
+        return self._receiver.opened.duration_s
 
     @property
     def num_frames(self) -> int | None:
         """Number of frames of a recording, as announced or estimated; None where unknown."""
-        return self._stream.num_frames
+        return self._receiver.opened.num_frames
 
     def recent(self, seconds: float) -> list[Frame]:
         """Copies of the frames of the last `seconds`, as far as the buffer holds them, oldest first. May be called by any thread."""
@@ -199,22 +158,33 @@ class Source:
     def _capture(self) -> None:
         problem: BaseException | None = None
         try:
-            with self._opener() as stream:
-                self._pump(stream)
+            finished = capture(self._settings, self._receiver)
+            problem = FAILURES[finished.reason](finished.detail) if finished.reason in FAILURES else None
         except BaseException as error:  # handed over to the reader; no more than "closed", where the reader has left
             problem = error
         self._buffer.close(problem)
 
-    def _pump(self, stream: Stream) -> None:
-        self._stream = stream
-        policy = self._policy or ("latest" if stream.is_live else "every")
-        held = stream.in_bursts or (self._pace and not stream.is_live)
-        for index, picture in enumerate(paced(stream.pictures, self._buffer.wait_until) if held else stream.pictures):
-            if picture is None:
-                self._num_corrupt += 1
-                continue
-            self._shape = picture.shape
-            self._arrivals.step(picture.timestamp, picture.captured)
-            self._buffer.put(index, picture, policy)
-        if not any(self._shape[:2]):
-            raise SourceError(f"{self._name}: no picture in it can be decoded")
+
+class BufferReceiver:
+    """Pictures go into the ring of recent frames. See `Receiver`."""
+
+    def __init__(self, buffer: FrameBuffer) -> None:
+        self.opened: Opened
+        self.rate = Rate()
+        self.num_corrupt = 0
+        self._buffer = buffer
+
+    def open(self, opened: Opened) -> None:
+        self.opened = opened
+
+    def put(self, due: Due, write: Callable[[Array], None] | None) -> bool:
+        self.num_corrupt = due.corrupt
+        self.rate.step(due.timestamp, due.index)
+        if write is not None:
+            width, height = self.opened.size
+            frame = Frame(due.index, due.timestamp, NO_IMAGE, due.clock, due.captured, segment=due.segment, began=due.began)
+            self._buffer.put(frame, (height, width, 3), write, self.opened.policy)
+        return True
+
+    def wait_until(self, moment: float) -> None:
+        self._buffer.wait_until(moment)

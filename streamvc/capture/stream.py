@@ -23,6 +23,7 @@ class Picture:
         write: Fills a uint8 array of `shape` with the picture in BGR. Valid until the next picture is taken.
         luma: Gives the picture's brightness, (H, W) uint8, which for most sources costs nothing. Valid until then, too, and not to be written to.
         unseen: Why it was not decoded: all is still and the stream rests, or it skips what is too late. The other two cannot be called then.
+        segment: Another one than before where the stream's time has jumped.
     """
 
     timestamp: float
@@ -33,6 +34,7 @@ class Picture:
     write: Callable[[Array], None]
     luma: Callable[[], Array]
     unseen: Unseen | None = None
+    segment: int = 0
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -9,7 +9,10 @@ import time
 from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
 from fractions import Fraction
+from itertools import pairwise
+from typing import Any
 from urllib.parse import urlsplit
 
 import av
@@ -20,6 +23,7 @@ from av.video.stream import VideoStream
 
 from streamvc.capture.decoder import Decoder
 from streamvc.capture.stream import Decode, Picture, Stream
+from streamvc.capture.timeline import JUMP_S
 from streamvc.errors import AccessError, SourceError
 
 SEGMENT_TIMEOUT_S = 30.0  # at least, for HLS and DASH: they send a segment every few seconds
@@ -28,6 +32,9 @@ UNINDEXED = ("mpeg", "mpegts")  # formats that do not know which pictures can be
 LONGEST_GOP_S = 10.0  # seconds from one such picture to the next, at most, in what is broadcast
 SHORT_S = 1.0  # seconds by which a recording may end before its announced length without a warning
 FRUGAL_CODECS = ("h264",)  # they mark the pictures that no other is made from, and their decoders leave these out on request
+
+# Tags that are not UTF-8 keep no file from opening. PyAV 19 forgives them by itself.
+FORGIVING: dict[str, Any] = {} if int(av.__version__.split(".")[0]) >= 19 else {"metadata_errors": "replace"}
 
 Timeouts = tuple[float, float]  # seconds: to open, to read
 
@@ -108,6 +115,8 @@ class Recording:
             return []
         tick_s = self._video.time_base or Fraction(1)
         times = [tick * tick_s.numerator / tick_s.denominator for tick in ticks]
+        if any(later - earlier > JUMP_S for earlier, later in pairwise(times)):
+            return []  # one of them may be wrong
         self._ticks = {time_s - times[0]: tick for time_s, tick in zip(times, ticks, strict=True)}
         is_short = (self.length_s or 0.0) - (times[-1] - times[0]) > SHORT_S
         return [] if is_short else list(self._ticks)
@@ -174,6 +183,21 @@ def open_recording(path: str) -> Iterator[Recording]:
         yield Recording(container, path)
 
 
+def creation_time(path: str) -> float:
+    """When a video file says that it was begun, in Unix seconds.
+
+    Raises:
+        SourceError: It cannot be read, or does not say that.
+    """
+    with _open(f"file:{path}", path) as container:
+        told = container.metadata.get("creation_time", "")
+    try:
+        moment = datetime.fromisoformat(told)
+    except ValueError as error:
+        raise SourceError(f"{path}: it does not say when it was begun; give that as a time, such as 2026-11-30T18:00:00") from error
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+
+
 @contextmanager
 def open_url(url: str, name: str, timeouts: Timeouts, decode: Decode = "all") -> Iterator[Stream]:
     """Open a network stream; `name` is what to call it in messages. RTSP goes over TCP, or over UDP where the URL ends in `?udp`.
@@ -197,7 +221,7 @@ def open_url(url: str, name: str, timeouts: Timeouts, decode: Decode = "all") ->
 def _open(url: str, name: str, options: dict[str, str] | None = None, timeouts: Timeouts | None = None) -> Iterator[InputContainer]:
     begun = time.monotonic()
     try:
-        container = av.open(url, options=options, timeout=timeouts, metadata_errors="replace")
+        container = av.open(url, options=options, timeout=timeouts, **FORGIVING)
     except av.FFmpegError as error:
         # Not by the error's class: what a time-out turns into depends on the protocol.
         timed_out = timeouts is not None and time.monotonic() - begun >= timeouts[0]
@@ -275,7 +299,7 @@ def _has_times(container: InputContainer) -> bool:
 
 def _live(container: InputContainer, name: str, timeouts: Timeouts, decode: Decode) -> Stream:
     video = _find_video(container, name)
-    decoder = Decoder(video, "pts" if _has_times(container) else "arrival", name, decode)
+    decoder = Decoder(video, "pts" if _has_times(container) else "arrival", name, decode, is_live=True)
     pictures = _receive(container, video, decoder, name, timeouts)
     return Stream(pictures, is_live=True, fps=decoder.fps, codec=video.codec_context.name, in_bursts=_in_bursts(container), rest=decoder.rest)
 

@@ -9,8 +9,8 @@ import click
 from streamvc.cli import options
 
 if TYPE_CHECKING:
+    from streamvc.classification import Classification
     from streamvc.inference.recognizer import Recognizer
-    from streamvc.pipeline import Classification
 
 
 @click.command()
@@ -42,7 +42,7 @@ def classify(video: str, model: str, gif: Path | None, runtime: str | None, thre
 
 
 def _classify(video: str, recognizer: "Recognizer", gif: Path | None) -> "Classification":
-    from streamvc.pipeline import classify as classify_clip
+    from streamvc.classification import classify as classify_clip
     from streamvc.view.gif import CaptionedGif
 
     if gif is None:

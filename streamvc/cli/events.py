@@ -1,11 +1,11 @@
 """`streamvc events`."""
 
 import csv
-import json
 import re
 import sys
 import time
 from collections.abc import Iterable
+from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 UNITS_S = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 KINDS = ["event", "state", "health"]
-COLUMNS = ["time", "kind", "camera", "phase", "label", "score", "t_start", "t_end", "duration_s", "reason"]
-COLUMNS += ["status", "detail", "event_id", "seq", "epoch"]
+COLUMNS = ["time", "kind", "camera", "phase", "label", "score", "t_start", "t_end"]
+COLUMNS += ["stream_start_s", "stream_end_s", "duration_s", "reason", "status", "detail", "event_id", "seq", "epoch"]
 
 
 def moment(_context: click.Context, _parameter: click.Parameter, text: str | None) -> float | None:
@@ -96,10 +96,12 @@ def _line(message: "Message") -> str:
 
 
 def _print_csv(messages: Iterable["Message"]) -> None:
+    from streamvc.publish.cloudevents import open_envelope
+
     writer = csv.DictWriter(sys.stdout, COLUMNS, extrasaction="ignore", lineterminator="\n")
     writer.writeheader()
     for message in messages:
-        envelope = json.loads(message.body)
-        data = envelope["data"]
+        envelope = open_envelope(message.body)
+        data = asdict(envelope.data)
         running = ", ".join(activity["label"] for activity in data.get("activities", ()))
-        writer.writerow({"label": running, **data, "time": envelope["time"], "kind": message.topic.kind})
+        writer.writerow({"label": running, **data, "time": envelope.time, "kind": message.topic.kind})

@@ -14,6 +14,7 @@ import click
 
 from streamvc.cli import options
 from streamvc.errors import NodeError
+from streamvc.extras import install_command
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -50,7 +51,7 @@ def _require_node() -> None:
     if sys.platform == "win32":
         raise NodeError("a node does not run on Windows; run it on Linux, or watch single cameras with `streamvc watch`")
     if missing := [module for module in EXTRA if not find_spec(module.partition(".")[0]) or not find_spec(module)]:
-        raise NodeError(f"a node needs {', '.join(missing)}; install it with `pip install 'streamvc[node]'`")
+        raise NodeError(f"a node needs {', '.join(missing)}; install it with: {install_command('node')}")
 
 
 @click.group(cls=NodeCommands, options_metavar="", subcommand_metavar="[run] CONFIG | COMMAND [ARGS]...")
@@ -64,7 +65,8 @@ def node() -> None:
         - name: yard
           source: rtsp://${CAM_USER}:${CAM_PASSWORD}@192.0.2.7/stream
 
-    All that it may hold is told in docs/node.md. When the file changes, its cameras are changed while the others run on.
+    All that it may hold is told in docs/node.md. A camera may have a file of its own beside it, cameras.d/NAME.yaml. When a file changes, its cameras
+    are changed while the others run on.
 
     \b
     Examples:
@@ -83,7 +85,8 @@ def node() -> None:
 def run(config: Path, log_json: bool) -> None:
     """Watch the cameras of CONFIG until stopped (Ctrl-C, SIGTERM). `run` may be left away.
 
-    Changes of the file are taken up within two seconds, or at once on SIGHUP. One that cannot be used is logged, and all stays as it was.
+    Changes of it, and of cameras.d/ beside it, are taken up within two seconds, or at once on SIGHUP. One that cannot be used is logged, and all
+    stays as it was.
 
     \b
     Examples:
@@ -154,7 +157,8 @@ def _describe(camera: "CameraFound") -> str:
 def add(config: Path, name: str, source: str, models: tuple[str, ...]) -> None:
     """Add the camera NAME to CONFIG, which is made if it is not there; a running node begins to watch it.
 
-    SOURCE is all that `streamvc watch` takes. Write a login as variables, so that it stands neither there nor in the list of processes.
+    It gets a file of its own beside CONFIG, cameras.d/NAME.yaml. SOURCE is all that `streamvc watch` takes. Write a login as variables, so that it
+    stands neither there nor in the list of processes.
 
     \b
     Examples:
@@ -163,7 +167,7 @@ def add(config: Path, name: str, source: str, models: tuple[str, ...]) -> None:
     """
     from streamvc.node.editing import add_camera
 
-    add_camera(config, name, source, models)
+    click.echo(f"camera {name} added in {add_camera(config, name, source, models)}")
 
 
 @node.command()
@@ -178,7 +182,7 @@ def remove(config: Path, name: str) -> None:
     """
     from streamvc.node.editing import remove_camera
 
-    remove_camera(config, name)
+    click.echo(f"camera {name} removed from {remove_camera(config, name)}")
 
 
 @node.command("set")
@@ -196,7 +200,8 @@ def set_(config: Path, name: str, changes: tuple[str, ...]) -> None:
     """
     from streamvc.node.editing import set_camera
 
-    set_camera(config, name, dict(options.read_pair("set", "KEY=VALUE", change) for change in changes))
+    pairs = dict(options.read_pair("set", "KEY=VALUE", change) for change in changes)
+    click.echo(f"camera {name} changed in {set_camera(config, name, pairs)}")
 
 
 @node.command()

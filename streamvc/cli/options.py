@@ -8,8 +8,8 @@ import click
 
 if TYPE_CHECKING:
     from streamvc.alarms import AlarmFigures
-    from streamvc.pipeline import Tuning
     from streamvc.recording import Recording
+    from streamvc.thresholds import Thresholds
     from streamvc.training.evaluate import BackgroundEvents
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -144,7 +144,7 @@ def recording(command: F) -> F:
     return command
 
 
-def tuning(command: F) -> F:
+def thresholds(command: F) -> F:
     """The thresholds and times of detection, in place of the model's own."""
     share = click.FloatRange(0, 1)
     seconds = click.FloatRange(0)
@@ -159,12 +159,12 @@ def tuning(command: F) -> F:
     return command
 
 
-def take_tuning(chosen: dict[str, Any]) -> "Tuning":
-    """What the options of `tuning` were given, taken out of all that was."""
-    from streamvc.pipeline import Tuning
+def take_thresholds(chosen: dict[str, Any]) -> "Thresholds":
+    """What the options of `thresholds` were given, taken out of all that was."""
+    from streamvc.thresholds import Thresholds
 
     try:
-        return Tuning(**{name: chosen.pop(name) for name in ("enter", "leave", "min_s", "cooldown_s", "smoothing_s")})
+        return Thresholds(**{name: chosen.pop(name) for name in ("enter", "leave", "min_s", "cooldown_s", "smoothing_s")})
     except ValueError as error:
         raise click.UsageError(str(error)) from error
 

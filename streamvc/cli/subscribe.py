@@ -44,8 +44,8 @@ def _since(context: click.Context, parameter: click.Parameter, text: str | None)
 def subscribe(endpoint: str, cameras: tuple[str, ...], labels: tuple[str, ...], count: int | None, as_json: bool, **choices: Any) -> None:
     """Print the events of a running `streamvc watch` or `streamvc node`, one line each.
 
-    What was missed on the way is had from its log first. What that does not keep any more, and a publisher that fell silent, came back or was
-    restarted, is told on standard error.
+    Events that were missed on the way are fetched from its log first. Those that the log has no more, and that the publisher was lost, is back or was
+    restarted, are reported on standard error.
 
     \b
     Examples:

@@ -7,11 +7,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from streamvc.app import Options, run
 from streamvc.capture.source import open_source
 from streamvc.demo import CLIP, MODEL
 from streamvc.errors import StreamvcError
 from streamvc.events import Event
-from streamvc.live import Options, run
+from streamvc.live import camera_configs
 from streamvc.view.video import write_still
 
 JOIN_S = 30.0  # for the subscriber's process to come up
@@ -45,7 +46,8 @@ def run_demo(out: Path, endpoint: str, say: Callable[[str], None]) -> DemoResult
         raise StreamvcError(f"{out}: cannot be made: {error.strerror}") from error
     video, still = out / "annotated.mp4", out / "annotated.png"
     events: list[Event] = []
-    options = Options(str(CLIP), MODEL, camera="demo", publish=endpoint, wait_s=JOIN_S, update_s=0.0, save=video, headless=True, pace=True)
+    cameras = tuple(camera_configs([CLIP], [MODEL], camera="demo"))
+    options = Options(cameras, publish=endpoint, wait_s=JOIN_S, update_s=0.0, save=video, headless=True, pace=True)
     with _subscriber(endpoint) as process:
         run(options, events.append)
         num_received = sum(1 for _ in _lines(process, len(events), say))
@@ -76,6 +78,6 @@ def _write_still(video: Path, still: Path, events: list[Event]) -> None:
     if not ends:
         raise StreamvcError("nothing was recognised in the demo's clip; check the model with: streamvc models check figure")
     longest = max(ends, key=lambda event: event.duration_s or 0.0)
-    moment = longest.t_start + (longest.duration_s or 0.0) / 2
+    moment = longest.stream_start_s + (longest.duration_s or 0.0) / 2
     with open_source(video, policy="every") as source:
         write_still(still, next(frame.image for frame in source if frame.timestamp >= moment))

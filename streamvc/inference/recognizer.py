@@ -22,6 +22,7 @@ class Recognizer:
     Attributes:
         bundle: What it was loaded from.
         labels: What the scores of a prediction are of, in their order.
+        rate_hz: Frames/s that it looks at.
         sampler: Picks the frames that are due.
         extractor: Makes features of them.
     """
@@ -30,6 +31,7 @@ class Recognizer:
         manifest = bundle.manifest
         self.bundle = bundle
         self.labels = manifest.labels
+        self.rate_hz = manifest.rate_hz
         self.sampler = Sampler(manifest.rate_hz)
         self.extractor = extractor
         self._head = head

@@ -26,7 +26,7 @@ class TensorSpec:
     @property
     def quantized(self) -> bool:
         """Whether the tensor holds integers."""
-        return np.issubdtype(self.dtype, np.integer)
+        return self.dtype.kind in "iu"
 
     def encode(self, values: NDArray[np.floating]) -> Array:
         """Real values, any shape -> the same in this tensor's type, rounded and clipped to its range."""

@@ -3,27 +3,31 @@
 import logging
 import math
 import selectors
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
 from streamvc.capture.address import redact
+from streamvc.capture.messages import Arrived, CaptureSettings, Finished, Opened
+from streamvc.errors import AccessError, SourceError
 from streamvc.events import Health, Reason, Status
-from streamvc.health import STALL_S, Checkup
-from streamvc.node.analysis import CameraAnalysis
-from streamvc.node.due import Counts, DueFrames
+from streamvc.health import STALL_S, HealthReporter
+from streamvc.node.connection import DecoderConnection
+from streamvc.node.decoder import OpenDecoder
 from streamvc.node.lifecycle import APART_S, Kill, Lifecycle, Start, State
-from streamvc.node.messages import Arrived, Finished, Opened
-from streamvc.node.nursery import Nursery
 from streamvc.node.overload import Demand, Rates, Tally
-from streamvc.node.reception import Reception, decoder_settings
+from streamvc.node.scheduler import Counts, FrameScheduler
 from streamvc.node.settings import CameraConfig
 from streamvc.node.status import CameraStatus
-from streamvc.pipeline import Report
+from streamvc.session import Session
 
 logger = logging.getLogger(__name__)
 
 FAILED_S = 60.0  # after which a camera whose analysis has failed is tried again
+
+Report = Callable[[Health], None]
+Reconnects = Literal["always", "once_up", "never"]
 
 AWAY: set[State] = {"lost", "connecting"}  # in turns, until it is there
 FAULTS: dict[State, Status] = {"stalled": "stalled", "frozen": "frozen", "lost": "down"}
@@ -31,20 +35,31 @@ FAULTS: dict[State, Status] = {"stalled": "stalled", "frozen": "frozen", "lost":
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A camera that is to be watched: how, with what, and by which worker."""
+    """A camera that is to be watched.
+
+    Attributes:
+        config: How.
+        session: With what.
+        settings: What its decoders are told.
+        worker: Which worker runs the session.
+        reconnects: Whether it is connected again when it was lost: `always`, only if it was up before (`once_up`), or `never`. A recording that
+            breaks off is, in the latter two cases, at its end.
+    """
 
     config: CameraConfig
-    analysis: CameraAnalysis
+    session: Session
+    settings: CaptureSettings
     worker: int
+    reconnects: Reconnects = "always"
 
 
 @dataclass(frozen=True, slots=True)
 class Channels:
-    """What a camera speaks to: the process that makes decoders, what hears them, what takes frames to the workers, and who is told how it fares."""
+    """What a camera speaks to: what starts decoders, what hears them, what takes frames to the workers, and who is told how it fares."""
 
-    nursery: Nursery
+    open_decoder: OpenDecoder
     selector: selectors.BaseSelector
-    due: DueFrames[CameraAnalysis]
+    scheduler: FrameScheduler[Session]
     report: Report
 
 
@@ -67,33 +82,46 @@ class Camera:
         self.was_tried = False  # it has been connected once, or could not be, or is not to be
         self._plan = plan
         self._channels = channels
-        settings = replace(decoder_settings(config, plan.analysis.rates_hz), staleness_s=channels.due.staleness_s)
-        self._reception = Reception(settings, channels.nursery, channels.selector, owner=self)
+        self._connection = DecoderConnection(plan.settings, channels.open_decoder, channels.selector, owner=self)
         self._timetable = config.timetable
         self._minute: datetime | None = None  # in which the timetable was last looked at: it knows no shorter times
         self._is_wanted = True
         self._lifecycle = Lifecycle(open_timeout_s=config.open_timeout_s, read_timeout_s=config.read_timeout_s)
         self._rest: _Rest | None = None
-        self._checkup = Checkup(self.name)
+        self._reporter = HealthReporter(self.name)
         self._told: State = "connecting"
         self._since = 0.0  # of the state that was told, or of its absence
         self._told_apart = False
         self._detail: str | None = None
+        self._is_recording = self._was_refused = False  # as far as is known
         self._hung: str | None = None  # why its decoder is being killed
         self._counts = Counts(0, 0, 0, 0, 0)
         self._rates = Rates()
 
     def begin(self, now: float) -> None:
         """Its frames are wanted from now on; a `step` soon connects it."""
-        period_s = 1 / max(self._plan.analysis.rates_hz)
-        self._channels.due.add(self.name, self._plan.analysis, worker=self._plan.worker, period_s=period_s, priority=self._plan.config.priority)
+        period_s = 1 / max(self._plan.session.rates_hz)
+        self._channels.scheduler.add(self.name, self._plan.session, worker=self._plan.worker, period_s=period_s, priority=self._plan.config.priority)
         self._since = now
 
     def stop(self) -> None:
         """End it for good, and what goes on there."""
-        self._reception.disconnect()
-        self._channels.due.remove(self.name)
-        self._report(self._checkup.not_up("ended", self._num_dropped, "stop"))
+        self._connection.disconnect()
+        self._channels.scheduler.remove(self.name)
+        if not self.is_over:
+            self._report(self._reporter.not_up("ended", self._num_dropped, "stop"))
+
+    @property
+    def is_over(self) -> bool:
+        """Nothing comes of it any more: it was a recording, or has been given up."""
+        return self._rest is not None and self._rest.until == math.inf
+
+    @property
+    def failure(self) -> SourceError | None:
+        """Why it has been given up; None where it has not, or not because of its source."""
+        if not self.is_over or not self._rest or self._rest.reason != "lost":
+            return None
+        return (AccessError if self._was_refused else SourceError)(f"{redact(self._plan.config.address)}: {self._detail}")
 
     @property
     def due(self) -> float:
@@ -103,7 +131,7 @@ class Camera:
     @property
     def is_connecting(self) -> bool:
         """A decoder of it is at work, and has no picture yet."""
-        return self._reception.is_on and self._lifecycle.state == "connecting"
+        return self._connection.is_on and self._lifecycle.state == "connecting"
 
     def step(self, now: float, *, may_connect: bool) -> None:
         """Time has passed: connect where that is due and allowed, and give up a decoder that hangs."""
@@ -112,12 +140,12 @@ class Camera:
                 self._connect(now)
             case Kill(detail):
                 self._hung = detail
-                self._reception.kill()
+                self._connection.kill()
         self._tell()
 
     def hear(self, now: float) -> None:
         """Take in what its decoder has said."""
-        for said in self._reception.receive():
+        for said in self._connection.receive():
             match said:
                 case Opened():
                     self._open(said, now)
@@ -130,14 +158,13 @@ class Camera:
     def tick(self, now: float, clock: datetime) -> None:
         """Another second is over: look at the timetable and at the rates. `clock` knows its time zone."""
         self._follow_timetable(now, clock)
-        self._counts = self._channels.due.counts(self.name)
+        self._counts = self._channels.scheduler.counts(self.name)
         if self._lifecycle.state != "running":
             return
-        late, used = self._reception.late, self._counts.analysed + self._counts.still
-        due = self._counts.offered + self._reception.unplaced + late
-        self._rates.step(now, Tally(self._reception.received, due, used, late))
+        connection = self._connection
+        self._rates.step(now, Tally(connection.received, connection.due, self._plan.session.num_samples, connection.late))
         rate = self._rates.value
-        self._report(self._checkup.up(now, rate.received, rate.used, self._num_dropped))
+        self._report(self._reporter.up(now, rate.received, rate.used, self._num_dropped))
 
     def demand(self) -> Demand | None:
         """How often it is to be analysed, and is; None where that is not known for long enough."""
@@ -147,11 +174,12 @@ class Camera:
     def fail(self, now: float, error: Exception) -> None:
         """Its analysis has failed: leave it alone for a while."""
         if not self._rest:
-            self._lay_down(now, _Rest("down", "error", f"its analysis failed: {type(error).__name__}: {redact(str(error))}", now + FAILED_S))
+            until = now + FAILED_S if self._plan.reconnects == "always" else math.inf
+            self._lay_down(now, _Rest("down", "error", f"its analysis failed: {type(error).__name__}: {redact(str(error))}", until))
 
     def status(self, now: float) -> CameraStatus:
         """How it fares; counts and rates are those of the last second."""
-        config, analysis, lifecycle, opened, counts = self._plan.config, self._plan.analysis, self._lifecycle, self._reception.opened, self._counts
+        config, session, lifecycle, opened, counts = self._plan.config, self._plan.session, self._lifecycle, self._connection.opened, self._counts
         rate = self._rates.value
         return CameraStatus(
             name=self.name,
@@ -166,31 +194,39 @@ class Camera:
             fps_in=rate.received,
             due_hz=rate.due,
             rate_hz=rate.used,
-            received=self._reception.received,
-            corrupt=self._reception.corrupt,
-            analysed=counts.analysed,
-            still=counts.still,
-            dropped={"replaced": counts.shed, "stale": counts.stale, "no_slot": self._reception.unplaced, "late": self._reception.late},
+            received=self._connection.received,
+            corrupt=self._connection.corrupt,
+            analysed=session.num_samples - session.num_still,
+            still=session.num_still,
+            dropped={"replaced": counts.shed, "stale": counts.stale, "no_slot": self._connection.unplaced, "late": self._connection.late},
             connections=lifecycle.num_connections,
             gaps=lifecycle.num_gaps,
             deaths=lifecycle.num_deaths,
-            memory_bytes=self._reception.memory_bytes(now),
-            activities=analysis.running,
-            top=analysis.top,
+            memory_bytes=self._connection.memory_bytes(now),
+            activities=tuple(detection.label for detection in session.running),
+            top=session.top,
         )
 
     @property
+    def num_frames(self) -> int | None:
+        """How many frames a recording holds, as announced; None where that is unknown."""
+        opened = self._connection.opened
+        return opened.num_frames if opened else None
+
+    @property
     def _num_dropped(self) -> int:
-        return self._counts.shed + self._counts.stale + self._reception.unplaced + self._reception.late
+        return self._counts.shed + self._counts.stale + self._connection.unplaced + self._connection.late
 
     def _connect(self, now: float) -> None:
         self._lifecycle.started(now)
-        if failed := self._reception.connect():
+        if failed := self._connection.connect():
             self._finish(failed, now)
 
     def _open(self, said: Opened, now: float) -> None:
-        if self._reception.num_sizes > 1:
-            self._channels.due.end(self.name, "gap")
+        if self._connection.num_sizes > 1:
+            self._channels.scheduler.end(self.name, "gap")
+        self._is_recording = not said.is_live
+        self._channels.scheduler.keep_all(self.name, said.policy == "every")
         self._lifecycle.opened(now, said.silence_s)
 
     def _take(self, said: Arrived, now: float) -> None:
@@ -200,20 +236,27 @@ class Camera:
             return
         self._lifecycle.arrived(now, absence == "frozen")
         if absence != "frozen":
-            self._channels.due.offer(self.name, said)
+            self._channels.scheduler.offer(self.name, said)
 
     def _finish(self, said: Finished, now: float) -> None:
         if said.reason != "end_of_stream":
             # Whoever reads that knows the camera's name; where that is says nothing more.
             words = redact(said.detail).removeprefix(f"{redact(self._plan.config.address)}: ")
-            self._detail, self._hung = self._hung or words, None
+            self._detail, self._hung, self._was_refused = self._hung or words, None, said.reason == "refused"
             self._lifecycle.finished(now, said.reason)
+            if self._is_given_up:
+                self._lay_down(now, _Rest("down", "lost", self._detail, math.inf))
         elif self._plan.config.loop:
-            self._channels.due.end(self.name, "gap")
+            self._channels.scheduler.end(self.name, "gap")
             self._lifecycle.disable(now)
             self._lifecycle.enable(now)
         else:
             self._lay_down(now, _Rest("ended", "end_of_stream", "the recording is over", math.inf))
+
+    @property
+    def _is_given_up(self) -> bool:
+        reconnects = self._plan.reconnects
+        return reconnects == "never" or (reconnects == "once_up" and (self._is_recording or not self._lifecycle.num_connections))
 
     def _follow_timetable(self, now: float, clock: datetime) -> None:
         minute = clock.replace(second=0, microsecond=0)
@@ -231,11 +274,11 @@ class Camera:
     def _lay_down(self, now: float, rest: _Rest) -> None:
         self._rest, self._detail = rest, rest.detail
         self._rates.clear()
-        self._reception.disconnect()
+        self._connection.disconnect()
         self._lifecycle.disable(now)
-        self._channels.due.end(self.name, rest.reason)
+        self._channels.scheduler.end(self.name, rest.reason)
         self._told, self._since, self.was_tried = "disabled", now, True
-        self._report(self._checkup.not_up(rest.status, self._num_dropped, rest.reason, rest.detail))
+        self._report(self._reporter.not_up(rest.status, self._num_dropped, rest.reason, rest.detail))
 
     def _tell(self) -> None:
         """See to what follows from another state of its life."""
@@ -254,7 +297,7 @@ class Camera:
 
     def _tell_fault(self, status: Status) -> None:
         """What has been seen is void: end what goes on, and say why."""
-        self._channels.due.end(self.name, "gap")
+        self._channels.scheduler.end(self.name, "gap")
         match status:
             case "stalled":
                 self._detail = f"no picture has come for {STALL_S:g} s"
@@ -264,7 +307,7 @@ class Camera:
             self._detail = f"its stream kills decoders, it is tried again every {APART_S / 60:g} minutes: {self._detail}"
             self._report(Health(self.name, status, "gap", self._detail, None, None, self._num_dropped, seq=None, epoch=None))
         else:
-            self._report(self._checkup.not_up(status, self._num_dropped, "gap", self._detail))
+            self._report(self._reporter.not_up(status, self._num_dropped, "gap", self._detail))
         self._told_apart = self._lifecycle.is_set_apart
 
     def _report(self, health: Health | None) -> None:

@@ -11,12 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamvc.capture.address import redact
+from streamvc.capture.messages import Arrived, Finished, MotionSettings, Opened
 from streamvc.errors import StreamvcError
 from streamvc.inference.recognizer import Recognizer
-from streamvc.node.decoder import Decoder
-from streamvc.node.messages import Arrived, Finished, MotionSettings, Opened
-from streamvc.node.nursery import Nursery
-from streamvc.node.reception import decoder_settings
+from streamvc.node.connection import capture_settings
+from streamvc.node.decoder import Decoder, ProcessDecoder
+from streamvc.node.fork_server import DecoderForkServer
 from streamvc.node.settings import CameraConfig, Limits, NodeConfig
 from streamvc.publish.keys import load_server
 from streamvc.sinks.opening import read_address
@@ -125,10 +125,10 @@ def _try_sinks(config: NodeConfig) -> Iterator[str]:
 def _try_cameras(cameras: Sequence[CameraConfig], at_once: int) -> Iterator["_Trial"]:
     """Try cameras, some at a time; each as soon as it is clear what comes of it."""
     waiting, going = deque(cameras), set[_Trial]()
-    with Nursery() as nursery, selectors.DefaultSelector() as selector:
+    with DecoderForkServer() as fork_server, selectors.DefaultSelector() as selector:
         while waiting or going:
             while waiting and len(going) < at_once:
-                trial = _begin(waiting.popleft(), nursery)
+                trial = _begin(waiting.popleft(), fork_server)
                 going.add(trial)
                 selector.register(trial.decoder, selectors.EVENT_READ, trial)
             first = min(trial.deadline for trial in going)
@@ -184,9 +184,9 @@ class _Trial:
         arrived.release()
 
 
-def _begin(camera: CameraConfig, nursery: Nursery) -> _Trial:
-    settings = replace(decoder_settings(camera, (RATE_HZ,)), motion=MotionSettings(gate=False))
-    return _Trial(camera, Decoder(settings, nursery))
+def _begin(camera: CameraConfig, fork_server: DecoderForkServer) -> _Trial:
+    settings = replace(capture_settings(camera, (RATE_HZ,)), motion=MotionSettings(gate=False))
+    return _Trial(camera, ProcessDecoder(fork_server, settings))
 
 
 def _try_model(name: str, limits: Limits, picture: Image) -> ModelFound:

@@ -14,9 +14,10 @@ from pydantic_core import ErrorDetails
 from streamvc.capture.address import redact
 from streamvc.errors import NodeError
 from streamvc.inference.bundle import MANIFEST, list_bundles
-from streamvc.node.document import Document, Place, read_document
+from streamvc.node.document import Documents, Place, read_documents
 from streamvc.node.secrets import read_secrets
-from streamvc.node.settings import CameraConfig, Limits, ModelUse, Motion, NodeConfig, RecordingConfig, Thresholds, ZoneSettings
+from streamvc.node.settings import CameraConfig, Limits, ModelUse, Motion, NodeConfig, RecordingConfig, ZoneSettings
+from streamvc.thresholds import Thresholds
 
 # `${NAME}`, and `$${` where a `${` is meant.
 VARIABLE = re.compile(r"\$(?:(?P<literal>\$\{)|\{(?P<name>[^{}]*)\})")
@@ -79,57 +80,59 @@ def read_config(path: Path, environment: Mapping[str, str] = os.environ) -> Node
     """Read a configuration.
 
     Args:
-        path: The file; paths in it are relative to its folder.
+        path: The file; paths in it, and in the files of cameras beside it, are relative to its folder.
         environment: What `${NAME}` in it stands for, if it is not in the file of `secrets`.
 
     Raises:
         NodeError: It cannot be read or used, or a model is not here; names all faults with their lines, one a line.
     """
-    document = read_document(path)
-    config = interpret(document, environment)
-    require_models(document, config)
+    documents = read_documents(path)
+    config = interpret(documents, environment)
+    require_models(documents, config)
     return config
 
 
-def interpret(document: Document, environment: Mapping[str, str] | None) -> NodeConfig:
-    """Make a configuration of a document, on whatever machine its models are; with no environment, `${NAME}` stays as it is.
+def interpret(documents: Documents, environment: Mapping[str, str] | None) -> NodeConfig:
+    """Make a configuration of its files, on whatever machine its models are; with no environment, `${NAME}` stays as it is, and all may be empty.
 
     Raises:
         NodeError: As for `read_config`.
     """
-    if document.data is None:
-        raise NodeError(f"{document.path}: is empty; `streamvc node --help` shows what it may hold")
+    given = documents.data
+    if given is None and environment is None:
+        given = {}
+    if given is None:  # an editor may be about to write it
+        raise NodeError(f"{documents.main.path}: is empty; `streamvc node --help` shows what it may hold")
     faults: list[Fault] = []
-    given = document.data
     if environment is not None:
-        given = _fill_in(given, {**environment, **_secrets(document, faults)}, (), faults)
+        given = _fill_in(given, {**environment, **_secrets(documents, faults)}, (), faults)
     config = None
     try:
         data = _with_defaults(given, faults) if isinstance(given, dict) else given
-        config = NodeConfig.model_validate(data, context={"folder": document.path.parent})
+        config = NodeConfig.model_validate(data, context={"folder": documents.main.path.parent})
     except ValidationError as error:
         faults += _faults(error)
     if faults or config is None:
-        raise NodeError("\n".join(_tell(document, faults)))
+        raise NodeError("\n".join(_tell(documents, faults)))
     return config
 
 
-def require_models(document: Document, config: NodeConfig) -> None:
+def require_models(documents: Documents, config: NodeConfig) -> None:
     """Check that all models are on this machine.
 
     Raises:
         NodeError: Some are not; names all of them with their lines.
     """
-    if faults := list(_missing_models(document, config)):
-        raise NodeError("\n".join(_tell(document, faults)))
+    if faults := list(_missing_models(documents, config)):
+        raise NodeError("\n".join(_tell(documents, faults)))
 
 
-def _secrets(document: Document, faults: list[Fault]) -> dict[str, str]:
-    name = document.data.get("secrets") if isinstance(document.data, dict) else None
+def _secrets(documents: Documents, faults: list[Fault]) -> dict[str, str]:
+    name = documents.main.data.get("secrets") if isinstance(documents.main.data, dict) else None
     if not isinstance(name, str):
         return {}
     try:
-        return read_secrets(Path(document.path.parent, Path(name).expanduser()))
+        return read_secrets(Path(documents.main.path.parent, Path(name).expanduser()))
     except NodeError as error:
         faults.append(Fault(("secrets",), str(error)))
         return {}
@@ -190,10 +193,11 @@ def _merge(defaults: Mapping[str, Any], camera: Mapping[str, Any]) -> dict[str, 
     return merged
 
 
-def _missing_models(document: Document, config: NodeConfig) -> Iterator[Fault]:
+def _missing_models(documents: Documents, config: NodeConfig) -> Iterator[Fault]:
     known = list_bundles()
+    given = documents.data
     for index, camera in enumerate(config.cameras):
-        above = ("cameras", index) if document.data["cameras"][index].get("models") else ("defaults",)
+        above: Place = ("cameras", index) if given["cameras"][index].get("models") else ("defaults",)
         for number, use in enumerate(camera.models):
             if use.name not in known and not Path(use.name, MANIFEST).is_file() and not VARIABLE.search(use.name):
                 close = get_close_matches(use.name, known, n=1)
@@ -230,13 +234,19 @@ def _advice(place: Place) -> str:
     return f"did you mean {close[0]}?" if close else f"known are {', '.join(known)}"
 
 
-def _tell(document: Document, faults: Sequence[Fault]) -> list[str]:
-    """A line for each fault, in the order of the file; at one place only the first, of which the others are mostly consequences."""
+def _tell(documents: Documents, faults: Sequence[Fault]) -> list[str]:
+    """A line for each fault, in the order of the files; at one place only the first, of which the others are mostly consequences."""
     first: dict[Place, Fault] = {}
     for fault in faults:
         first.setdefault(fault.place, fault)
-    told = sorted((document.line(fault.place), _written(fault.place), fault.text) for fault in first.values())
-    return [redact(f"{document.path}:{line}: {place + ': ' if place else ''}{text}") for line, place, text in told]
+    told = []
+    for fault in first.values():
+        number, document, place = documents.find(fault.place)
+        written = _written(place)
+        told.append(
+            (number, document.line(place), redact(f"{document.path}:{document.line(place)}: {written + ': ' if written else ''}{fault.text}"))
+        )
+    return [line for *_, line in sorted(told)]
 
 
 def _written(place: Place) -> str:

@@ -1,27 +1,60 @@
-"""The node's end of a decoder."""
+"""Decoders: each captures one connection of one camera, in a process or in a thread of its own. A reconnection is a new decoder."""
 
 import os
 import socket
+import time
+from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
+from functools import partial
+from typing import Protocol
 
+from streamvc.capture.address import redact
+from streamvc.capture.loop import capture
+from streamvc.capture.messages import Arrived, CaptureSettings, Due, Finished, Message, Opened, Started, decode, encode_settings
+from streamvc.capture.ring import Ring
 from streamvc.errors import NodeError
-from streamvc.node.messages import Arrived, DecoderSettings, Due, Finished, Message, Opened, Started, decode, encode_settings
-from streamvc.node.nursery import Nursery
-from streamvc.node.ring import Ring
-from streamvc.types import Frame
+from streamvc.node.decoding import RETRY_S
+from streamvc.node.fork_server import DecoderForkServer
+from streamvc.threads import ChannelClosed, Mailbox, Worker
+from streamvc.types import Array, Frame
 
 MAX_BYTES = 1 << 14  # of a message
+
+NUM_WAITING = 1000  # words of a thread that may wait; its pictures are far fewer
 
 Said = Opened | Arrived | Finished
 
 
-class Decoder:
-    """A process that reads one connection of one camera. For one thread; only `Arrived.release` may be called by others.
+class Decoder(Protocol):
+    """Captures one connection of one camera. For one thread; only `Arrived.release` may be called by others.
 
-    A reconnection is a new decoder, so that nothing of the old one can be left, and one that hangs is simply killed.
+    Attributes:
+        pid: The process that it runs in; None until that is known.
     """
 
-    def __init__(self, settings: DecoderSettings, nursery: Nursery) -> None:
+    pid: int | None
+
+    def fileno(self) -> int:
+        """The descriptor to poll for reading; it is readable, too, when the decoder has died. -1 once closed."""
+
+    def receive(self) -> list[Said]:
+        """What it has said since the last call; never waits. The last that it ever says is a `Finished`, however it ends."""
+
+    def kill(self) -> None:
+        """End it, as it hangs; `receive` gives a `Finished` then."""
+
+    def close(self) -> None:
+        """Let it go; waits for nothing. Frames that are lent stay valid."""
+
+
+OpenDecoder = Callable[[CaptureSettings], Decoder]  # raises NodeError where the system refuses
+
+
+class ProcessDecoder:
+    """Captures in a process, so that a stream that crashes its decoder touches no other, and one that hangs is simply killed."""
+
+    def __init__(self, fork_server: DecoderForkServer, settings: CaptureSettings) -> None:
         """Start the process; waits for nothing.
 
         Raises:
@@ -33,17 +66,15 @@ class Decoder:
         try:
             self._connection, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
             with theirs:
-                nursery.fork(encode_settings(settings), theirs)
+                fork_server.fork(encode_settings(settings), theirs)
         except OSError as error:
             raise NodeError(f"no decoder can be started: {error.strerror}; are there limits of open files or of memory (ulimit -n)?") from error
         self._connection.setblocking(False)
 
     def fileno(self) -> int:
-        """The descriptor to poll for reading; it is readable, too, when the process has died. -1 once closed."""
         return self._connection.fileno()
 
     def receive(self) -> list[Said]:
-        """What it has said since the last call; never waits. The last that it ever says is a `Finished`, however it ends."""
         all_said: list[Said] = []
         while not self._finished and (said := self._next()) is not None:
             self._finished = isinstance(said, Finished)
@@ -51,15 +82,11 @@ class Decoder:
         return all_said
 
     def kill(self) -> None:
-        """End it, as it hangs: within half a second, and `receive` gives a `Finished` then."""
         with suppress(OSError):  # it is dead already
             self._connection.shutdown(socket.SHUT_WR)
 
     def close(self) -> None:
-        """Let it go; waits for nothing. The process ends by itself, and is killed where it has not within half a second.
-
-        Frames that are lent stay valid.
-        """
+        """Let it go. The process ends by itself, and is killed where it has not within half a second."""
         self._connection.close()
         self._finished, self._ring, self.pid = True, None, None
 
@@ -102,13 +129,101 @@ class Decoder:
                 return message
 
     def _arrived(self, due: Due) -> Arrived:
-        loan = None
-        if due.slot is not None:
-            if self._ring is None:
-                raise ValueError("a picture came before its form was known")
-            loan = self._ring.lend(due.slot)
-        frame = Frame(due.index, due.timestamp, loan.image, due.clock, due.captured, due.decoded) if loan else None
-        return Arrived(due, frame, loan.release if loan else _nothing_to_release)
+        if due.slot is not None and self._ring is None:
+            raise ValueError("a picture came before its form was known")
+        return _arrived(due, self._ring)
+
+
+class ThreadDecoder:
+    """Captures in a thread of this process. One that hangs is left behind: it ends at its time-outs, or with the program."""
+
+    def __init__(self, settings: CaptureSettings) -> None:
+        """Start the thread; waits for nothing."""
+        self.pid: int | None = os.getpid()
+        self._said: Mailbox[Said] = Mailbox(NUM_WAITING)
+        self._finished = False
+        self._thread = Worker("capture", partial(_capture, settings, MailboxReceiver(self._said)), self._said.close).start()
+
+    def fileno(self) -> int:
+        return self._said.fileno()
+
+    def receive(self) -> list[Said]:
+        if self._finished:
+            return []
+        try:
+            all_said = self._said.take()
+        except ChannelClosed:
+            all_said = [Finished("died", "it hung, and was given up")]
+        self._finished = any(isinstance(said, Finished) for said in all_said)
+        return all_said
+
+    def kill(self) -> None:
+        self._said.close()
+
+    def close(self) -> None:
+        self._finished = True
+        self._said.discard()
+
+    @property
+    def is_running(self) -> bool:
+        """The thread has not ended."""
+        return self._thread.is_running
+
+    def join(self, timeout_s: float) -> None:
+        """Wait for the thread to end, for so long at most; close it first."""
+        self._thread.join(timeout_s)
+
+
+class MailboxReceiver:
+    """Pictures go into memory of this process, and the word of them into a mailbox. See `Receiver`."""
+
+    def __init__(self, said: Mailbox[Said]) -> None:
+        self._said = said
+        self._ring: Ring  # set by `open`
+        self._is_lossless = False
+
+    def open(self, opened: Opened) -> None:
+        width, height = opened.size
+        self._ring = Ring.of_memory(height, width)
+        self._is_lossless = opened.policy == "every"
+        self.say(opened)
+
+    def put(self, due: Due, write: Callable[[Array], None] | None) -> bool:
+        slot = None
+        if write is not None:
+            while (slot := self._ring.claim()) is None:
+                if not self._is_lossless:
+                    return False
+                self.wait_until(time.monotonic() + RETRY_S)
+            write(self._ring.slot(slot))
+        self.say(_arrived(replace(due, slot=slot, decoded=time.monotonic()), self._ring))
+        return True
+
+    def say(self, said: Said) -> None:
+        """Say it; waits where nobody has listened for long."""
+        while not self._said.offer(said):
+            self.wait_until(time.monotonic() + RETRY_S)
+
+    def wait_until(self, moment: float) -> None:
+        self._said.wait_until(moment)
+
+
+def _capture(settings: CaptureSettings, receiver: MailboxReceiver) -> None:
+    try:
+        said = capture(settings, receiver)
+    except ChannelClosed:
+        return
+    except Exception as error:  # handed over to whoever listens
+        said = Finished("died", f"{type(error).__name__}: {redact(str(error))}")
+    receiver.say(said)
+
+
+def _arrived(due: Due, ring: Ring | None) -> Arrived:
+    loan = ring.lend(due.slot) if ring and due.slot is not None else None
+    frame = None
+    if loan:
+        frame = Frame(due.index, due.timestamp, loan.image, due.clock, due.captured, due.decoded, due.segment, due.began)
+    return Arrived(due, frame, loan.release if loan else _nothing_to_release)
 
 
 def _nothing_to_release() -> None:

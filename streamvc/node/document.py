@@ -1,6 +1,6 @@
-"""A YAML file that still knows on which line each of its values stands."""
+"""YAML files that still know on which line each of their values stands: a node's configuration, and those of cameras with a file of their own."""
 
-import json
+import unicodedata
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -8,9 +8,13 @@ from typing import Any
 from ruamel.yaml import YAML
 from ruamel.yaml.constructor import DuplicateKeyError
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
-from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
+from ruamel.yaml.nodes import CollectionNode, MappingNode, Node, ScalarNode, SequenceNode
 
 from streamvc.errors import NodeError
+
+CAMERA_FOLDER = "cameras.d"  # beside the configuration
+SUFFIXES = (".yaml", ".yml")
+MAX_VALUES = 1_000_000  # in a file, with what stands behind its aliases written out
 
 Place = tuple[str | int, ...]  # of a value: the keys and positions that lead to it
 
@@ -42,6 +46,73 @@ class Document:
         return line + 1
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Documents:
+    """All files of a configuration.
+
+    Attributes:
+        main: The configuration's own.
+        cameras: Those of `cameras.d`, in the order of their names; each holds the keys of one camera.
+    """
+
+    main: Document
+    cameras: tuple[Document, ...] = ()
+
+    @property
+    def num_listed(self) -> int:
+        """How many cameras stand in the configuration's own file."""
+        listed = self.main.data.get("cameras") if isinstance(self.main.data, dict) else None
+        return len(listed) if isinstance(listed, list) else 0
+
+    @property
+    def data(self) -> Any:
+        """The values, as if all stood in one file: those of `cameras.d` come last. A camera that says no name there has that of its file."""
+        main = {} if self.main.data is None and self.cameras else self.main.data
+        if not self.cameras or not isinstance(main, dict) or not isinstance(main.get("cameras") or [], list):
+            return main
+        return main | {"cameras": [*(main.get("cameras") or ()), *map(_camera, self.cameras)]}
+
+    def find(self, place: Place) -> tuple[int, Document, Place]:
+        """In which file a place of `data` is (its number and itself), and which place that is there."""
+        if len(place) > 1 and place[0] == "cameras" and isinstance(place[1], int) and place[1] >= self.num_listed and self.cameras:
+            number = place[1] - self.num_listed
+            return number + 1, self.cameras[number], place[2:]
+        return 0, self.main, place
+
+
+def _camera(document: Document) -> Any:
+    data = {} if document.data is None else document.data
+    if not isinstance(data, dict) or data.get("name") is not None:
+        return data
+    return {"name": unicodedata.normalize("NFC", document.path.stem), **{key: value for key, value in data.items() if key != "name"}}
+
+
+def read_documents(path: Path) -> Documents:
+    """Read a configuration, and the files of cameras beside it.
+
+    Raises:
+        NodeError: One cannot be read, or is not YAML.
+    """
+    main = read_document(path)
+    try:
+        return Documents(main, tuple(map(read_document, camera_files(path))))
+    except OSError as error:
+        raise NodeError(f"{path.parent / CAMERA_FOLDER}: cannot be read: {error.strerror}") from error
+
+
+def camera_files(path: Path) -> list[Path]:
+    """The files of cameras that belong to a configuration, by name; none where there is no such folder. Hidden ones are left out: editors make them.
+
+    Raises:
+        OSError: The folder cannot be read.
+    """
+    folder = path.parent / CAMERA_FOLDER
+    try:
+        return sorted(file for file in folder.iterdir() if file.suffix in SUFFIXES and not file.name.startswith("."))
+    except FileNotFoundError:
+        return []
+
+
 def read_document(path: Path) -> Document:
     """Read a file.
 
@@ -65,8 +136,9 @@ def parse_document(path: Path, text: str) -> Document:
     yaml = YAML(typ="safe", pure=True)
     try:
         root = yaml.compose(text)
+        if root is not None and _num_values(root, {}) > MAX_VALUES:
+            raise NodeError(f"{path}: its aliases stand for more than {MAX_VALUES} values")
         data = None if root is None else yaml.constructor.construct_document(root)
-        json.dumps(data, default=str, skipkeys=True)  # a value that is within itself can be written in YAML, and is a ValueError here
         return Document(path, text, data, root)
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
@@ -76,6 +148,22 @@ def parse_document(path: Path, text: str) -> Document:
         raise NodeError(f"{path}:{line} is not YAML: {problem}") from error
     except (YAMLError, ValueError, RecursionError) as error:
         raise NodeError(f"{path}: is not YAML: {str(error).splitlines()[0]}") from error
+
+
+def _num_values(node: Node, known: dict[int, int]) -> int:
+    """How many values a node stands for, each alias counted as what is behind it. Counts each node once, so it is quick for any.
+
+    Raises:
+        ValueError: A value is within itself.
+    """
+    if id(node) not in known:
+        known[id(node)] = 0  # until it is counted
+        parts = node.value if isinstance(node, CollectionNode) else ()
+        flat = [part for each in parts for part in (each if isinstance(each, tuple) else (each,))]
+        known[id(node)] = 1 + sum(_num_values(part, known) for part in flat)
+    if not known[id(node)]:
+        raise ValueError("a value is within itself")
+    return known[id(node)]
 
 
 def find(node: Node | None, step: str | int) -> tuple[ScalarNode | None, Node | None]:

@@ -1,4 +1,4 @@
-"""The process that decoders are forked from: `python -m streamvc.node.forking DESCRIPTOR`, where a `Nursery` has the other end of that.
+"""The process that decoders are forked from: `python -m streamvc.node.forking DESCRIPTOR`, where a `DecoderForkServer` has the other end of that.
 
 A decoder whose connection was closed by the node should notice by itself. One that has not within `GRACE_S` (it hangs in a read that never returns)
 is killed, and so are all when the node closes this process's own connection.
@@ -19,8 +19,8 @@ from dataclasses import dataclass
 
 import cv2
 
+from streamvc.capture.messages import Finished, encode
 from streamvc.node import decoding
-from streamvc.node.messages import Finished, encode
 
 GRACE_S = 0.5  # seconds for a decoder to end by itself
 MAX_BYTES = 1 << 16  # of the settings of a decoder

@@ -3,6 +3,7 @@
 import logging
 import math
 import selectors
+import socket
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -39,13 +40,14 @@ class Hub:
         turned: `time.monotonic()` when it last had nothing to do, in seconds.
     """
 
-    def __init__(self, node: str, channels: Channels, *, num_connecting: int) -> None:
+    def __init__(self, node: str, channels: Channels, *, num_connecting: int, ends: bool = False) -> None:
         """A hub without cameras.
 
         Args:
             node: The node's name, for what is told of it as a whole.
             channels: What its cameras speak to.
             num_connecting: Cameras that may be connecting at the same time.
+            ends: Nothing is left to do when nothing comes of any camera any more.
         """
         self.cameras: Mapping[str, Camera] = {}
         self.problem: str | None = None
@@ -55,6 +57,9 @@ class Hub:
         self._channels = channels
         self._num_connecting = num_connecting
         self._orders: Mailbox[Order] = Mailbox(NUM_ORDERS)
+        self._closed, self._closing = socket.socketpair()
+        self._closing.setblocking(False)
+        self._ends = ends
         self._overload = Overload()
         self._told_at = 0.0
         self._next_tick = self._next_step = time.monotonic()
@@ -78,27 +83,42 @@ class Hub:
             self._orders.offer(partial(self._fail, camera, error))
 
     def close(self) -> None:
-        """Let all cameras go, and return from `run`."""
-        self._orders.close()
+        """Let all cameras go, and return from `run`. Never waits, and may be called by a signal handler, as no lock is taken."""
+        with suppress(OSError):  # it is closed, or was told so already
+            self._closing.send(b"\0")
 
     def run(self) -> None:
         """Watch, until it is closed."""
         selector = self._channels.selector
         selector.register(self._orders, selectors.EVENT_READ)
+        selector.register(self._closed, selectors.EVENT_READ, self._orders.close)
         try:
             while True:
                 timeout_s = max(0.0, min(self._next_tick, self._next_step) - time.monotonic())
                 ready = [key.data for key, _ in selector.select(timeout_s)]
                 self.turned = now = time.monotonic()
-                for camera in ready:
-                    self._hear(camera, now) if camera else self._obey(now)
+                for data in ready:
+                    match data:
+                        case Camera():
+                            self._hear(data, now)
+                        case None:
+                            self._obey(now)
+                        case close:
+                            selector.unregister(self._closed)
+                            close()
                 if now >= self._next_tick:
                     self._tick(now)
                 if now >= self._next_step:
                     self._step(now)
+                if self._ends and self.cameras and all(camera.is_over for camera in self.cameras.values()):
+                    self._channels.scheduler.finish()
         finally:
             self._change(list(self.cameras), [], now=time.monotonic())
+            if self._ends:
+                self._channels.scheduler.finish()
             selector.close()
+            self._closed.close()
+            self._closing.close()
 
     def _hear(self, camera: Camera, now: float) -> None:
         was_connecting = camera.is_connecting

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from streamvc.capture.messages import FinishReason
 from streamvc.health import STALL_S
-from streamvc.node.messages import FinishReason
 
 State = Literal["connecting", "running", "stalled", "frozen", "lost", "disabled"]
 

@@ -1,13 +1,11 @@
-"""A node's status as Prometheus metrics. A scrape takes one snapshot; between two nothing is kept here."""
+"""A node's status, and what is measured in it, as Prometheus metrics. A scrape takes one snapshot; between two nothing is kept here."""
 
 from collections.abc import Callable, Iterable, Iterator
-from itertools import accumulate
 
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, ProcessCollector, generate_latest
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, InfoMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from streamvc.node.histogram import Distribution
 from streamvc.node.lifecycle import LEGAL
 from streamvc.node.status import CameraStatus, Snapshot
 
@@ -35,10 +33,11 @@ GAUGES: tuple[tuple[str, str, Callable[[CameraStatus], float]], ...] = (
 class Metrics:
     """Writes metrics. They lie in a registry of their own, so that a program with metrics can hold a node."""
 
-    def __init__(self, snapshot: Callable[[], Snapshot]) -> None:
-        self._registry = CollectorRegistry()
-        self._registry.register(_Node(snapshot))
-        ProcessCollector(registry=self._registry)  # process_resident_memory_bytes, process_open_fds and their like
+    def __init__(self, snapshot: Callable[[], Snapshot], registry: CollectorRegistry) -> None:
+        """Write what is in the registry, and beside it what snapshots hold."""
+        self._registry = registry
+        registry.register(_Node(snapshot))
+        ProcessCollector(registry=registry)  # process_resident_memory_bytes, process_open_fds and their like
 
     def text(self) -> bytes:
         """All of them now, in Prometheus' text form."""
@@ -56,7 +55,6 @@ class _Node(Collector):
     def collect(self) -> Iterator[Metric]:
         snapshot = self._snapshot()
         yield from _node(snapshot)
-        yield from _durations(snapshot)
         yield from _states(snapshot)
         yield from _cameras(snapshot)
 
@@ -65,25 +63,7 @@ def _node(snapshot: Snapshot) -> Iterator[Metric]:
     yield InfoMetricFamily("streamvc_node", "The node.", {"site": snapshot.site, "node": snapshot.node, "version": snapshot.version})
     yield GaugeMetricFamily("streamvc_node_degraded", "Whether the node lacks something, 0 or 1.", int(snapshot.state == "degraded"))
     yield GaugeMetricFamily("streamvc_node_threads", "Threads of the node's own process.", snapshot.resources.threads)
-    yield CounterMetricFamily("streamvc_events", "Events published.", snapshot.events)
     yield CounterMetricFamily("streamvc_unsent", "Messages not sent to subscribers, because too many waited.", snapshot.unsent)
-
-
-def _durations(snapshot: Snapshot) -> Iterator[Metric]:
-    stages = HistogramMetricFamily(
-        "streamvc_stage_seconds", "How long analysed frames took, by stage; `total` is capture to publish.", labels=["stage"]
-    )
-    for stage, distribution in snapshot.latency.items():
-        stages.add_metric([stage], _buckets(distribution), distribution.sum_s)
-    yield stages
-    ages = HistogramMetricFamily("streamvc_frame_age_seconds", "How old frames were when their analysis began.")
-    ages.add_metric([], _buckets(snapshot.age), snapshot.age.sum_s)
-    yield ages
-
-
-def _buckets(distribution: Distribution) -> list[tuple[str, float]]:
-    bounds = [*(f"{bound:g}" for bound in distribution.bounds_s), "+Inf"]
-    return list(zip(bounds, accumulate(map(float, distribution.counts)), strict=True))
 
 
 def _states(snapshot: Snapshot) -> Iterator[Metric]:

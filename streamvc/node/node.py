@@ -4,30 +4,33 @@ import logging
 import time
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack, closing
+from dataclasses import replace
 from functools import partial
 from selectors import DefaultSelector
 from typing import Self
 
-import cv2
 import psutil
 
 from streamvc._version import __version__
+from streamvc.capture.opencv import one_opencv_thread
 from streamvc.events import Event, Health
 from streamvc.inference.batching import for_threads
 from streamvc.inference.models import Models
-from streamvc.node.analysis import CameraAnalysis
 from streamvc.node.camera import Channels, Plan
 from streamvc.node.changes import Changes, compare
-from streamvc.node.due import DueFrames
+from streamvc.node.connection import capture_settings
+from streamvc.node.decoder import ProcessDecoder
+from streamvc.node.fork_server import DecoderForkServer
 from streamvc.node.hub import Hub
-from streamvc.node.meter import STAGES, Meter, together
-from streamvc.node.nursery import Nursery
+from streamvc.node.meter import Meter
+from streamvc.node.scheduler import FrameScheduler
 from streamvc.node.settings import CameraConfig, NodeConfig
 from streamvc.node.status import Resources, Snapshot
 from streamvc.node.web import Web
 from streamvc.node.worker import InferenceWorker
 from streamvc.publish.publisher import Publisher
 from streamvc.recording import Recorder
+from streamvc.session import Session
 from streamvc.sinks.runner import run_sinks
 from streamvc.threads import ChannelClosed, Worker
 
@@ -54,7 +57,6 @@ class Node:
         Raises:
             StreamvcError: Something of it cannot be used: a model, an endpoint, a sink, a folder. A camera that cannot be reached is no error.
         """
-        cv2.setNumThreads(1)  # OpenCV's own threads would take the cores from the decoders and the runtime
         self._started = time.monotonic()
         self._process = psutil.Process()
         self._config = config.model_copy(update={"cameras": ()})
@@ -62,24 +64,25 @@ class Node:
         opener = for_threads()
         self._models = [Models(opener) for _ in range(config.limits.workers)]
         self._workers: list[InferenceWorker] = []
-        self._meters = [Meter() for _ in self._models]
+        self._meter = Meter()
         self._plans: dict[str, Plan] = {}
         with ExitStack() as opened:
+            opened.enter_context(one_opencv_thread())
             self._publisher = opened.enter_context(_publisher(config))
             opened.enter_context(run_sinks(self._publisher.log, config.sinks, site=config.site, node=config.node, drain_s=DRAIN_S))
-            due = DueFrames[CameraAnalysis](config.limits.staleness_s)
-            nursery = opened.enter_context(Nursery())
-            channels = Channels(nursery, DefaultSelector(), due, self._publisher.report)
+            scheduler = FrameScheduler[Session](config.limits.staleness_s)
+            open_decoder = partial(ProcessDecoder, opened.enter_context(DecoderForkServer()))
+            channels = Channels(open_decoder, DefaultSelector(), scheduler, self._publisher.report)
             self._hub = Hub(config.node, channels, num_connecting=config.limits.connecting)
-            for number, meter in enumerate(self._meters):
-                publish = partial(self._publish, meter)
-                worker = InferenceWorker(number, due, publish=publish, told=meter.told, failed=self._hub.fail)
+            for number in range(config.limits.workers):
+                worker = InferenceWorker(number, scheduler, publish=self._publish, failed=self._hub.fail)
                 self._workers.append(worker)
-                opened.enter_context(Worker(f"inference-{number}", self._watched(worker.run), due.close, niceness=NICENESS))
-            opened.enter_context(Worker("hub", self._watched(self._hub.run), self._hub.close))
+                run = self._supervised(partial(self._meter.measure, worker.steps))
+                opened.enter_context(Worker(f"inference-{number}", run, scheduler.close, niceness=NICENESS))
+            opened.enter_context(Worker("hub", self._supervised(self._hub.run), self._hub.close))
             self.apply(config)
             self._tell_of_the_gone()
-            web = opened.enter_context(closing(Web(config.http, self.snapshot, self.problem))) if config.http else None
+            web = opened.enter_context(closing(Web(config.http, self.snapshot, self.problem, self._meter.registry))) if config.http else None
             self._opened = opened.pop_all()
         self.endpoint = self._publisher.endpoint
         self.http = web.address if web else None
@@ -100,7 +103,7 @@ class Node:
             for camera in config.cameras:
                 if camera.name in new:
                     kept[camera.name] = self._plan(camera, kept.values())
-                    opened.callback(kept[camera.name].analysis.close)
+                    opened.callback(_close_recorder, kept[camera.name].session)
             self._hub.change([*changes.removed, *changes.changed], [kept[name] for name in (*changes.added, *changes.changed)])
             opened.pop_all()
         self._plans = {camera.name: kept[camera.name] for camera in config.cameras}
@@ -113,7 +116,6 @@ class Node:
         watched = self._hub.cameras
         # One that was just added may not be watched yet, one that was just removed still be.
         cameras = tuple(watched[name].status(now) for name in self._plans if name in watched)
-        latencies = [meter.latency for meter in self._meters]
         problem = self.problem() or self._publisher.problem or self._hub.problem
         return Snapshot(
             site=self._config.site,
@@ -124,9 +126,9 @@ class Node:
             state="degraded" if problem else "up" if self._hub.is_ready else "starting",
             detail=problem,
             cameras=cameras,
-            latency={stage: together(latency[stage] for latency in latencies) for stage in STAGES},
-            age=together(meter.age for meter in self._meters),
-            events=sum(meter.num_events for meter in self._meters),
+            latency=self._meter.latency,
+            age=self._meter.age,
+            events=self._meter.num_events,
             unsent=self._publisher.num_dropped,
             resources=_resources(self._process),
         )
@@ -156,14 +158,24 @@ class Node:
         """Load what a camera needs, for the worker that has least to do."""
         loads = [0.0] * len(self._models)
         for plan in others:
-            loads[plan.worker] += sum(plan.analysis.rates_hz)
+            loads[plan.worker] += sum(plan.session.rates_hz)
         worker = loads.index(min(loads))
         limits, recording = self._config.limits, self._config.recording
         with ExitStack() as opened:
             recorder = opened.enter_context(Recorder(camera.name, recording.recording)) if recording else None
-            analysis = CameraAnalysis(camera, self._models[worker], runtime=limits.runtime, threads=limits.threads, recorder=recorder)
+            session = Session(
+                [use.name for use in camera.models],
+                camera=camera.name,
+                thresholds=[use.thresholds for use in camera.models],
+                rate_hz=camera.rate_hz,
+                recorder=recorder,
+                runtime=limits.runtime,
+                threads=limits.threads,
+                opener=self._models[worker].open,
+            )
             opened.pop_all()
-        return Plan(camera, analysis, worker)
+        settings = replace(capture_settings(camera, session.rates_hz), staleness_s=limits.staleness_s, policy="latest")
+        return Plan(camera, session, settings, worker)
 
     def _tell_of_the_gone(self) -> None:
         """Cameras of runs before that are not watched any more are not down for ever."""
@@ -171,14 +183,14 @@ class Node:
             if name not in self._plans and name != self._config.node and status not in (None, "ended"):
                 self._publisher.report(Health(name, "ended", "stop", "it is not watched any more", None, None, 0, seq=None, epoch=None))
 
-    def _publish(self, meter: Meter, event: Event) -> None:
+    def _publish(self, event: Event) -> None:
         self._publisher.publish(event)
-        meter.num_events += 1
+        self._meter.published()
 
-    def _watched(self, run: Callable[[], None]) -> Callable[[], None]:
+    def _supervised(self, run: Callable[[], None]) -> Callable[[], None]:
         """A thread's target that leaves word when it fails: the node lacks a part from then on."""
 
-        def watched() -> None:
+        def supervised() -> None:
             try:
                 run()
             except ChannelClosed:
@@ -189,7 +201,12 @@ class Node:
                 logger.exception("a part of the node has failed")
                 raise
 
-        return watched
+        return supervised
+
+
+def _close_recorder(session: Session) -> None:
+    if session.recorder:
+        session.recorder.close()
 
 
 def _publisher(config: NodeConfig) -> Publisher:

@@ -1,8 +1,9 @@
 """Whether a node keeps up with its cameras, and in which words it says that it does not. Pure."""
 
-from collections import deque
 from collections.abc import Sequence
-from dataclasses import astuple, dataclass
+from dataclasses import astuple, dataclass, fields
+
+from streamvc.health import Rate
 
 SPAN_S = 10.0  # over which rates are measured
 SHORT = 0.9  # share of its due frames below which a camera is analysed too seldom
@@ -26,49 +27,31 @@ class Tally:
     late: float = 0.0
 
 
-NOTHING = Tally()
-
-
 class Rates:
-    """A camera's rates over the last `SPAN_S` seconds, of its tallies at some moments.
-
-    Attributes:
-        value: Frames/s; zeros where only one moment is known.
-    """
+    """A camera's rates over the last `SPAN_S` seconds, of its tallies at some moments."""
 
     def __init__(self) -> None:
-        self.value = NOTHING
-        self._tallies: deque[tuple[float, Tally]] = deque()
+        self._rates = tuple(Rate(SPAN_S) for _ in fields(Tally))
 
-    def step(self, now: float, tally: Tally) -> None:
-        """Take the tally at `now`, in seconds; counts may also begin anew."""
-        tallies = self._tallies
-        if tallies and _went_back(tallies[-1][1], tally):
-            tallies.clear()
-        tallies.append((now, tally))
-        while len(tallies) > 2 and now - tallies[1][0] >= SPAN_S:
-            tallies.popleft()
-        begin, first = tallies[0]
-        self.value = _rates(first, tally, now - begin) if now > begin else NOTHING
+    @property
+    def value(self) -> Tally:
+        """Frames/s; zeros where only one moment is known."""
+        return Tally(*(rate.value for rate in self._rates))
 
     @property
     def is_settled(self) -> bool:
         """The whole span is known."""
-        return bool(self._tallies) and self._tallies[-1][0] - self._tallies[0][0] >= SPAN_S
+        return all(rate.is_settled for rate in self._rates)
+
+    def step(self, now: float, tally: Tally) -> None:
+        """Take the tally at `now`, in seconds; counts may also begin anew."""
+        for rate, count in zip(self._rates, astuple(tally), strict=True):
+            rate.step(now, count)
 
     def clear(self) -> None:
         """Forget what was: the camera was not there."""
-        self._tallies.clear()
-        self.value = NOTHING
-
-
-def _rates(first: Tally, last: Tally, span_s: float) -> Tally:
-    pairs = zip(astuple(first), astuple(last), strict=True)
-    return Tally(*((after - before) / span_s for before, after in pairs))
-
-
-def _went_back(before: Tally, after: Tally) -> bool:
-    return any(later < earlier for earlier, later in zip(astuple(before), astuple(after), strict=True))
+        for rate in self._rates:
+            rate.clear()
 
 
 @dataclass(frozen=True, slots=True)

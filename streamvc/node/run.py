@@ -12,15 +12,16 @@ from pathlib import Path
 
 from streamvc.errors import NodeError, StreamvcError
 from streamvc.node.config import read_config
+from streamvc.node.document import camera_files
 from streamvc.node.node import Node
 
 logger = logging.getLogger(__name__)
 
-LOOK_S = 1.0  # between two looks at the file
+LOOK_S = 1.0  # between two looks at the files
 INSIST_S = 1.0  # after a first signal to stop; what stops a service may well send two at once
 STOP = (signal.SIGINT, signal.SIGTERM)
 
-Version = tuple[int, int, int]  # of a file: what changes when it is written
+Version = list[tuple[Path, int, int, int]]  # of a configuration's files: what changes when one is written
 
 
 def run(path: Path, on_start: Callable[[Node], None] = lambda _node: None) -> None:
@@ -35,36 +36,36 @@ def run(path: Path, on_start: Callable[[Node], None] = lambda _node: None) -> No
     Raises:
         StreamvcError: The configuration, or something that it names, cannot be used; or a part of the node has failed.
     """
-    file = _File(path)
+    files = _Files(path)
     config = read_config(path)
     with _signals() as signals, Node(config) as node:
         on_start(node)
         if not config.cameras:
             logger.info("there is no camera yet; add one with `streamvc node add %s NAME SOURCE`", path)
-        _follow(node, path, file, signals)
+        _follow(node, path, files, signals)
         logger.info("stopping")
 
 
-def _follow(node: Node, path: Path, file: "_File", signals: socket.socket) -> None:
+def _follow(node: Node, path: Path, files: "_Files", signals: socket.socket) -> None:
     """Do what the file says, until a signal to stop comes."""
     while (number := _next_signal(signals)) not in STOP:
         if number is not None:
-            file = _File(path)
-        if number is not None or file.has_changed():
+            files = _Files(path)
+        if number is not None or files.has_changed():
             _reload(node, path)
         if node.failure:
             raise NodeError(f"{node.failure}; the log says more")
 
 
-class _File:
-    """Notices that a file was written, when it has stayed as it is for one look: an editor may write it in several steps."""
+class _Files:
+    """Notices that a configuration was written, when its files have stayed as they are for one look: an editor may write one in several steps."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._used = self._seen = self._version()
 
     def has_changed(self) -> bool:
-        """Whether there is a version of it that was not there at the last yes."""
+        """Whether there is a version of them that was not there at the last yes."""
         before, self._seen = self._seen, self._version()
         if self._seen in (None, self._used) or self._seen != before:
             return False
@@ -73,10 +74,11 @@ class _File:
 
     def _version(self) -> Version | None:
         try:
-            found = self._path.stat()
-        except OSError:  # it is being replaced, or gone: what runs goes on
+            paths = [self._path, *camera_files(self._path)]
+            found = [(path, path.stat() if path.exists() else path.lstat()) for path in paths]  # a link may lead nowhere
+        except OSError:  # one is being replaced, or gone: what runs goes on
             return None
-        return found.st_mtime_ns, found.st_size, found.st_ino
+        return [(path, status.st_mtime_ns, status.st_size, status.st_ino) for path, status in found]
 
 
 def _reload(node: Node, path: Path) -> None:

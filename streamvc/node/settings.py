@@ -3,25 +3,25 @@
 import re
 import socket
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from types import NoneType
 from typing import Annotated, Any, ClassVar, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
+from streamvc.capture.stream import Decode
+from streamvc.capture.zones import Zones
 from streamvc.errors import PublishError
 from streamvc.inference.manifest import Count, Positive, Seconds, Share
 from streamvc.node.fields import HTTP, Beside, CameraName, CheckedPolygon, HttpAddress, ModelName, RuleText, SourceText, ZoneName, split_http
 from streamvc.node.timetable import Timetable
-from streamvc.node.zones import Zones
-from streamvc.pipeline import Tuning
 from streamvc.publish.log import default_log
 from streamvc.publish.sockets import ENDPOINT, OFFSETS, is_public
 from streamvc.recording import Recording
+from streamvc.thresholds import Thresholds
 
 Priority = Literal["high", "normal", "low"]
-Decode = Literal["all", "reference", "keyframes"]
 Runtime = Literal["litert", "tflite-runtime", "tensorflow"]
 
 MIN_RATE_HZ = 2.0  # below it the sampler would take the time between two frames for a gap
@@ -43,27 +43,6 @@ class Settings(BaseModel):
 
 def _is_needed(settings: type[BaseModel], key: str) -> bool:
     return key in settings.model_fields and NoneType not in get_args(settings.model_fields[key].annotation)
-
-
-@dataclass(frozen=True, slots=True)
-class Thresholds(Tuning):
-    """`Tuning`, checked."""
-
-    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
-
-    enter: Share | None = None
-    leave: Share | None = None
-    min_s: Seconds | None = None
-    cooldown_s: Seconds | None = None
-    smoothing_s: Seconds | None = None
-
-    def over(self, other: "Thresholds") -> "Thresholds":
-        """What is set here, and for the rest what is set there.
-
-        Raises:
-            ValueError: `leave` would be above `enter`.
-        """
-        return Thresholds(**{**asdict(other), **{name: value for name, value in asdict(self).items() if value is not None}})
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,15 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from http.client import HTTPException
-from typing import Any, Literal
-from urllib.error import URLError
-from urllib.request import ProxyHandler, build_opener
+from itertools import accumulate
+from typing import Literal
 
+import urllib3
 from pydantic import TypeAdapter, ValidationError
 
 from streamvc.errors import NodeError
-from streamvc.node.histogram import Distribution
 
 TIMEOUT_S = 5.0
 
@@ -83,6 +81,33 @@ class Resources:
 
 
 @dataclass(frozen=True, slots=True)
+class Distribution:
+    """How durations are distributed.
+
+    Attributes:
+        bounds_s: Upper bounds, rising, in seconds.
+        counts: How many lie at or below each bound and above the one before; one more count for what is above the last.
+        sum_s: Of all that was counted.
+    """
+
+    bounds_s: tuple[float, ...]
+    counts: tuple[int, ...]
+    sum_s: float
+
+    @property
+    def count(self) -> int:
+        """How many were counted."""
+        return sum(self.counts)
+
+    def quantile(self, share: float) -> float | None:
+        """The bound that so large a share (0 to 1) lies at or below; infinity beyond the last one, None where nothing was counted."""
+        if not self.count:
+            return None
+        wanted = share * self.count
+        return next((bound for bound, reached in zip(self.bounds_s, accumulate(self.counts), strict=False) if reached >= wanted), float("inf"))
+
+
+@dataclass(frozen=True, slots=True)
 class Snapshot:
     """How a node fares at one moment.
 
@@ -147,12 +172,10 @@ def fetch(address: str, timeout_s: float = TIMEOUT_S) -> Snapshot:
         NodeError: No node answers there.
     """
     url = f"http://{address.removeprefix('http://').rstrip('/')}/status"
-    try:
-        # Never by a proxy: that reaches neither this machine nor those of this network.
-        with build_opener(ProxyHandler({})).open(url, timeout=timeout_s) as answer:
-            text: Any = answer.read()
-    except (OSError, ValueError, HTTPException) as error:
-        cause = error.reason if isinstance(error, URLError) else error
+    try:  # never by a proxy: that reaches neither this machine nor those of this network
+        answer = urllib3.request("GET", url, timeout=timeout_s, retries=False)
+    except (urllib3.exceptions.HTTPError, OSError) as error:
+        cause = error.__cause__ or error
         words = (isinstance(cause, OSError) and cause.strerror) or str(cause).strip() or type(cause).__name__
         raise NodeError(f"no node answers at {address} ({words}); is it running, and is that the `http` of its configuration?") from error
-    return Snapshot.parse(text)
+    return Snapshot.parse(answer.data)

@@ -12,7 +12,6 @@ DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 FORMS = "`mon-fri 08:00-18:00`, `sat,sun 10:00-14:00`, `22:00-06:00` or `sun`"
 RULE = re.compile(r"(?P<days>[a-z][a-z,-]*)?\s*(?:(?P<opens>\d\d?:\d\d)\s*-\s*(?P<closes>\d\d?:\d\d))?")
 DAY = timedelta(days=1)
-NUM_DAYS = 9  # looked ahead: what has not changed for a week never does
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,19 +69,10 @@ class Timetable:
         """Whether the camera is watched at this moment, which must know its time zone."""
         return not self.rules or any(opens <= now < closes for opens, closes in self._spans(now))
 
-    def next_change(self, now: datetime) -> datetime | None:
-        """When that is going to change, in UTC; None for never."""
-        if not self.rules:
-            return None
-        changes = sorted({moment for span in self._spans(now) for moment in span if moment > now})
-        is_open = self.is_open(now)
-        # Where one span follows upon another nothing changes. Those of the days behind the last looked at are not known.
-        return next((moment for moment in changes if moment < now + (NUM_DAYS - 1) * DAY and self.is_open(moment) != is_open), None)
-
     def _spans(self, now: datetime) -> Iterator[tuple[datetime, datetime]]:
         """From when to when it is open around now, in UTC."""
         today = datetime.combine(now.astimezone(self.zone).date(), time())
-        for day in (today + number * DAY for number in range(-2, NUM_DAYS)):
+        for day in (today + number * DAY for number in range(-2, 2)):
             for rule in self.rules:
                 if day.weekday() in rule.days:
                     yield min(self._moments(day + rule.opens)), max(self._moments(day + rule.closes))

@@ -4,6 +4,7 @@ import socket
 from collections.abc import Callable
 
 import uvicorn
+from prometheus_client import CollectorRegistry
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
@@ -22,13 +23,14 @@ CLOSE_S = 1  # for answers that are on their way when it is closed
 class Web:
     """Answers from now until `close`. Who asks is not asked who he is: listen where only those can reach it who may."""
 
-    def __init__(self, address: str, snapshot: Callable[[], Snapshot], problem: Callable[[], str | None]) -> None:
+    def __init__(self, address: str, snapshot: Callable[[], Snapshot], problem: Callable[[], str | None], registry: CollectorRegistry) -> None:
         """Bind and start.
 
         Args:
             address: `HOST:PORT`; port 0 takes a free one.
             snapshot: The node's status now. Is called from a thread of its own, as the next.
             problem: Why the node does not work as it should and is to be started again; None while it does. Never waits.
+            registry: What else is among its metrics.
 
         Raises:
             NodeError: The address cannot be bound.
@@ -37,7 +39,7 @@ class Web:
         host, port = self._listening.getsockname()[:2]
         self.address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
         config = uvicorn.Config(
-            application(snapshot, problem),
+            application(snapshot, problem, registry),
             log_config=None,
             log_level="warning",
             access_log=False,
@@ -60,9 +62,9 @@ class Web:
         self._server.should_exit = True
 
 
-def application(snapshot: Callable[[], Snapshot], problem: Callable[[], str | None]) -> Starlette:
+def application(snapshot: Callable[[], Snapshot], problem: Callable[[], str | None], registry: CollectorRegistry) -> Starlette:
     """The answers; the arguments as for `Web`."""
-    metrics = Metrics(snapshot)
+    metrics = Metrics(snapshot, registry)
 
     # These are quick, and run in the loop: a thread for each request would cost more.
     async def tell_metrics(_request: Request) -> Response:

@@ -1,42 +1,46 @@
 """A thread that analyses the frames of many cameras, one after the other."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from streamvc.events import Event
-from streamvc.node.analysis import CameraAnalysis
-from streamvc.node.due import DueFrames, Work
-from streamvc.node.messages import Arrived
-from streamvc.pipeline import Sink
+from streamvc.capture.messages import Arrived
+from streamvc.events import Event, Reason
+from streamvc.node.scheduler import FrameScheduler, Work
 from streamvc.recording import Recorder
+from streamvc.session import NO_IMAGE, Session, Sink
+from streamvc.types import Frame
 
 
-@dataclass(frozen=True, slots=True)
-class Analysed:
-    """What became of a frame. All moments are `time.monotonic()`, in seconds.
+@dataclass(frozen=True, slots=True, eq=False)
+class Step:
+    """What one frame brought, or the end of a stream. All moments are `time.monotonic()`, in seconds.
 
     Attributes:
         camera: The camera.
-        still: It was not looked at: it shows what the one before did.
+        session: Its session.
+        frame: The frame, valid until the next step is taken; None where there is none.
+        events: What was published.
+        is_analysed: It was looked at; otherwise it was not due, or shows what the one before did.
         captured: When its encoded form arrived.
         decoded: When it was decoded.
         taken: When its turn came.
         featured: When it had passed the extractors.
         decided: When all was decided that there was to decide.
         published: When that was published.
-        num_events: How many events there were.
     """
 
     camera: str
-    still: bool
+    session: Session
+    frame: Frame | None
+    events: Sequence[Event]
+    is_analysed: bool
     captured: float
     decoded: float
     taken: float
     featured: float
     decided: float
     published: float
-    num_events: int
 
 
 class InferenceWorker:
@@ -49,65 +53,77 @@ class InferenceWorker:
     def __init__(
         self,
         number: int,
-        due: DueFrames[CameraAnalysis],
+        scheduler: FrameScheduler[Session],
         *,
         publish: Sink,
-        told: Callable[[Analysed], None],
         failed: Callable[[str, Exception], None],
     ) -> None:
         """Set up.
 
         Args:
             number: Which of the workers it is.
-            due: Where its work comes from.
+            scheduler: Where its work comes from.
             publish: Is called with each event.
-            told: Is called after each frame, also where it was still.
             failed: Is called with the name of a camera whose analysis has failed, for each frame that it fails at. What ran there was ended.
         """
         self.busy_since: float | None = None
         self._number = number
-        self._due = due
+        self._scheduler = scheduler
         self._publish = publish
-        self._told = told
         self._failed = failed
         self._recorders: list[Recorder] = []  # of cameras that have left
 
-    def run(self) -> None:
-        """Work until `due` is closed, and all that it still held is done."""
-        while work := self._due.take(self._number):
+    def steps(self) -> Iterator[Step]:
+        """Work until the scheduler is closed, and all that it still held is done."""
+        while work := self._scheduler.take(self._number):
             self.busy_since = work.taken
             if work.arrival:
-                self._analyse(work, work.arrival)
+                yield from self._analyse(work, work.arrival)
             elif work.end:
-                self._publish_all(work.analysis.flush(work.end))
+                yield self._end(work, work.end)
             if work.is_last:
-                self._part(work.analysis)
+                self._part(work.session)
             self.busy_since = None
         for recorder in self._recorders:
             recorder.close()
 
-    def _analyse(self, work: Work[CameraAnalysis], arrival: Arrived) -> None:
-        analysis = work.analysis
+    def run(self) -> None:
+        """As `steps`, for a thread that does nothing else."""
+        for _ in self.steps():
+            pass
+
+    def _analyse(self, work: Work[Session], arrival: Arrived) -> Iterator[Step]:
+        session, due = work.session, arrival.due
+        frame = arrival.frame or Frame(due.index, due.timestamp, NO_IMAGE, due.clock, due.captured, due.decoded, due.segment, due.began)
+        num_samples = session.num_samples
         try:
-            events = analysis.step(arrival, work.dropped)
+            events = session.take(frame, is_still=arrival.is_still, num_dropped=work.dropped + due.dropped)
         except Exception as error:  # whatever it is, it is this camera's alone
-            self._publish_all(analysis.flush("error"))
+            arrival.release()
+            yield self._end(work, "error")
             self._failed(work.camera, error)
             return
+        try:
+            decided = time.monotonic()
+            self._publish_all(events)
+            is_analysed = session.num_samples > num_samples and not arrival.is_still
+            moments = (due.captured, due.decoded, work.taken, session.featured, decided, time.monotonic())
+            yield Step(work.camera, session, arrival.frame, events, is_analysed, *moments)
         finally:
             arrival.release()
-        decided = time.monotonic()
+
+    def _end(self, work: Work[Session], reason: Reason) -> Step:
+        events = work.session.flush(reason)
         self._publish_all(events)
-        moments = (arrival.due.captured, arrival.due.decoded, work.taken, analysis.featured, decided, time.monotonic())
-        self._told(Analysed(work.camera, arrival.frame is None, *moments, len(events)))
+        return Step(work.camera, work.session, None, events, False, *[time.monotonic()] * 6)
 
     def _publish_all(self, events: Sequence[Event]) -> None:
         for event in events:
             self._publish(event)
 
-    def _part(self, analysis: CameraAnalysis) -> None:
+    def _part(self, session: Session) -> None:
         """Let a camera go. What is recorded of it is completed meanwhile, as others do not wait for that."""
         self._recorders = [recorder for recorder in self._recorders if recorder.is_recording]
-        if analysis.recorder:
-            analysis.recorder.finish()
-            self._recorders.append(analysis.recorder)
+        if session.recorder:
+            session.recorder.finish()
+            self._recorders.append(session.recorder)

@@ -19,12 +19,12 @@ ZAP_VERSION = b"1.0"
 ZAP_DOMAIN = b"streamvc"
 KEY_BYTES = 32
 ZAP_PARTS = 7  # version, request, domain, address, identity, mechanism, key
-QUIET_S = 60.0  # a stranger is logged once in this time
-MAX_STRANGERS = 100  # and no more than so many
+LOG_INTERVAL_S = 60.0  # in which a client that is refused is logged once
+MAX_LOGGED = 100  # of them, in this time
 
 
 def secure_server(socket: zmq.Socket[bytes], folder: Path) -> None:
-    """Before it binds: encrypt a socket, and let nobody in whom the `Authenticator` of its context does not know.
+    """Encrypt a socket before it binds; only clients that the `Authenticator` of its context allows can connect.
 
     Raises:
         PublishError: The folder has no server's key, or others can read it.
@@ -39,7 +39,7 @@ def secure_server(socket: zmq.Socket[bytes], folder: Path) -> None:
 
 
 def secure_client(socket: zmq.Socket[bytes], key_file: Path, server_key: str | None = None) -> None:
-    """Before it connects: encrypt a socket, and speak with the owner of the server's key alone.
+    """Encrypt a socket before it connects; it will only connect to the owner of the server's key.
 
     Args:
         socket: Any socket that connects.
@@ -58,56 +58,56 @@ def secure_client(socket: zmq.Socket[bytes], key_file: Path, server_key: str | N
 
 
 def watch_refusals(socket: zmq.Socket[bytes]) -> zmq.Socket[bytes]:
-    """Before it connects: a socket that can be read when this one was not let in; give what it says to `refusal`.
+    """A socket that can be read when this one, which has not connected yet, is refused; give its messages to `refusal`.
 
-    libzmq does not try again by itself after that: disconnect and connect to do so. Close with `socket.disable_monitor()` and `close` on it.
+    libzmq does not try again by itself after that: disconnect and connect to do so. Close it with `socket.disable_monitor()` and its own `close`.
     """
     return socket.get_monitor_socket(zmq.EVENT_HANDSHAKE_FAILED_AUTH | zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL | zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL)
 
 
 def refusal(parts: list[bytes]) -> str:
-    """Why a socket was not let in, in words for its user."""
-    said = parse_monitor_message(parts)
-    if said["event"] == zmq.EVENT_HANDSHAKE_FAILED_AUTH:
+    """Why a socket was refused, in words for its user."""
+    message = parse_monitor_message(parts)
+    if message["event"] == zmq.EVENT_HANDSHAKE_FAILED_AUTH:
         return "the publisher refuses this key: it is not allowed, or was revoked (`streamvc keys list` on its machine)"
     return "no handshake with the publisher: one side uses keys and the other does not, or the server's key is not its own"
 
 
 class Authenticator:
-    """Tells libzmq, for all sockets of one context, which clients may in. Belongs to the thread that owns these sockets.
+    """Tells libzmq, for all sockets of one context, which clients may connect. Used by the thread that owns these sockets.
 
-    The folder of keys is looked at anew at each question, so what is allowed there may in at once. libzmq asks only when a client connects: one that
-    is revoked stays until the sockets are closed and opened again, which `expelled` says.
+    Each question is answered from the folder of keys as it is then, so a client that is allowed there can connect at once. libzmq asks only when a
+    client connects: one that is revoked later stays connected until the sockets are closed. `revoked` names those.
 
     Attributes:
         socket: Poll it for reading, and call `answer` when it is readable.
     """
 
     def __init__(self, context: zmq.Context[zmq.Socket[bytes]], folder: Path) -> None:
-        """Begin to answer; before any socket of the context is bound."""
+        """Begin to answer. Make it before any socket of the context is bound."""
         self._folder = folder
-        self._seen: object = None
+        self._signature: object = None
         self._allowed: dict[str, str] = {}
-        self._let_in: dict[str, str] = {}
-        self._strangers = _Strangers()
+        self._connected: dict[str, str] = {}
+        self._refusals = _RefusalLog()
         self.socket = context.socket(zmq.REP)
         self.socket.linger = 0
         self.socket.bind(ZAP_ENDPOINT)
 
     def answer(self) -> None:
-        """Answer all that is asked by now."""
+        """Answer all questions that have come."""
         while self.socket.poll(0):
             self.socket.send_multipart(self._reply(self.socket.recv_multipart()))
 
-    def expelled(self) -> list[str]:
-        """Names of clients that were let in since the start and are no longer allowed: their connections are to be cut.
+    def revoked(self) -> list[str]:
+        """Names of clients that have connected and are no longer allowed: their connections are to be closed.
 
-        None where the whole folder has gone, as an unmounted disk has: then nobody new gets in, and sockets could not be opened again.
+        Empty where the whole folder is gone, as with an unmounted disk: then no client can connect, and sockets could not be opened again.
         """
-        self._look()
+        self._reload()
         if not (self._folder / "server.key").exists():
             return []
-        return sorted(name for public, name in self._let_in.items() if public not in self._allowed)
+        return sorted(name for public, name in self._connected.items() if public not in self._allowed)
 
     def close(self) -> None:
         self.socket.close()
@@ -116,21 +116,21 @@ class Authenticator:
         if len(parts) != ZAP_PARTS or parts[0] != ZAP_VERSION:
             return [ZAP_VERSION, b"", b"500", b"not a request", b"", b""]
         _, request, _, address, _, mechanism, key = parts
-        self._look()
+        self._reload()
         public = z85.encode(key).decode() if mechanism == b"CURVE" and len(key) == KEY_BYTES else ""
         if (name := self._allowed.get(public)) is None:
-            self._strangers.refused(keys.fingerprint(public) if public else "no key", address.decode("ascii", "replace"))
+            self._refusals.refused(keys.fingerprint(public) if public else "no key", address.decode("ascii", "replace"))
             return [ZAP_VERSION, request, b"400", b"not allowed", b"", b""]
         logger.info("client %s joins from %s", name, address.decode("ascii", "replace"))
-        self._let_in[public] = name
+        self._connected[public] = name
         return [ZAP_VERSION, request, b"200", b"OK", name.encode(), b""]
 
-    def _look(self) -> None:
-        """Read the folder, if it is not as it was."""
-        seen = _signature(self._folder)
-        if seen == self._seen:
+    def _reload(self) -> None:
+        """Read the folder, if it has changed."""
+        signature = _signature(self._folder)
+        if signature == self._signature:
             return
-        self._seen = seen
+        self._signature = signature
         try:
             self._allowed = keys.allowed(self._folder)
         except PublishError as error:
@@ -138,8 +138,8 @@ class Authenticator:
             self._allowed = {}
 
 
-class _Strangers:
-    """Logs who was refused: each once a minute, and not more than a log can bear."""
+class _RefusalLog:
+    """Logs which clients were refused: each once a minute, and no more than a log can hold."""
 
     def __init__(self) -> None:
         self._logged: set[str] = set()
@@ -149,18 +149,18 @@ class _Strangers:
         now = time.monotonic()
         if now >= self._until:
             self._logged.clear()
-            self._until = now + QUIET_S
-        if fingerprint in self._logged or len(self._logged) > MAX_STRANGERS:
+            self._until = now + LOG_INTERVAL_S
+        if fingerprint in self._logged or len(self._logged) > MAX_LOGGED:
             return
         self._logged.add(fingerprint)
-        if len(self._logged) > MAX_STRANGERS:
-            logger.warning("refused more than %d strangers within a minute; the rest of it is not logged", MAX_STRANGERS)
+        if len(self._logged) > MAX_LOGGED:
+            logger.warning("refused more than %d clients within a minute; the rest of it is not logged", MAX_LOGGED)
         else:
             logger.warning("refused a client from %s: its key is not allowed or was revoked (fingerprint %s)", address, fingerprint)
 
 
 def _signature(folder: Path) -> object:
-    """What changes when a file of the folder does. Not the folders' own times: two changes within a tick of the clock would look like one."""
+    """A value that changes when a file of the folder does. The folder's own time will not do: two changes in one tick of the clock look like one."""
     found = []
     for inner in (folder / "clients", folder / "revoked"):
         try:

@@ -2,7 +2,7 @@
 
 An event's `id` is made of its content alone: `<event_id>-start`, `<event_id>-update-<ms since its start>`, `<event_id>-end`. So it is the same in a
 replay and after a restart, and a reader that has seen it can skip it. The others are told apart by their numbers. Readers ignore fields they do not
-know; a breaking change gets a new `type`.
+know; a breaking change gets a new `type`. Events and states are of version 2; what was published as version 1 is read too.
 """
 
 from datetime import UTC, datetime
@@ -14,6 +14,7 @@ from pydantic_core import PydanticSerializationError
 
 from streamvc.errors import PublishError
 from streamvc.events import Body, Event, Health, Heartbeat, State
+from streamvc.publish.version1 import from_version_1
 from streamvc.publish.wire import escape
 
 Name = Annotated[str, Field(min_length=1)]
@@ -41,7 +42,7 @@ class CloudEvent:
 class ActivityEvent(CloudEvent):
     """An activity begins, goes on or ends."""
 
-    type: Literal["dev.streamvc.activity.start.v1", "dev.streamvc.activity.update.v1", "dev.streamvc.activity.end.v1"]
+    type: Literal["dev.streamvc.activity.start.v2", "dev.streamvc.activity.update.v2", "dev.streamvc.activity.end.v2"]
     data: Event
 
 
@@ -49,7 +50,7 @@ class ActivityEvent(CloudEvent):
 class StateEvent(CloudEvent):
     """What goes on at a camera has changed."""
 
-    type: Literal["dev.streamvc.camera.state.v1"]
+    type: Literal["dev.streamvc.camera.state.v2"]
     data: State
 
 
@@ -93,7 +94,7 @@ def encode(body: Body, *, site: str, node: str, time: float) -> bytes:
             specversion="1.0",
             id=identifier,
             source=f"streamvc://{escape(site)}/{escape(node)}",
-            type=f"dev.streamvc.{kind}.v1",
+            type=f"dev.streamvc.{kind}",
             subject=subject,
             time=moment.replace("+00:00", "Z"),
             datacontenttype="application/json",
@@ -123,23 +124,32 @@ def open_envelope(body: bytes) -> CloudEvent:
         PublishError: This is not one of our events.
     """
     try:
+        return _validated(body)
+    except PublishError:
+        if (converted := from_version_1(body)) is None:
+            raise
+    return _validated(converted)
+
+
+def _validated(body: bytes) -> CloudEvent:
+    try:
         return ADAPTER.validate_json(body, strict=True)
     except ValidationError as error:
         raise PublishError(f"not an event: {_first_reason(error)}") from error
 
 
 def _described(body: Body, time: float) -> tuple[str, str, str]:
-    """What it is, its identifier, and what it is about."""
+    """What it is and in which version, its identifier, and what it is about."""
     match body:
         case Event():
             moment = f"update-{1000 * (body.duration_s or 0.0):.0f}" if body.phase == "update" else body.phase
-            return f"activity.{body.phase}", f"{body.event_id}-{moment}", body.camera
+            return f"activity.{body.phase}.v2", f"{body.event_id}-{moment}", body.camera
         case State():
-            return "camera.state", f"{body.camera}-state-{body.epoch}-{body.seq}", body.camera
+            return "camera.state.v2", f"{body.camera}-state-{body.epoch}-{body.seq}", body.camera
         case Health():
-            return "camera.health", f"{body.camera}-health-{body.epoch}-{body.seq}", body.camera
+            return "camera.health.v1", f"{body.camera}-health-{body.epoch}-{body.seq}", body.camera
         case Heartbeat():
-            return "heartbeat", f"{body.node}-heartbeat-{body.epoch}-{1000 * time:.0f}", body.node
+            return "heartbeat.v1", f"{body.node}-heartbeat-{body.epoch}-{1000 * time:.0f}", body.node
 
 
 def _first_reason(error: ValidationError) -> str:

@@ -1,6 +1,6 @@
-"""The SQLite file of the event log: opens it, and gets over what befalls it.
+"""The SQLite file of the event log: opens it, and recovers from failures.
 
-One process writes, which a lock on `NAME.lock` sees to; any number may read meanwhile (write-ahead log). What was committed outlives the process,
+One process writes, as a lock on `NAME.lock` ensures; any number may read meanwhile (write-ahead log). What was committed outlives the process,
 however it dies. After a failure (disk full, read-only, gone) the file is opened anew at the next write. A damaged file is set aside as
 `NAME.damaged-<time>`, and a new one is begun.
 """
@@ -13,6 +13,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Literal
 
+from filelock import FileLock, Timeout
+
 from streamvc.errors import PublishError
 from streamvc.threads import Lock
 
@@ -21,7 +23,7 @@ logger = logging.getLogger(__name__)
 APPLICATION_ID = 0x73766331  # "svc1", in the file's header
 VERSION = 1
 BUSY_S = 5.0  # how long to wait for another process, which may hold the file for a moment as it opens it
-WAL_PAGES = 4_000  # 16 MB of write-ahead log: beyond it, whoever writes is held up for a moment so that it can begin anew
+WAL_PAGES = 4_000  # 16 MB of write-ahead log: beyond it, writing waits for a moment so that it can begin anew
 WAL_KEPT_BYTES = 32 * 1024 * 1024  # to which its file is cut back where it grew longer
 PRIVATE = 0o600  # who was where and when is nobody else's business
 FILES = ("", "-wal", "-shm")
@@ -87,11 +89,11 @@ class Database:
         self._reading = self._writing if path is None else Lock()
         self._inode = 0
         self._connections = ExitStack()
-        with ExitStack() as opened, self._watched("opened"):
+        with ExitStack() as opened, self._translated_errors("opened"):
             if path is not None:
                 path.parent.mkdir(parents=True, exist_ok=True)
                 in_use = f"another program writes the event log {path} (is streamvc running already?); stop it, or choose another file"
-                opened.enter_context(closing(lock(path, in_use)))
+                opened.callback(lock(path, in_use).release)
             opened.enter_context(self._connections)
             self._open()
             self._opened = opened.pop_all()
@@ -105,7 +107,7 @@ class Database:
             LogUnavailable: The file cannot be written now; nothing of the transaction was.
             PublishError: What is written cannot stand in it.
         """
-        with self._writing, self._watched("written"):
+        with self._writing, self._translated_errors("written"):
             if self._failed:
                 self._reopen()
             self._writer.execute("BEGIN IMMEDIATE")
@@ -114,25 +116,25 @@ class Database:
 
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
-        """A connection to read with, for one thread at a time: it sees one moment throughout the block, and does not hinder whoever writes.
+        """A connection to read with, for one thread at a time: it sees one moment throughout the block, and does not hold up writing.
 
         Raises:
             LogUnavailable: The file cannot be read.
         """
-        with self._reading, self._watched("read"):
+        with self._reading, self._translated_errors("read"):
             self._reader.execute("BEGIN")
             with self._reader:
                 yield self._reader
 
     def checkpoint(self) -> None:
-        """Carry the write-ahead log over into the file. The disk is waited for, but hardly anybody who writes meanwhile.
+        """Carry the write-ahead log over into the file. It waits for the disk, while writing goes on.
 
         Raises:
             LogUnavailable: The file cannot be written now.
         """
         if self._path is None:
             return
-        with self._watched("written"):
+        with self._translated_errors("written"):
             if self._gone():
                 raise OSError("it was taken away, and is begun anew")
             with closing(connect(self._path, "rw")) as connection:
@@ -143,30 +145,30 @@ class Database:
                         connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
 
     def close(self) -> None:
-        """Close the file and let others write it."""
+        """Close the file, so that another program can write it."""
         with self._writing, self._reading:
             self._opened.close()
 
     @contextmanager
-    def _watched(self, done: str) -> Iterator[None]:
-        """Errors become ours; one of the file's has it opened anew."""
+    def _translated_errors(self, done: str) -> Iterator[None]:
+        """Translate errors; after one of the file, it is opened anew."""
         try:
             yield
         except (sqlite3.IntegrityError, OverflowError, ValueError) as error:
             raise PublishError(f"this cannot stand in the event log {self.name}: {error}") from error
         except (sqlite3.Error, OSError) as error:
             self._failed = self._path is not None
-            self._damaged = self._damaged or _means_damage(error)
+            self._damaged = self._damaged or means_damage(error)
             raise LogUnavailable(f"the event log {self.name} cannot be {done}: {_reason(error)}") from error
 
     def _open(self) -> None:
         try:
             self._connect()
         except sqlite3.Error as error:
-            if self._path is None or not _means_damage(error):
+            if self._path is None or not means_damage(error):
                 raise
             self._connections.close()
-            _set_aside(self._path, error)
+            set_aside("the event log", self._path, error)
             self._connect()
 
     def _connect(self) -> None:
@@ -191,7 +193,7 @@ class Database:
             before, connections = self._connections.pop_all(), (self._writer, self._reader)
             try:
                 if self._damaged and self._path is not None and self._path.exists():
-                    _set_aside(self._path, "damaged pages")
+                    set_aside("the event log", self._path, "damaged pages")
                 self._damaged = False
                 self._open()
             except BaseException:
@@ -235,26 +237,24 @@ def _prepare(connection: sqlite3.Connection, name: str) -> None:
     connection.execute(f"PRAGMA journal_size_limit = {WAL_KEPT_BYTES}")
 
 
-def lock(path: Path | str, in_use: str) -> sqlite3.Connection:
-    """A lock on a file, by another beside it; held until it is closed or the process is gone. SQLite's own locks, as they are there on every system.
+def lock(path: Path | str, in_use: str) -> FileLock:
+    """A lock on a file, by another beside it; held until it is released or the process is gone, however it ends.
 
     Raises:
         PublishError: `in_use`: another has it.
-        sqlite3.Error: There can be no lock there.
+        OSError: There can be no lock there.
     """
-    held = sqlite3.connect(f"{path}.lock", timeout=0, isolation_level=None, check_same_thread=False)
+    held = FileLock(f"{path}.lock", mode=PRIVATE, thread_local=False)
+    Path(path).parent.stat()  # which would be made where it is not there
     try:
-        held.execute("PRAGMA journal_mode = MEMORY")  # nothing is ever written to it
-        held.execute("BEGIN EXCLUSIVE")
-    except sqlite3.Error as error:
-        held.close()
-        if error.sqlite_errorcode == sqlite3.SQLITE_BUSY:
-            raise PublishError(in_use) from error
-        raise
+        held.acquire(blocking=False)
+    except Timeout as error:
+        raise PublishError(in_use) from error
     return held
 
 
-def _means_damage(error: Exception) -> bool:
+def means_damage(error: Exception) -> bool:
+    """Whether the file of a database is damaged, or is none; other errors may pass."""
     code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_OK) or sqlite3.SQLITE_OK
     return code & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
@@ -263,10 +263,15 @@ def _reason(error: Exception) -> str:
     return (error.strerror if isinstance(error, OSError) else None) or str(error)
 
 
-def _set_aside(path: Path, why: object) -> None:
+def set_aside(what: str, path: Path, why: object) -> None:
+    """Rename a damaged database, so that a new one can be begun in its place.
+
+    Raises:
+        OSError: It cannot be renamed.
+    """
     aside = path.with_name(f"{path.name}.damaged-{datetime.now():%Y%m%dT%H%M%S.%f}")
     for suffix in FILES:
         part = Path(f"{path}{suffix}")
         if part.exists():
             part.rename(f"{aside}{suffix}")
-    logger.error("the event log %s is damaged (%s); it lies in %s now, and a new one is begun", path, why, aside)
+    logger.error("%s %s is damaged (%s); it lies in %s now, and a new one is begun", what, path, why, aside)

@@ -4,11 +4,11 @@
     ├── server.key          0600  the publisher's key pair
     ├── clients/
     │   ├── NAME.key        0600  a client's key pair and the server's public key: the file for the client's machine
-    │   └── NAME.public           its public key: who is here may in
-    └── revoked/                  who is here may not, whatever is in clients/
+    │   └── NAME.public           its public key: who is here is allowed
+    └── revoked/                  who is here is not, whatever is in clients/
 
-The files are ZeroMQ certificates (ZPL), as other programs of ZeroMQ read and write them; keys are CURVE25519, in 40 characters of Z85. Who may in is
-read from the files' contents alone: a name is for people.
+The files are ZeroMQ certificates (ZPL), as other programs of ZeroMQ read and write them; keys are CURVE25519, in 40 characters of Z85. Which clients
+are allowed is read from the files' contents alone: names are for people.
 """
 
 import hashlib
@@ -42,7 +42,7 @@ class Certificate:
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """Somebody who may in, or might once. `since` is when the file came to where it is, in Unix seconds."""
+    """A client that is allowed, or was once. `since` is when the file came to where it is, in Unix seconds."""
 
     name: str
     fingerprint: str
@@ -61,7 +61,7 @@ def fingerprint(public: str) -> str:
 
 
 def new_client(keys: Path, name: str) -> Path:
-    """Make a key pair for a client and let it in; makes the server's too, if there is none yet.
+    """Make a key pair for a client and allow it; makes the server's too, if there is none yet.
 
     Returns:
         The file to carry to the client's machine.
@@ -79,7 +79,7 @@ def new_client(keys: Path, name: str) -> Path:
 
 
 def allow(keys: Path, name: str, public: str | None = None) -> None:
-    """Let a client in: one that was revoked, or one that made its key pair itself and gives its public key.
+    """Allow a client: one that was revoked, or one that made its key pair itself and gives its public key.
 
     Raises:
         PublishError: There is no such client, this is not a public key, or it is known already.
@@ -98,7 +98,7 @@ def allow(keys: Path, name: str, public: str | None = None) -> None:
 
 
 def revoke(keys: Path, name: str) -> None:
-    """Let a client in no more; a running publisher cuts it off within a heartbeat.
+    """Do not allow a client any more; a running publisher disconnects it within a heartbeat.
 
     Raises:
         PublishError: There is no such client among those that may in.
@@ -121,7 +121,7 @@ def list_clients(keys: Path) -> list[Client]:
 
 
 def allowed(keys: Path) -> dict[str, str]:
-    """Who may in: names by public key. A file that cannot be read lets nobody in, and is logged.
+    """The clients that are allowed: names by public key. A file that cannot be read allows nobody, and is logged.
 
     Raises:
         PublishError: The file of a revoked key cannot be read: it is not known whom to keep out.
@@ -218,7 +218,7 @@ def _public_files(keys: Path, *folders: str) -> list[Path]:
 
 
 def _load_secret(path: Path) -> Certificate:
-    """Like a secure shell, refuse a secret that is none.
+    """As ssh does, refuse a secret key that others can read.
 
     Raises:
         PublishError: The file cannot be read, holds no secret key, or others can read it too.

@@ -1,4 +1,4 @@
-"""The thread of a subscriber: it owns the sockets, and does what the `Feed` says."""
+"""The thread of a subscriber: it owns the sockets, and does what the `SubscriberProtocol` says."""
 
 import logging
 import time
@@ -12,30 +12,32 @@ from streamvc.events import Heartbeat
 from streamvc.publish import wire
 from streamvc.publish.authentication import refusal, watch_refusals
 from streamvc.publish.cloudevents import decode
-from streamvc.publish.feed import Feed, Place, Reconnect, Step
 from streamvc.publish.notices import Notice
-from streamvc.publish.sockets import Context, Secure, Socket, connect_requests, connect_subscriber, plain
+from streamvc.publish.sockets import Context, Secure, Socket, connect_requests, connect_subscriber, unencrypted
+from streamvc.publish.subscriber_protocol import Action, Reconnect, ResumePoint, SubscriberProtocol
 from streamvc.threads import ChannelClosed, Mailbox, Worker
 
 logger = logging.getLogger(__name__)
 
-Item = wire.Message | Notice | Place
+Item = wire.Message | Notice | ResumePoint
 
-NUM_AT_ONCE = 1_000  # messages taken from a socket before the other one is looked at
-SPARE = 10_000  # notices that find room while nobody reads
+NUM_AT_ONCE = 1_000  # messages taken from a socket before the other one is read
+NUM_NOTICES = 10_000  # that have room beside the messages while nobody reads
 
 
 class Listener:
-    """Listens from now on, until it is closed.
+    """Receives messages from now on, until it is closed.
 
     Attributes:
-        items: What there is for the reader.
-        num_read: Messages that the reader has taken out for good; he counts them.
-        num_behind: Messages that are known to exist and did not fit in.
+        items: What was received, for the reader.
+        num_read: How many messages the reader has taken; the reader counts them.
+        num_behind: Messages that are known to exist and have no room yet.
         num_malformed: Messages that were skipped.
     """
 
-    def __init__(self, feed: Feed, endpoint: str, requests: str, prefixes: Collection[bytes], queue_size: int, secure: Secure) -> None:
+    def __init__(
+        self, protocol: SubscriberProtocol, endpoint: str, requests: str, prefixes: Collection[bytes], queue_size: int, secure: Secure
+    ) -> None:
         """Connect to the feed at `endpoint` and to where `requests` are answered.
 
         Raises:
@@ -43,10 +45,10 @@ class Listener:
         """
         self.num_read = self.num_behind = self.num_malformed = 0
         self._num_put = 0
-        self._feed = feed
+        self._protocol = protocol
         self._prefixes = set(prefixes)
         self._queue_size = queue_size
-        self._heard, self._plain, self._refused = False, secure is plain, ""
+        self._has_received, self._unencrypted, self._refused = False, secure is unencrypted, ""
         self._answers: dict[bytes, list[wire.Message]] = {}
         with ExitStack() as opened:
             context = Context()
@@ -60,7 +62,7 @@ class Listener:
         self._endpoints = {self._updates: endpoint, self._requests: requests}
         for prefix in self._prefixes:
             self._updates.subscribe(prefix)
-        self.items: Mailbox[Item] = Mailbox(2 * queue_size + SPARE)
+        self.items: Mailbox[Item] = Mailbox(2 * queue_size + NUM_NOTICES)
         self._control: Mailbox[None] = Mailbox(1)
         self._worker = Worker("listen", self._listen, self._control.close).start()
 
@@ -70,12 +72,12 @@ class Listener:
         return self._num_put - self.num_read
 
     def wake(self) -> None:
-        """There is room again."""
+        """The reader has room again."""
         with suppress(ChannelClosed):
             self._control.offer(None)
 
     def close(self) -> None:
-        """Stop listening; raises what the thread died of, if it did."""
+        """Stop listening; raises the error that the thread has ended with, if there is one."""
         self._worker.close()
 
     def _listen(self) -> None:
@@ -84,15 +86,15 @@ class Listener:
             poller.register(source, zmq.POLLIN)
         try:
             while True:
-                self._do(self._feed.tick(self._now()))
+                self._do(self._protocol.tick(self._now()))
                 poller.poll(self._timeout_ms())
                 self._control.take()
                 for parts in _waiting(self._refusals):
-                    self._tell_refusal(refusal(parts))
+                    self._report_refusal(refusal(parts))
                 for parts in _waiting(self._updates):
-                    self._hear(parts)
+                    self._receive(parts)
                 for parts in _waiting(self._requests):
-                    self._hear_answer(parts)
+                    self._receive_answer(parts)
         except zmq.ZMQError as error:
             raise PublishError(f"cannot listen to {self._endpoints[self._updates]} any more: {zmq.strerror(error.errno or 0)}") from error
         finally:
@@ -100,16 +102,16 @@ class Listener:
             self.items.close()
 
     def _now(self) -> float:
-        """The time; and the feed is told how much room there is."""
-        self._feed.room = self._queue_size - self.num_unread
+        """The time; and the protocol is told how much room there is."""
+        self._protocol.room = self._queue_size - self.num_unread
         return time.monotonic()
 
     def _timeout_ms(self) -> int | None:
-        due_s = self._feed.due_s
+        due_s = self._protocol.due_s
         return None if due_s is None else max(0, round(1000 * (due_s - time.monotonic())) + 1)
 
-    def _hear(self, parts: list[bytes]) -> None:
-        self._heard = True
+    def _receive(self, parts: list[bytes]) -> None:
+        self._has_received = True
         try:
             message = wire.split(parts)
             body = decode(message.body) if message.topic.kind == "heartbeat" else None
@@ -117,12 +119,12 @@ class Listener:
             self._skip(error)
             return
         if isinstance(body, Heartbeat):
-            self._do(self._feed.beat(body, message.topic.site, self._now()))
+            self._do(self._protocol.heartbeat(body, message.topic.site, self._now()))
         else:
-            self._do(self._feed.take(message, self._now()))
+            self._do(self._protocol.message(message, self._now()))
 
-    def _hear_answer(self, parts: list[bytes]) -> None:
-        """An answer counts when its end has come."""
+    def _receive_answer(self, parts: list[bytes]) -> None:
+        """Keep the messages of an answer until its end has come."""
         try:
             identifier, part = wire.split_answer(parts)
         except PublishError as error:
@@ -131,15 +133,15 @@ class Listener:
         if isinstance(part, wire.Refusal):
             logger.warning("%s refuses a request: %s", self._endpoints[self._requests], part.reason)
         elif isinstance(part, wire.Message):
-            if self._feed.expects(identifier):
+            if self._protocol.is_pending(identifier):
                 self._answers.setdefault(identifier, []).append(part)
         else:
             self._subscribe_to_heartbeats(part)
-            self._do(self._feed.answer(identifier, self._answers.pop(identifier, []), part, self._now()))
-            self._answers = {other: messages for other, messages in self._answers.items() if self._feed.expects(other)}
+            self._do(self._protocol.answer(identifier, self._answers.pop(identifier, []), part, self._now()))
+            self._answers = {other: messages for other, messages in self._answers.items() if self._protocol.is_pending(other)}
 
-    def _subscribe_to_heartbeats(self, end: wire.End) -> None:
-        """Those of one node have a topic of their own, which is only known now; needed where not everything is subscribed to."""
+    def _subscribe_to_heartbeats(self, end: wire.AnswerEnd) -> None:
+        """Heartbeats have a topic of their own, which is known only now; they are not among what was subscribed to where that is not everything."""
         if end.site is None or end.node is None:
             return
         prefix = wire.subscription(end.site, end.node, "heartbeat")
@@ -147,31 +149,31 @@ class Listener:
             self._prefixes.add(prefix)
             self._updates.subscribe(prefix)
 
-    def _do(self, steps: list[Step]) -> None:
-        for step in steps:
-            if isinstance(step, wire.Request):
-                self._ask(step)
-            elif isinstance(step, Reconnect):
-                self._reconnect(step)
+    def _do(self, actions: list[Action]) -> None:
+        for action in actions:
+            if isinstance(action, wire.Request):
+                self._send_request(action)
+            elif isinstance(action, Reconnect):
+                self._reconnect(action)
             else:
-                self._num_put += isinstance(step, wire.Message)
-                self.items.offer(step)
-        self.num_behind = self._feed.num_behind
+                self._num_put += isinstance(action, wire.Message)
+                self.items.offer(action)
+        self.num_behind = self._protocol.num_behind
 
-    def _ask(self, request: wire.Request) -> None:
+    def _send_request(self, request: wire.Request) -> None:
         try:
             self._requests.send_multipart(wire.join_request(request), zmq.NOBLOCK)
         except zmq.Again:
-            logger.debug("a request to %s waits no longer: too many do", self._endpoints[self._requests])  # it is asked again
+            logger.debug("a request to %s is dropped: too many wait to be sent", self._endpoints[self._requests])  # it is requested again
 
-    def _reconnect(self, step: Reconnect) -> None:
-        for socket in (self._requests,) if step.requests_only else (self._requests, self._updates):
+    def _reconnect(self, action: Reconnect) -> None:
+        for socket in (self._requests,) if action.requests_only else (self._requests, self._updates):
             socket.disconnect(self._endpoints[socket])
             socket.connect(self._endpoints[socket])
 
-    def _tell_refusal(self, reason: str) -> None:
-        """Once; it is tried again and again. Without keys, one who was heard before does not refuse: the network is bad."""
-        if reason != self._refused and not (self._heard and self._plain):
+    def _report_refusal(self, reason: str) -> None:
+        """Log it once, as it happens at each attempt. Without keys, a publisher that was heard before does not refuse: the network is bad."""
+        if reason != self._refused and not (self._has_received and self._unencrypted):
             logger.warning("%s: %s", self._endpoints[self._updates], reason)
         self._refused = reason
 
@@ -181,7 +183,7 @@ class Listener:
 
 
 def _waiting(socket: Socket) -> Iterator[list[bytes]]:
-    """Messages that have come, but not so many that the other socket has to wait for long."""
+    """Messages that have come, but not so many that the other socket waits for long."""
     for _ in range(NUM_AT_ONCE):
         try:
             yield socket.recv_multipart(zmq.NOBLOCK)

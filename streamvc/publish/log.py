@@ -1,4 +1,4 @@
-"""The log of what is published: each message is written before it is sent, so that whoever missed it can have it later.
+"""The log of what is published: each message is written before it is sent, so that subscribers that missed it can request it.
 
 It is a SQLite file (see `database`), or in memory. Old messages are deleted by age and by size, a few at a time, in a thread that does nothing else.
 """
@@ -18,8 +18,9 @@ from typing import Self
 from streamvc.errors import PublishError
 from streamvc.events import Event
 from streamvc.publish import records
+from streamvc.publish.arguments import AnyPath, read_optional_path, read_path, require_number
 from streamvc.publish.database import Database, connect, require_log
-from streamvc.publish.records import Answer, Criteria
+from streamvc.publish.records import Criteria, LogPage
 from streamvc.publish.wire import Kind, Message
 from streamvc.threads import ChannelClosed, Lock, Mailbox, Worker
 
@@ -28,40 +29,43 @@ logger = logging.getLogger(__name__)
 KEEP_S = 30 * 24 * 3600.0
 KEEP_BYTES = 1024**3
 MEMORY_BYTES = 16 * 1024**2  # kept at most where there is no file
-TIDY_S = 60.0  # seconds after which what is too old is looked for, also where nothing is written
-TIDY_EVERY = 500  # messages after which it is, and the file brought up to date
+CLEANUP_S = 60.0  # seconds between two deletions of old messages, also where nothing is written
+CLEANUP_EVERY = 500  # messages after which old ones are deleted, and the write-ahead log is carried over
 NUM_DELETED = 200  # messages deleted at once: a few milliseconds
 NUM_READ = 1_000  # messages that a query reads at once
 PAUSE_S = 0.01  # seconds in between, for others to write
 
 
 class EventLog:
-    """What was published, for those who missed it. All its methods may be called from any thread.
+    """The messages that were published. All its methods may be called from any thread.
 
     Attributes:
         path: The file; None where it is in memory.
         epoch: The number of this run, in milliseconds of Unix time or above: each is greater than all before.
-        sequences: The last sequence of each camera and kind, from runs before.
-        unended: What was last said (`start` or `update`) of each activity that runs before have left without an `end`, the oldest first.
+        sequences: The last sequence of each camera and kind, from earlier runs.
+        unended: The last event (`start` or `update`) of each activity that earlier runs have left without an `end`, the oldest first.
     """
 
     epoch: int
     sequences: Mapping[tuple[str, Kind], int]
     unended: Sequence[Event]
 
-    def __init__(self, path: Path | None = None, *, keep_s: float | None = KEEP_S, keep_bytes: int | None = KEEP_BYTES) -> None:
+    def __init__(self, path: AnyPath | None = None, *, keep_s: float | None = KEEP_S, keep_bytes: int | None = KEEP_BYTES) -> None:
         """Open the log, or begin one.
 
         Args:
             path: The file; in memory if not given, and then 16 MB at most.
             keep_s: Messages are deleted after so many seconds; never if None.
-            keep_bytes: The oldest are deleted when the file is larger; it may get as large as it will if None.
+            keep_bytes: The oldest are deleted when the file is larger; no limit if None.
 
         Raises:
             LogUnavailable: The file cannot be opened or made: the disk is full, read-only or broken.
             PublishError: Another program writes this file, or it is something else.
+            TypeError: An argument is of the wrong type.
         """
-        self.path = path
+        self.path = path = read_optional_path("path", path)
+        require_number("keep_s", keep_s, 0)
+        require_number("keep_bytes", keep_bytes, 0)
         self.epoch = 0
         self._keep_s = keep_s
         self._keep_bytes = min(keep_bytes or MEMORY_BYTES, MEMORY_BYTES) if path is None else keep_bytes
@@ -69,15 +73,15 @@ class EventLog:
         self._listening = Lock()
         self._listeners: tuple[Mailbox[None], ...] = ()
         self._database = Database(path, self._begin)
-        self._tidying: Mailbox[None] = Mailbox(1)
-        self._worker = Worker("log", self._tidy, self._tidying.close).start()
+        self._cleanup_requests: Mailbox[None] = Mailbox(1)
+        self._worker = Worker("log", self._clean_up, self._cleanup_requests.close).start()
 
     def append(self, message: Message, event: Event | None = None) -> None:
         """Write a message. When this returns it is kept, whatever becomes of this process.
 
         Args:
             message: The message; its sequence is greater than all before of its camera and kind.
-            event: The event in it, where it is one: so it is known what goes on.
+            event: The event in it, where it is one: by these the log knows which activities go on.
 
         Raises:
             PublishError: It could not be written. It can be tried again.
@@ -88,10 +92,10 @@ class EventLog:
             if event is not None:
                 records.note_running(connection, event, message.body)
             self._num_appended += 1
-        self._tell_of(self._num_appended)
+        self._notify(self._num_appended)
 
-    def since(self, camera: str, kind: Kind, epoch: int, sequence: int, limit: int, from_s: float = 0.0) -> Answer:
-        """What one camera and kind has behind a position, the oldest first.
+    def since(self, camera: str, kind: Kind, epoch: int, sequence: int, limit: int, from_s: float = 0.0) -> LogPage:
+        """The messages of one camera and kind behind a position, the oldest first.
 
         Args:
             camera: The camera.
@@ -108,7 +112,7 @@ class EventLog:
             return records.since(connection, camera, kind, epoch, sequence, limit, from_s)
 
     def knows(self, epoch: int) -> bool:
-        """Whether an epoch is one of this log's: sequences of others mean nothing to it.
+        """Whether an epoch is one of this log's: positions in other epochs mean nothing to it.
 
         Raises:
             PublishError: The log cannot be read.
@@ -136,7 +140,7 @@ class EventLog:
 
     @contextmanager
     def listening(self) -> Iterator[Mailbox[None]]:
-        """Something lies in this mailbox when messages were appended since it was last emptied."""
+        """A mailbox that holds something when messages were appended since it was last emptied."""
         mailbox: Mailbox[None] = Mailbox(1)
         with self._listening:
             self._listeners = (*self._listeners, mailbox)
@@ -151,7 +155,7 @@ class EventLog:
                     mailbox.take()
 
     def close(self) -> None:
-        """Close the log, and let others write the file."""
+        """Close the log, so that another program can write the file."""
         try:
             self._worker.close()
         finally:
@@ -164,7 +168,7 @@ class EventLog:
         self.close()
 
     def _begin(self, connection: sqlite3.Connection) -> None:
-        """At the opening, find out where the runs before have left off. When the file is opened anew, go on as before."""
+        """At the first opening, read where earlier runs have ended. When the file is opened anew later, go on as before."""
         if not self.epoch:
             (last,) = connection.execute("SELECT coalesce(max(epoch), 0) FROM epochs").fetchone()
             self._row = records.last_row(connection)
@@ -173,25 +177,25 @@ class EventLog:
             self.epoch = max(last + 1, time.time_ns() // 1_000_000)
         connection.execute("INSERT OR IGNORE INTO epochs VALUES (?)", (self.epoch,))
 
-    def _tell_of(self, num_appended: int) -> None:
-        asked = (self._tidying,) if num_appended % TIDY_EVERY == 0 else ()
-        for mailbox in (*asked, *self._listeners):
-            with suppress(ChannelClosed):  # who listened may have left just now
+    def _notify(self, num_appended: int) -> None:
+        due = (self._cleanup_requests,) if num_appended % CLEANUP_EVERY == 0 else ()
+        for mailbox in (*due, *self._listeners):
+            with suppress(ChannelClosed):  # a listener may have left just now
                 mailbox.offer(None)
 
-    def _tidy(self) -> None:
+    def _clean_up(self) -> None:
         pause_s = 0.0
         with selectors.DefaultSelector() as selector:
-            selector.register(self._tidying, selectors.EVENT_READ)
+            selector.register(self._cleanup_requests, selectors.EVENT_READ)
             while True:
                 selector.select(pause_s)
-                self._tidying.take()  # ends this thread when the log is closed
+                self._cleanup_requests.take()  # ends this thread when the log is closed
                 try:
-                    pause_s = PAUSE_S if self._delete_some() else TIDY_S
+                    pause_s = PAUSE_S if self._delete_some() else CLEANUP_S
                     self._database.checkpoint()
                 except PublishError as error:
                     logger.warning("%s", error)
-                    pause_s = TIDY_S
+                    pause_s = CLEANUP_S
 
     def _delete_some(self) -> bool:
         """Delete some of what is too old or too much; whether there may be more of it."""
@@ -202,13 +206,13 @@ class EventLog:
             return records.delete_oldest(connection, before, self.epoch, NUM_DELETED) == NUM_DELETED
 
 
-def query(path: Path, wanted: Criteria) -> Iterator[Message]:
+def query(path: AnyPath, wanted: Criteria) -> Iterator[Message]:
     """The messages of a log that are wanted, in the order of writing; also while somebody writes it.
 
     Raises:
         PublishError: There is no such log, or it cannot be read.
     """
-    row = 0
+    path, row = read_path("path", path), 0
     try:
         if not path.exists():
             raise PublishError(f"there is no event log {path}; `streamvc watch` writes it where it publishes")

@@ -1,4 +1,4 @@
-"""What a subscriber is told beside the events: that it lags, that the publisher fell silent, came back or was restarted, that something is lost."""
+"""What a subscriber reports beside the events: that it lags, that the publisher was lost, is back or was restarted, that messages were missed."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,7 @@ from streamvc.publish.wire import Kind
 
 @dataclass(frozen=True, slots=True)
 class Lagging:
-    """The reader is slower than the events come: so many wait for it. Nothing is lost as long as the publisher's log keeps them."""
+    """The reader is slower than the events come, and so many wait for it. Nothing is lost as long as the publisher's log keeps them."""
 
     behind: int
 
@@ -16,34 +16,34 @@ class Lagging:
 
 
 @dataclass(frozen=True, slots=True)
-class Lost:
-    """Nothing was heard of the publisher for so many seconds: it is dead, out of reach, or (`ever` False) not there yet. It is tried again."""
+class PublisherLost:
+    """Nothing came from the publisher for so many seconds: it is dead, out of reach, or (`seen_before` False) not there yet."""
 
     silent_s: float
-    ever: bool = True
+    seen_before: bool = True
 
     def __str__(self) -> str:
-        return f"lost: nothing was heard of the publisher for {self.silent_s:.1f} s" if self.ever else "waiting for a publisher"
+        return f"lost: nothing was heard of the publisher for {self.silent_s:.1f} s" if self.seen_before else "waiting for a publisher"
 
 
 @dataclass(frozen=True, slots=True)
-class Back:
-    """The publisher is heard again, after so many seconds; or (`ever` False) for the first time."""
+class PublisherReconnected:
+    """Something came from the publisher again, after so many seconds; or (`seen_before` False) for the first time."""
 
     silent_s: float
-    ever: bool = True
+    seen_before: bool = True
 
     def __str__(self) -> str:
-        return f"back: the publisher is heard again after {self.silent_s:.1f} s" if self.ever else "the publisher is there"
+        return f"back: the publisher is heard again after {self.silent_s:.1f} s" if self.seen_before else "the publisher is there"
 
 
 @dataclass(frozen=True, slots=True)
-class Restarted:
+class PublisherRestarted:
     """The publisher was restarted; what it publishes from now on is of this epoch.
 
     Attributes:
         epoch: The new one; it is above all before.
-        renumbered: It has lost its log, or has none: sequences begin anew, and whether the end of the epoch before was missed cannot be known.
+        renumbered: It has lost its log, or has none: sequences begin anew, and nobody knows whether the end of the epoch before was missed.
     """
 
     epoch: int
@@ -55,7 +55,7 @@ class Restarted:
 
 @dataclass(frozen=True, slots=True)
 class Missed:
-    """Messages of a camera and kind that were published, did not arrive and cannot be had any more: sequence `first` to `last`, both missing."""
+    """Messages of a camera and kind that were published, did not arrive and are not in the log any more: sequence `first` to `last`, both missing."""
 
     camera: str
     kind: Kind
@@ -70,4 +70,4 @@ class Missed:
         return f"missed: {self.num_missing} messages ({self.kind}) of camera {self.camera}, {self.first} to {self.last}"
 
 
-Notice = Lagging | Lost | Back | Restarted | Missed
+Notice = Lagging | PublisherLost | PublisherReconnected | PublisherRestarted | Missed

@@ -13,32 +13,34 @@ from typing import Self
 from streamvc.errors import PublishError
 from streamvc.events import Event, Health, Heartbeat, State, Status
 from streamvc.publish import wire
+from streamvc.publish.arguments import AnyPath, read_optional_path, require_number, require_type
+from streamvc.publish.buffered_log import BufferedLog
 from streamvc.publish.cloudevents import decode, encode
 from streamvc.publish.database import LogUnavailable
-from streamvc.publish.journal import Journal
+from streamvc.publish.last_value_cache import CACHED_KINDS, LastValueCache
 from streamvc.publish.log import EventLog
-from streamvc.publish.present import KEPT, Present
-from streamvc.publish.requests import Desk
-from streamvc.publish.server import Server, Stand
+from streamvc.publish.replay_service import ReplayService
+from streamvc.publish.server import Server, ServerSockets
 from streamvc.publish.sockets import ENDPOINT, QUEUE_SIZE, is_public
-from streamvc.publish.states import States
+from streamvc.publish.state_tracker import StateTracker
 from streamvc.threads import ChannelClosed, Lock, Mailbox, Worker
 
 logger = logging.getLogger(__name__)
 
 HEARTBEAT_S = 1.0
+MIN_HEARTBEAT_S = 0.01
 KINDS: dict[type[Event | State | Health], wire.Kind] = {Event: "event", State: "state", Health: "health"}
 
 
 class Publisher:
     """Sends events to whoever subscribes, from now until `close`.
 
-    `publish` returns when the event is in the log, and waits for no subscriber. One that falls `queue_size` messages behind loses the newest ones,
-    sees the hole in the sequence and can ask for what is in it; the others are not touched. The same holds for `report`. Both may be called from any
+    `publish` returns when the event is in the log, and waits for no subscriber. A subscriber that falls `queue_size` messages behind loses the newest
+    ones, sees the gap in the sequence and can request them; other subscribers lose nothing. The same holds for `report`. Both may be called from any
     thread.
 
-    Whatever a run before left without an end (it was killed) is ended at the start, with the reason `restart`. When the log cannot be written, events
-    are published all the same, and written as soon as it can be; a `health` message of the node says `degraded` meanwhile.
+    Activities that an earlier run has left without an end (it was killed) are ended at the start, with the reason `restart`. While the log cannot be
+    written, events are published all the same, and written as soon as it can be; a `health` message of the node says `degraded` meanwhile.
 
     Attributes:
         endpoint: The address bound, with the real port where free ones were asked for (`tcp://127.0.0.1:*`).
@@ -54,8 +56,8 @@ class Publisher:
         site: str = "site",
         node: str | None = None,
         queue_size: int = QUEUE_SIZE,
-        log: EventLog | Path | None = None,
-        keys: Path | None = None,
+        log: EventLog | AnyPath | None = None,
+        keys: AnyPath | None = None,
         insecure: bool = False,
         heartbeat_s: float = HEARTBEAT_S,
     ) -> None:
@@ -73,7 +75,14 @@ class Publisher:
 
         Raises:
             PublishError: The endpoint cannot be bound, or other machines could reach it without a key; somebody else writes the log; a name is empty.
+            TypeError: An argument is of the wrong type.
         """
+        for name, text in (("endpoint", endpoint), ("site", site), ("node", node or "")):
+            require_type(name, text, str)
+        require_type("queue_size", queue_size, int)
+        require_number("queue_size", queue_size, 1)
+        require_number("heartbeat_s", heartbeat_s, MIN_HEARTBEAT_S)
+        folder = read_optional_path("keys", keys)
         self._site = site
         self.node = node or socket.gethostname() or "node"
         for name in (self._site, self.node):
@@ -84,26 +93,28 @@ class Publisher:
             )
         self._lock = Lock()
         self._closed = False
-        self._num_beats = 0
+        self._num_heartbeats = 0
         self._num_dropped = 0
         self._heartbeat_s = heartbeat_s
         with ExitStack() as opened:
-            self.log, problem = (log, None) if isinstance(log, EventLog) else _open_log(log)
+            self.log, problem = (log, None) if isinstance(log, EventLog) else _open_log(read_optional_path("log", log))
             if self.log is not log:
                 opened.callback(self.log.close)
             self.epoch = self.log.epoch
-            self._journal = Journal(self.log, problem)
-            messages = [message for kind in KEPT for message in self.log.last(kind)]
+            self._buffered_log = BufferedLog(self.log, problem)
+            messages = [message for kind in CACHED_KINDS for message in self.log.last(kind)]
             bodies = list(_decoded(messages))
             healths = [body for body in bodies if isinstance(body, Health)]
-            self._present = Present(self.log.sequences, messages)
-            self._states = States(body for body in bodies if isinstance(body, State))
+            self._cache = LastValueCache(self.log.sequences, messages)
+            self._states = StateTracker(body for body in bodies if isinstance(body, State))
             self._degraded = any(health.status == "degraded" and health.camera == self.node for health in healths)
-            stand = Stand.open(endpoint, queue_size, keys)
-            self.endpoint = stand.sockets.endpoint
+            sockets = ServerSockets.open(endpoint, queue_size, folder)
+            self.endpoint = sockets.bound.endpoint
             self._outbox: Mailbox[list[bytes]] = Mailbox(queue_size)
-            desk = Desk(self._site, self.node, self.epoch, self._present, self._journal.since, self.log.knows)
-            self._server = Server(stand, partial(Stand.open, self.endpoint, queue_size, keys), self._outbox, desk, self._beat, heartbeat_s)
+            replay = ReplayService(self._site, self.node, self.epoch, self._cache, self._buffered_log.since, self.log.knows)
+            self._server = Server(
+                sockets, partial(ServerSockets.open, self.endpoint, queue_size, folder), self._outbox, replay, self._heartbeat, heartbeat_s
+            )
             opened.callback(Worker("publish", self._server.run, self._outbox.close).start().close)
             with self._lock:
                 self._begin(healths)
@@ -112,16 +123,16 @@ class Publisher:
     @property
     def problem(self) -> str | None:
         """Why the log cannot be written; None while it can."""
-        return self._journal.problem
+        return self._buffered_log.problem
 
     @property
     def num_dropped(self) -> int:
-        """Messages that found the outbox full. Subscribers see them as holes, and can ask for them."""
+        """Messages that found the outbox full. Subscribers see a gap in the sequence, and can request them."""
         return self._num_dropped
 
     @property
     def statuses(self) -> Mapping[str, Status | None]:
-        """How each camera was said to be last, also by runs before; None where nothing was said."""
+        """The last status of each camera, also of earlier runs; None where none was reported."""
         with self._lock:
             return self._states.statuses
 
@@ -130,22 +141,26 @@ class Publisher:
 
         Raises:
             PublishError: A value of the event is not of its type, a name is empty, or the publisher is closed.
+            TypeError: This is not an event.
         """
+        require_type("what is published", event, Event)
         with self._lock:
             self._put(event, event.label)
             self._put_state(self._states.take_event(event))
-            self._tell_problem()
+            self._report_problem()
 
     def report(self, health: Health) -> None:
-        """Publish how a camera is; the same way, and its state too.
+        """Publish the health of a camera in the same way, and its state where that changes.
 
         Raises:
             PublishError: A value is not of its type, a name is empty, or the publisher is closed.
+            TypeError: This is not health.
         """
+        require_type("what is reported", health, Health)
         with self._lock:
             self._put(health)
             self._put_state(self._states.take_health(health))
-            self._tell_problem()
+            self._report_problem()
 
     def wait_for_subscriber(self, timeout_s: float) -> bool:
         """Wait until somebody is subscribed; False where nobody is after so many seconds."""
@@ -159,7 +174,7 @@ class Publisher:
         """Send what was published, and release the endpoint. Takes two seconds at most for a subscriber that does not take its messages."""
         with self._lock:
             self._closed = True
-            self._journal.close()
+            self._buffered_log.close()
         self._opened.close()
 
     def __enter__(self) -> Self:
@@ -169,36 +184,38 @@ class Publisher:
         self.close()
 
     def _begin(self, healths: Iterable[Health]) -> None:
-        """Say of what runs before have left unended that it is over: nothing goes on, and no camera is up, until it says so."""
+        """End what earlier runs have left without an end; no activity goes on, and no camera is up, until that is published anew."""
         for event in self.log.unended:
             duration_s = event.duration_s or 0.0
-            self.publish(replace(event, phase="end", t_end=event.t_start + duration_s, duration_s=duration_s, reason="restart"))
+            t_end = None if event.t_start is None else event.t_start + duration_s
+            ended = replace(event, phase="end", t_end=t_end, stream_end_s=event.stream_start_s + duration_s, duration_s=duration_s)
+            self.publish(replace(ended, reason="restart"))
         for state in self._states.clear():
             self._put_state(state)
         for health in healths:
             if health.status in ("up", "stalled", "frozen") and health.camera != self.node:
                 self.report(replace(health, status="down", reason="restart"))
-        self._tell_problem()
+        self._report_problem()
 
     def _put(self, body: Event | State | Health, label: str = wire.NO_LABEL) -> None:
         """Number a message, keep it, and send it, in this order."""
         if self._closed:
             raise PublishError(f"the publisher on {self.endpoint} is closed")
         kind = KINDS[type(body)]
-        sequence = self._present.next_sequence(body.camera, kind)
+        sequence = self._cache.next_sequence(body.camera, kind)
         now = time.time()
         text = encode(self._numbered(body, sequence, now), site=self._site, node=self.node, time=now)
         message = wire.Message(wire.Topic(self._site, body.camera, kind, label), sequence, self.epoch, text)
         parts = wire.join(message)
-        self._journal.write(message, body if isinstance(body, Event) else None)
+        self._buffered_log.write(message, body if isinstance(body, Event) else None)
         try:
             if not self._outbox.offer(parts):
                 self._num_dropped += 1
                 logger.warning("dropped %s %d of camera %s: too many wait to be sent", kind, sequence, body.camera)
         except ChannelClosed as error:
             raise PublishError(f"the publisher on {self.endpoint} is closed") from error
-        # Last of all: a heartbeat must not tell of what is not yet on its way.
-        self._present.step(message)
+        # Last of all: a heartbeat must not name a message that is not yet on its way.
+        self._cache.add(message)
 
     def _numbered(self, body: Event | State | Health, sequence: int, now: float) -> Event | State | Health:
         if not isinstance(body, Event):
@@ -211,31 +228,31 @@ class Publisher:
         if state is not None:
             self._put(state)
 
-    def _tell_problem(self) -> None:
+    def _report_problem(self) -> None:
         """Publish that the log cannot be written, or can again."""
-        problem = self._journal.problem
+        problem = self._buffered_log.problem
         if (problem is not None) == self._degraded:
             return
         self._degraded = problem is not None
         self._put(Health(self.node, "degraded" if problem else "up", None, problem, None, None, 0, None, None))
 
-    def _beat(self) -> list[bytes]:
-        """A heartbeat; for the thread of the sockets."""
-        if self._lock.acquire(blocking=False):  # whoever has it is about to write, and tries again himself
+    def _heartbeat(self) -> list[bytes]:
+        """The next heartbeat. Called by the thread of the sockets."""
+        if self._lock.acquire(blocking=False):  # whoever holds it is about to write, and retries then
             try:
                 if not self._closed:
-                    self._journal.retry()
-                    self._tell_problem()
+                    self._buffered_log.retry()
+                    self._report_problem()
             finally:
                 self._lock.release()
-        self._num_beats += 1
-        beat = Heartbeat(self.node, self.epoch, self._heartbeat_s, self._present.sequences())
-        text = encode(beat, site=self._site, node=self.node, time=time.time())
-        return wire.join(wire.Message(wire.Topic(self._site, self.node, "heartbeat", wire.NO_LABEL), self._num_beats, self.epoch, text))
+        self._num_heartbeats += 1
+        heartbeat = Heartbeat(self.node, self.epoch, self._heartbeat_s, self._cache.sequences())
+        text = encode(heartbeat, site=self._site, node=self.node, time=time.time())
+        return wire.join(wire.Message(wire.Topic(self._site, self.node, "heartbeat", wire.NO_LABEL), self._num_heartbeats, self.epoch, text))
 
 
 def _open_log(path: Path | None) -> tuple[EventLog, str | None]:
-    """The log, and why it is only in memory where that was not asked for."""
+    """The log; and where it could not be opened and is only in memory, the reason."""
     try:
         return EventLog(path), None
     except LogUnavailable as error:
@@ -244,7 +261,7 @@ def _open_log(path: Path | None) -> tuple[EventLog, str | None]:
 
 
 def _decoded(messages: Iterable[wire.Message]) -> Iterator[object]:
-    """What is in the messages, as far as this version knows it."""
+    """The bodies of the messages, without those that this version does not know."""
     for message in messages:
         with suppress(PublishError):
             yield decode(message.body)

@@ -21,15 +21,16 @@ COLUMNS = "messages.site, messages.camera, messages.kind, messages.label, messag
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """What the log has of one camera and kind behind a position.
+class LogPage:
+    """Messages of one camera and kind behind a position, as far as the log keeps them.
 
     Attributes:
         messages: The oldest first.
         first: The oldest sequence that is kept; 0 for none.
         last: The newest sequence; 0 where there never was one.
         more: There are messages behind these.
-        renumbered: The asked epoch is none of the log's, and these are the messages of later ones; or a later one has numbered again what was asked.
+        renumbered: The epoch of the position is not one of the log's, and these are the messages of later ones; or a later epoch has used its
+            sequences again.
     """
 
     messages: Sequence[Message]
@@ -65,7 +66,7 @@ def insert(connection: sqlite3.Connection, row: int, message: Message) -> None:
 
 
 def note_running(connection: sqlite3.Connection, event: Event, body: bytes) -> None:
-    """Keep in mind which activities go on."""
+    """Remember which activities go on."""
     if event.phase == "start":
         connection.execute("REPLACE INTO running VALUES (?, ?, ?)", (event.event_id, event.camera, body.decode()))
     elif event.phase == "end":
@@ -104,17 +105,17 @@ def knows(connection: sqlite3.Connection, epoch: int) -> bool:
     return connection.execute("SELECT 1 FROM epochs WHERE epoch = ?", (min(epoch, MAX_INTEGER),)).fetchone() is not None
 
 
-def since(connection: sqlite3.Connection, camera: str, kind: Kind, epoch: int, sequence: int, limit: int, from_s: float) -> Answer:
+def since(connection: sqlite3.Connection, camera: str, kind: Kind, epoch: int, sequence: int, limit: int, from_s: float) -> LogPage:
     """What one camera and kind has behind a position, the oldest first. Epoch 0 is before all."""
-    strange = epoch != 0 and not knows(connection, epoch)
+    is_foreign = epoch != 0 and not knows(connection, epoch)
     # Epochs only grow: behind a sequence that means nothing here is what later epochs have numbered.
-    place = _place(connection, camera, kind, epoch, MAX_INTEGER if strange else sequence)
+    delivered = _last_delivered(connection, camera, kind, epoch, MAX_INTEGER if is_foreign else sequence)
     query = f"SELECT {COLUMNS} FROM messages WHERE camera = ? AND kind = ? AND sequence > ? AND row >= ? ORDER BY sequence LIMIT ?"
-    messages = _messages(connection, query, (camera, kind, place, row_at(from_s), limit + 1))
+    messages = _messages(connection, query, (camera, kind, delivered, row_at(from_s), limit + 1))
     oldest = _sequence(connection, "min", "messages", camera, kind)
     newest = max(_sequence(connection, "max", table, camera, kind) for table in ("messages", "deleted"))
     numbered_again = epoch != 0 and messages != [] and messages[0].sequence <= sequence
-    return Answer(messages[:limit], oldest, newest, len(messages) > limit, strange or numbered_again)
+    return LogPage(messages[:limit], oldest, newest, len(messages) > limit, is_foreign or numbered_again)
 
 
 def after(connection: sqlite3.Connection, row: int, limit: int, wanted: Criteria) -> list[tuple[int, Message]]:
@@ -169,8 +170,8 @@ def _sequence(connection: sqlite3.Connection, choice: Literal["min", "max"], tab
     return found or 0
 
 
-def _place(connection: sqlite3.Connection, camera: str, kind: Kind, epoch: int, sequence: int) -> int:
-    """The last sequence that the asker can have. What a power cut took from the log was numbered again, in a later epoch, and is new to him."""
+def _last_delivered(connection: sqlite3.Connection, camera: str, kind: Kind, epoch: int, sequence: int) -> int:
+    """The last sequence that the subscriber can have. What a power cut took from the log was numbered again in a later epoch, and is new to it."""
     query = "SELECT sequence FROM messages WHERE camera = ? AND kind = ? AND sequence <= ? AND epoch <= ? ORDER BY sequence DESC LIMIT 1"
     found = connection.execute(query, (camera, kind, min(sequence, MAX_INTEGER), min(epoch, MAX_INTEGER))).fetchone()
     return int(found[0]) if found else 0

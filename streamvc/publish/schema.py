@@ -11,7 +11,7 @@ from streamvc.publish.cloudevents import ADAPTER
 PATH = Path(__file__).with_name("event.schema.json")
 
 
-class _Plain(GenerateJsonSchema):
+class _CompactSchema(GenerateJsonSchema):
     """Leaves out the titles, which only repeat the names, and the line breaks of docstrings."""
 
     def field_title_should_be_set(self, schema: Any) -> bool:
@@ -30,9 +30,9 @@ def event_schema() -> dict[str, Any]:
     """The schema (draft 2020-12) of all that `cloudevents.encode` returns, made from the types: one of four envelopes."""
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "$id": "urn:streamvc:events:v1",
+        "$id": "urn:streamvc:events:v2",
         "description": "An event, state, health or heartbeat of streamvc, as CloudEvents 1.0.",
-        **ADAPTER.json_schema(mode="serialization", schema_generator=_Plain),
+        **ADAPTER.json_schema(mode="serialization", schema_generator=_CompactSchema),
     }
 
 

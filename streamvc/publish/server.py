@@ -1,4 +1,4 @@
-"""The publisher's thread and the sockets it owns: sends what is published, greets who joins, answers requests, and beats."""
+"""The publisher's thread, which owns its sockets: sends messages and heartbeats, sends states to new subscribers, answers requests."""
 
 import logging
 import math
@@ -14,25 +14,25 @@ import zmq
 from streamvc.errors import PublishError
 from streamvc.publish import wire
 from streamvc.publish.authentication import Authenticator, secure_server
-from streamvc.publish.requests import Desk
-from streamvc.publish.sockets import Context, PublisherSockets, Socket, bind_publisher, plain
+from streamvc.publish.replay_service import ReplayService
+from streamvc.publish.sockets import Context, PublisherSockets, Socket, bind_publisher, unencrypted
 from streamvc.threads import ChannelClosed, Mailbox
 
 logger = logging.getLogger(__name__)
 
 Parts = list[bytes]
 
-GREET_S = 0.1  # who joins within this time is greeted together, as everybody who is subscribed hears it
-NUM_HEARD = 1_000  # subscriptions taken in one go
-GATHER_S = 0.001  # what is published within this time of the last sending is sent together: each waking costs those who publish as much as an event
+JOIN_S = 0.1  # new subscribers of this time are sent the states together, as all who are subscribed get them too
+NUM_SUBSCRIPTIONS = 1_000  # taken from a socket before anything else is done
+BATCH_S = 0.001  # messages of this time are sent together: to wake this thread costs whoever publishes as much as an event
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Stand:
-    """The bound sockets, their context and, where there are keys, the one who says which clients may connect."""
+class ServerSockets:
+    """The bound sockets of a publisher, their context and, where there are keys, what decides which clients may connect."""
 
     context: Context
-    sockets: PublisherSockets
+    bound: PublisherSockets
     authenticator: Authenticator | None
 
     @classmethod
@@ -46,87 +46,93 @@ class Stand:
         authenticator = None
         try:
             if keys is None:
-                return cls(context, bind_publisher(context, endpoint, queue_size, plain), None)
+                return cls(context, bind_publisher(context, endpoint, queue_size, unencrypted), None)
             authenticator = Authenticator(context, keys)
             return cls(context, bind_publisher(context, endpoint, queue_size, lambda socket: secure_server(socket, keys)), authenticator)
-        except PublishError:
+        except BaseException:
             if authenticator:
                 authenticator.close()
             context.term()
             raise
 
     def close(self, linger_ms: int | None = None) -> None:
-        """Release the endpoint, once what was sent is delivered or has waited too long."""
-        self.sockets.close(linger_ms)
+        """Close all; what was sent is still delivered, but for `linger_ms` at most."""
+        self.bound.close(linger_ms)
         if self.authenticator:
             self.authenticator.close()
         self.context.term()
 
 
-class Outlet:
-    """An XPUB socket and the topics that somebody subscribes to there."""
+class SubscriptionTracker:
+    """The topics that are subscribed to at an XPUB socket, and the new ones among them, which are to be sent the present states."""
 
     def __init__(self, socket: Socket) -> None:
         self.socket = socket
         self.topics: set[bytes] = set()
-        self._joined: set[bytes] = set()  # topics of those who have not been greeted
-        self._greeted = -math.inf
+        self._new: set[bytes] = set()
+        self._sent_s = -math.inf  # when states were last sent
 
-    def hear(self) -> None:
-        """Take what subscribers say: a byte, 1 to subscribe and 0 to leave, then the topic. Anybody may connect and say anything."""
-        for _ in range(NUM_HEARD):
+    def receive(self) -> None:
+        """Read subscriptions: a byte, 1 to subscribe and 0 to unsubscribe, then the topic. Anybody may connect and send anything."""
+        for _ in range(NUM_SUBSCRIPTIONS):
             try:
-                said, *_ = self.socket.recv_multipart(zmq.DONTWAIT)
+                subscription, *_ = self.socket.recv_multipart(zmq.DONTWAIT)
             except zmq.Again:
                 return
-            topic = said[1:]
-            if said[:1] == b"\1":
+            topic = subscription[1:]
+            if subscription[:1] == b"\1":
                 self.topics.add(topic)
-                self._joined.add(topic)
-            elif said[:1] == b"\0":  # the last of a topic's subscribers has left
+                self._new.add(topic)
+            elif subscription[:1] == b"\0":  # the last of a topic's subscribers has left
                 self.topics.discard(topic)
 
     @property
-    def greeting_due(self) -> float:
-        """When those who have joined are to be greeted, by `time.monotonic()`."""
-        return self._greeted + GREET_S if self._joined else math.inf
+    def due_s(self) -> float:
+        """When the states are to be sent to new subscribers, by `time.monotonic()`."""
+        return self._sent_s + JOIN_S if self._new else math.inf
 
-    def greeted(self, topics: Sequence[bytes]) -> list[bool]:
-        """Which of these topics one who has joined subscribes to; from now on, nobody waits for a greeting."""
-        joined, self._joined = tuple(self._joined), set()
-        self._greeted = time.monotonic()
-        return [topic.startswith(joined) for topic in topics]
+    def take_new(self, topics: Sequence[bytes]) -> list[bool]:
+        """Which of these topics new subscribers want; after this, no subscriber is new."""
+        new, self._new = tuple(self._new), set()
+        self._sent_s = time.monotonic()
+        return [topic.startswith(new) for topic in topics]
 
 
 class Server:
-    """The loop of the thread that owns the sockets, from `run` to the closing of the outbox.
+    """The loop of the thread that owns the sockets: `run` returns after the outbox is closed.
 
     Attributes:
-        subscribed: Is done while somebody subscribes to the feed.
+        subscribed: Is done while there is a subscriber of the feed.
     """
 
     def __init__(
-        self, stand: Stand, reopen: Callable[[], Stand], outbox: Mailbox[Parts], desk: Desk, beat: Callable[[], Parts], heartbeat_s: float
+        self,
+        sockets: ServerSockets,
+        reopen: Callable[[], ServerSockets],
+        outbox: Mailbox[Parts],
+        replay: ReplayService,
+        heartbeat: Callable[[], Parts],
+        heartbeat_s: float,
     ) -> None:
         """Take over the sockets; they are closed when `run` ends.
 
         Args:
-            stand: The sockets.
+            sockets: The bound sockets.
             reopen: Binds them again, once they are closed.
-            outbox: What is to be sent.
-            desk: Answers requests.
-            beat: Makes a heartbeat, which tells of nothing that is not in the outbox by then.
+            outbox: The messages to send.
+            replay: Answers requests.
+            heartbeat: Makes a heartbeat, which names no message that is not in the outbox by then.
             heartbeat_s: Seconds between two of them.
         """
         self.subscribed: Future[None] = Future()
         self._reopen = reopen
         self._outbox = outbox
-        self._desk = desk
-        self._beat = beat
-        self._heartbeat_s = heartbeat_s
-        self._beat_at = time.monotonic() + heartbeat_s
-        self._sent_at = -math.inf
-        self._take_over(stand)
+        self._replay = replay
+        self._heartbeat = heartbeat
+        self._interval_s = heartbeat_s
+        self._heartbeat_due_s = time.monotonic() + heartbeat_s
+        self._sent_s = -math.inf
+        self._use(sockets)
 
     def run(self) -> None:
         """Serve until the outbox is closed and all of it is sent.
@@ -139,41 +145,42 @@ class Server:
                 self._serve({socket for socket, _ in self._poller.poll(self._wait_ms())})
         except ChannelClosed:
             if not self._feed.socket.closed:
-                self._feed.socket.send_multipart(self._beat())  # for readers to know that they have all
+                self._feed.socket.send_multipart(self._heartbeat())  # so that subscribers know that they have all
         except zmq.ZMQError as error:
             raise PublishError(f"cannot publish any more: {zmq.strerror(error.errno or 0)}") from error
         finally:
-            self._stand.close()
+            self._sockets.close()
 
-    def _take_over(self, stand: Stand) -> None:
-        self._stand = stand
-        self._feed, self._latest, self._requests = Outlet(stand.sockets.feed), Outlet(stand.sockets.latest), stand.sockets.requests
+    def _use(self, sockets: ServerSockets) -> None:
+        self._sockets = sockets
+        self._feed, self._latest = SubscriptionTracker(sockets.bound.feed), SubscriptionTracker(sockets.bound.latest)
+        self._requests = sockets.bound.requests
         self._poller = zmq.Poller()
         for socket in (self._feed.socket, self._latest.socket, self._requests, self._outbox.fileno()):
             self._poller.register(socket, zmq.POLLIN)
-        if stand.authenticator:
-            self._poller.register(stand.authenticator.socket, zmq.POLLIN)
+        if sockets.authenticator:
+            self._poller.register(sockets.authenticator.socket, zmq.POLLIN)
 
     def _wait_ms(self) -> int:
-        due = min(self._beat_at, self._feed.greeting_due, self._latest.greeting_due)
-        return max(0, math.ceil(1000 * (due - time.monotonic())))
+        due_s = min(self._heartbeat_due_s, self._feed.due_s, self._latest.due_s)
+        return max(0, math.ceil(1000 * (due_s - time.monotonic())))
 
     def _serve(self, ready: Container[object]) -> None:
         """Do what is due, and what these sockets are ready for."""
-        if self._stand.authenticator and self._stand.authenticator.socket in ready:
-            self._stand.authenticator.answer()
+        if self._sockets.authenticator and self._sockets.authenticator.socket in ready:
+            self._sockets.authenticator.answer()
         if self._feed.socket in ready or self._latest.socket in ready:
-            self._hear()
+            self._receive_subscriptions()
         if self._outbox.fileno() in ready:
-            time.sleep(max(0.0, self._sent_at + GATHER_S - time.monotonic()))
-        beat = self._beat_if_due()
+            time.sleep(max(0.0, self._sent_s + BATCH_S - time.monotonic()))
+        heartbeat = self._heartbeat_if_due()  # before the outbox is emptied: what it names is sent first
         self._send(self._outbox.take())
-        self._greet()
+        self._send_states()
         if self._requests in ready:
             self._answer()
-        if beat:
-            self._feed.socket.send_multipart(beat)
-            self._cut_off_expelled()
+        if heartbeat:
+            self._feed.socket.send_multipart(heartbeat)
+            self._disconnect_revoked()
 
     def _send(self, messages: Sequence[Parts]) -> None:
         for parts in messages:
@@ -181,63 +188,64 @@ class Server:
             if self._latest.topics:
                 self._latest.socket.send(wire.single(parts))
         if messages:
-            self._sent_at = time.monotonic()
+            self._sent_s = time.monotonic()
 
-    def _hear(self) -> None:
-        self._feed.hear()
-        self._latest.hear()
+    def _receive_subscriptions(self) -> None:
+        self._feed.receive()
+        self._latest.receive()
         if self._feed.topics and not self.subscribed.done():
             self.subscribed.set_result(None)
         elif not self._feed.topics and self.subscribed.done():
             self.subscribed = Future()
 
-    def _beat_if_due(self) -> Parts | None:
+    def _heartbeat_if_due(self) -> Parts | None:
         now = time.monotonic()
-        if now < self._beat_at:
+        if now < self._heartbeat_due_s:
             return None
-        self._beat_at = now + self._heartbeat_s
-        return self._beat()
+        self._heartbeat_due_s = now + self._interval_s
+        return self._heartbeat()
 
-    def _greet(self) -> None:
-        """Tell those who have joined the present state of what they subscribe to."""
+    def _send_states(self) -> None:
+        """Send new subscribers the present state of what they subscribe to."""
         now = time.monotonic()
-        for outlet in (self._feed, self._latest):
-            if now < outlet.greeting_due:
+        for tracker in (self._feed, self._latest):
+            if now < tracker.due_s:
                 continue
-            states = [wire.join(message) for message in self._desk.present.messages() if message.topic.kind == "state"]
-            wanted = outlet.greeted([parts[0] for parts in states])
+            states = [wire.join(message) for message in self._replay.cache.messages() if message.topic.kind == "state"]
+            wanted = tracker.take_new([parts[0] for parts in states])
             for parts in (parts for parts, is_wanted in zip(states, wanted, strict=True) if is_wanted):
-                outlet.socket.send_multipart(parts if outlet is self._feed else [wire.single(parts)])
+                tracker.socket.send_multipart(parts if tracker is self._feed else [wire.single(parts)])
 
     def _answer(self) -> None:
-        """Answer one request, so that those who publish and subscribe come in between."""
+        """Answer one request, so that messages and subscriptions are dealt with before the next."""
         client, *parts = self._requests.recv_multipart()
         try:
-            for answer in self._desk.reply(parts):
+            for answer in self._replay.reply(parts):
                 self._requests.send_multipart([client, *answer], zmq.DONTWAIT)
         except zmq.ZMQError as error:
             if error.errno not in (zmq.EAGAIN, zmq.EHOSTUNREACH):
                 raise
             logger.info("an answer was not taken: the client has left, or does not read")
 
-    def _cut_off_expelled(self) -> None:
-        expelled = self._stand.authenticator.expelled() if self._stand.authenticator else []
-        if not expelled:
+    def _disconnect_revoked(self) -> None:
+        """ZeroMQ cannot close one connection: close all, bind again, and the clients that are still allowed connect again."""
+        revoked = self._sockets.authenticator.revoked() if self._sockets.authenticator else []
+        if not revoked:
             return
-        self._stand.close(linger_ms=0)
+        self._sockets.close(linger_ms=0)
         while not self._reopened():
-            self._outbox.take()  # it is in the log; whoever missed it will ask
-        self._hear()  # nobody, for a moment
-        logger.warning("cut off, as the key was revoked: %s; everybody else will be back at once", ", ".join(expelled))
+            self._outbox.take()  # it is in the log; subscribers will request it
+        self._receive_subscriptions()  # there are none, for a moment
+        logger.warning("cut off, as the key was revoked: %s; everybody else will be back at once", ", ".join(revoked))
 
     def _reopened(self) -> bool:
         """Try to bind again; where that fails, wait a while."""
         try:
-            self._take_over(self._reopen())
+            self._use(self._reopen())
         except PublishError as error:
             logger.error("nobody can subscribe: %s", error)
             waiting = zmq.Poller()
             waiting.register(self._outbox.fileno(), zmq.POLLIN)
-            waiting.poll(round(1000 * self._heartbeat_s))
+            waiting.poll(round(1000 * self._interval_s))
             return False
         return True

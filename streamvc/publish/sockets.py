@@ -38,10 +38,10 @@ MAX_MESSAGE_BYTES = 1024 * 1024
 # reader whose queue is full stops answering them and is cut off, and with libzmq 4.3.5 its process aborts (stream_engine_base.cpp, `_input_stopped`).
 KEEPALIVE = {zmq.TCP_KEEPALIVE: 1, zmq.TCP_KEEPALIVE_IDLE: 10, zmq.TCP_KEEPALIVE_INTVL: 3, zmq.TCP_KEEPALIVE_CNT: 3}
 RECONNECT = {zmq.RECONNECT_IVL: 100, zmq.RECONNECT_IVL_MAX: 2_000}
-# XPUB is PUB that hears who subscribes: VERBOSE, of everyone, and not only of the first to each topic.
-GREETING = {zmq.XPUB_VERBOSE: 1, zmq.MAXMSGSIZE: MAX_SUBSCRIPTION_BYTES, zmq.LINGER: LINGER_MS, **KEEPALIVE}
-# Whoever does not take an answer is told apart (MANDATORY) and gets no more of it.
-ANSWERING = {
+# XPUB is a PUB that receives subscriptions: with VERBOSE those of all subscribers, and not only the first to each topic.
+XPUB_OPTIONS = {zmq.XPUB_VERBOSE: 1, zmq.MAXMSGSIZE: MAX_SUBSCRIPTION_BYTES, zmq.LINGER: LINGER_MS, **KEEPALIVE}
+# MANDATORY: sending to a client that does not take its answer fails, and it is sent no more of it.
+ROUTER_OPTIONS = {
     zmq.ROUTER_MANDATORY: 1,
     zmq.SNDHWM: 2 * MAX_ANSWER,
     zmq.RCVHWM: MAX_UNANSWERED,
@@ -78,8 +78,8 @@ class PublisherSockets:
             socket.close(linger_ms)
 
 
-def plain(_socket: Socket) -> None:
-    """The `Secure` of a socket without keys."""
+def unencrypted(_socket: Socket) -> None:
+    """The `Secure` of a socket without keys: sets nothing."""
 
 
 def neighbour(endpoint: str, which: Neighbour) -> str:
@@ -118,7 +118,7 @@ def is_public(endpoint: str) -> bool:
         return True
 
 
-def bind_publisher(context: Context, endpoint: str, queue_size: int, secure: Secure = plain) -> PublisherSockets:
+def bind_publisher(context: Context, endpoint: str, queue_size: int, secure: Secure = unencrypted) -> PublisherSockets:
     """Bind the three sockets of a publisher.
 
     Args:
@@ -139,7 +139,7 @@ def bind_publisher(context: Context, endpoint: str, queue_size: int, secure: Sec
     return _bind_neighbours(context, endpoint, queue_size, secure)
 
 
-def connect_subscriber(context: Context, endpoint: str, queue_size: int, secure: Secure = plain) -> Socket:
+def connect_subscriber(context: Context, endpoint: str, queue_size: int, secure: Secure = unencrypted) -> Socket:
     """A SUB socket that connects to the feed at `endpoint`, now or as soon as somebody publishes there.
 
     Raises:
@@ -148,7 +148,7 @@ def connect_subscriber(context: Context, endpoint: str, queue_size: int, secure:
     return _connect(context, zmq.SUB, endpoint, queue_size, secure)
 
 
-def connect_requests(context: Context, endpoint: str, queue_size: int, secure: Secure = plain) -> Socket:
+def connect_requests(context: Context, endpoint: str, queue_size: int, secure: Secure = unencrypted) -> Socket:
     """A DEALER socket that connects to where requests are answered.
 
     Raises:
@@ -160,11 +160,11 @@ def connect_requests(context: Context, endpoint: str, queue_size: int, secure: S
 def _bind_neighbours(context: Context, endpoint: str, queue_size: int, secure: Secure) -> PublisherSockets:
     opened: list[Socket] = []
     try:
-        feed = _bind(context, zmq.XPUB, endpoint, {zmq.SNDHWM: queue_size, **GREETING}, secure, opened)
+        feed = _bind(context, zmq.XPUB, endpoint, {zmq.SNDHWM: queue_size, **XPUB_OPTIONS}, secure, opened)
         bound = feed.get_string(zmq.LAST_ENDPOINT).rstrip("\0") if endpoint.endswith(":*") else endpoint
-        requests = _bind(context, zmq.ROUTER, neighbour(bound, "requests"), {**ANSWERING, **KEEPALIVE}, secure, opened)
-        latest = _bind(context, zmq.XPUB, neighbour(bound, "latest"), {zmq.SNDHWM: LATEST_QUEUE_SIZE, **GREETING}, secure, opened)
-    except PublishError:
+        requests = _bind(context, zmq.ROUTER, neighbour(bound, "requests"), {**ROUTER_OPTIONS, **KEEPALIVE}, secure, opened)
+        latest = _bind(context, zmq.XPUB, neighbour(bound, "latest"), {zmq.SNDHWM: LATEST_QUEUE_SIZE, **XPUB_OPTIONS}, secure, opened)
+    except BaseException:  # with a socket left open, its context would wait for ever
         for socket in opened:
             socket.close()
         raise
@@ -193,7 +193,7 @@ def _connect(context: Context, kind: int, endpoint: str, queue_size: int, secure
     except zmq.ZMQError as error:
         socket.close()
         raise PublishError(f"cannot subscribe to {endpoint}: {zmq.strerror(error.errno or 0)}; write it as {ENDPOINT}") from error
-    except PublishError:
+    except BaseException:
         socket.close()
         raise
     return socket
@@ -210,8 +210,12 @@ def _check(endpoint: str) -> None:
 
 def _open(context: Context, kind: int, endpoint: str, options: dict[zmq.SocketOption, int]) -> Socket:
     socket = context.socket(kind)
-    # Only for a literal IPv6 address: otherwise `localhost` would be ::1 to one program and 127.0.0.1 to another.
-    socket.set(zmq.IPV6, int("[" in endpoint))
-    for option, value in options.items():
-        socket.set(option, value)
+    try:
+        # Only for a literal IPv6 address: otherwise `localhost` would be ::1 to one program and 127.0.0.1 to another.
+        socket.set(zmq.IPV6, int("[" in endpoint))
+        for option, value in options.items():
+            socket.set(option, value)
+    except BaseException:
+        socket.close()
+        raise
     return socket

@@ -1,16 +1,16 @@
-"""The ZeroMQ wire, byte by byte; docs/wire.md tells it to others. Pure.
+"""The ZeroMQ wire, byte by byte, as docs/wire.md describes it. Pure.
 
 A message is `[topic][header][body]`:
 
 topic   `sv1/<site>/<camera>/<kind>/<label>/`. Names are percent-encoded (RFC 3986), so that any name will do and a "/" only ever separates. It always
         ends with one, because a subscription is a prefix: `run/` does not get `running/`.
 header  16 bytes, big-endian: sequence, then epoch. The sequence counts the messages of one `<site>/<camera>/<kind>` from 1, whatever their label, so
-        that a subscriber that filters still sees its holes. The epoch tells the runs of a publisher apart and always grows. With a log, the
+        that a subscriber that filters still sees its gaps. The epoch tells the runs of a publisher apart and always grows. With a log, the
         sequence goes on across them; where the log was lost it begins anew. So `(epoch, sequence)` orders the messages of one camera and kind.
 body    JSON, UTF-8.
 
 A request is `[id][command][JSON]`. Its answer is any number of messages, `[id][topic][header][body]` each, and then `[id]["end"][JSON]`, or
-`[id]["error"][JSON]` alone. The id is the asker's choice.
+`[id]["error"][JSON]` alone. The id is chosen by who requests.
 """
 
 import struct
@@ -62,10 +62,10 @@ class Message:
 
 
 @dataclass(frozen=True, slots=True)
-class Snapshot:
-    """Asks for the last state and health of these cameras, or of all.
+class SnapshotQuery:
+    """Requests the last state and health of these cameras, or of all.
 
-    `epoch` is one that the asker has heard, for the answer to say whether the numbering went on since; 0 if it has heard none.
+    `epoch` is one that the subscriber knows, for the answer to say whether sequences have gone on since; 0 if it knows none.
     """
 
     cameras: tuple[Name, ...] | None = None
@@ -73,8 +73,8 @@ class Snapshot:
 
 
 @dataclass(frozen=True, slots=True)
-class Since:
-    """Asks for the logged messages of a camera and kind that are behind `(epoch, seq)`, oldest first.
+class SinceQuery:
+    """Requests the logged messages of a camera and kind that are behind `(epoch, seq)`, oldest first.
 
     Behind it are those of `epoch` with a higher sequence, and those of every later epoch, whatever their sequence.
 
@@ -93,21 +93,21 @@ class Since:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What a subscriber asks; `id` (1 to 32 bytes) comes back with each part of the answer."""
+    """What a subscriber sends; `id` (1 to 32 bytes) comes back with each part of the answer."""
 
     id: bytes
-    asked: Snapshot | Since
+    query: SnapshotQuery | SinceQuery
 
 
 @dataclass(frozen=True, slots=True)
-class End:
+class AnswerEnd:
     """The last part of an answer.
 
     Attributes:
         command: What is answered.
         count: Messages in the answer.
         epoch: The publisher's, now.
-        renumbered: The asked epoch is none of the log's, or the log has a later one that numbers again what the asker has: its sequences say nothing.
+        renumbered: The requested epoch is not one of the log's, or a later one has used its sequences again: the subscriber's position says nothing.
         more: There are more messages than the limit let through: ask again.
         first: Oldest sequence of the camera and kind that is kept; 0 for none. For `since`.
         last: Newest sequence; 0 for none. For `since`.
@@ -135,9 +135,9 @@ class Refusal:
     reason: str
 
 
-ASKED: dict[bytes, TypeAdapter[Any]] = {b"snapshot": TypeAdapter(Snapshot), b"since": TypeAdapter(Since)}
-COMMANDS: dict[type[Snapshot] | type[Since], bytes] = {Snapshot: b"snapshot", Since: b"since"}
-END: TypeAdapter[End] = TypeAdapter(End)
+QUERIES: dict[bytes, TypeAdapter[Any]] = {b"snapshot": TypeAdapter(SnapshotQuery), b"since": TypeAdapter(SinceQuery)}
+COMMANDS: dict[type[SnapshotQuery] | type[SinceQuery], bytes] = {SnapshotQuery: b"snapshot", SinceQuery: b"since"}
+END: TypeAdapter[AnswerEnd] = TypeAdapter(AnswerEnd)
 REFUSAL: TypeAdapter[Refusal] = TypeAdapter(Refusal)
 
 
@@ -202,31 +202,16 @@ def _parse_topic(topic: bytes) -> Topic:
     return Topic(site, camera, KINDS[kind], label)
 
 
-def join_single(message: Message) -> bytes:
-    """The message in one frame, for the `latest` endpoint: ZeroMQ conflates only those. The topic comes first, for subscriptions to match."""
-    return single(join(message))
-
-
 def single(parts: Sequence[bytes]) -> bytes:
-    """The parts of a message in one frame."""
+    """The parts of a message in one frame, for the `latest` endpoint: ZeroMQ conflates only those. The topic is first, for subscriptions to match."""
     topic, header, body = parts
     return topic + b"\0" + header + body
 
 
-def split_single(frame: bytes) -> Message:
-    """The message that was sent in one frame.
-
-    Raises:
-        PublishError: It is not a message of this wire.
-    """
-    topic, _, rest = frame.partition(b"\0")
-    return split([topic, rest[: HEADER.size], rest[HEADER.size :]])
-
-
 def join_request(request: Request) -> list[bytes]:
     """The parts of a request as they are sent."""
-    command = COMMANDS[type(request.asked)]
-    return [request.id, command, ASKED[command].dump_json(request.asked, exclude_none=True)]
+    command = COMMANDS[type(request.query)]
+    return [request.id, command, QUERIES[command].dump_json(request.query, exclude_none=True)]
 
 
 def split_request(parts: Sequence[bytes]) -> Request:
@@ -240,21 +225,21 @@ def split_request(parts: Sequence[bytes]) -> Request:
     identifier, command, parameters = parts
     if not 1 <= len(identifier) <= MAX_ID_BYTES:
         raise PublishError(f"the id of a request has 1 to {MAX_ID_BYTES} bytes, not {len(identifier)}")
-    if command not in ASKED:
+    if command not in QUERIES:
         raise PublishError(f"{command[:MAX_ID_BYTES]!r} is no command; there are snapshot and since")
-    return Request(identifier, _parse(ASKED[command], parameters, command.decode()))
+    return Request(identifier, _parse(QUERIES[command], parameters, command.decode()))
 
 
-def join_answer(identifier: bytes, answer: Message | End | Refusal) -> list[bytes]:
+def join_answer(identifier: bytes, answer: Message | AnswerEnd | Refusal) -> list[bytes]:
     """One part of the answer to the request of that id, as it is sent."""
     if isinstance(answer, Message):
         return [identifier, *join(answer)]
-    if isinstance(answer, End):
+    if isinstance(answer, AnswerEnd):
         return [identifier, b"end", END.dump_json(answer, exclude_none=True)]
     return [identifier, b"error", REFUSAL.dump_json(answer)]
 
 
-def split_answer(parts: Sequence[bytes]) -> tuple[bytes, Message | End | Refusal]:
+def split_answer(parts: Sequence[bytes]) -> tuple[bytes, Message | AnswerEnd | Refusal]:
     """The id of the request, and one part of its answer.
 
     Raises:

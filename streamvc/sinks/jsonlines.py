@@ -11,19 +11,19 @@ from urllib.parse import SplitResult, unquote
 
 from streamvc.errors import SinkError
 from streamvc.publish.wire import Message
-from streamvc.sinks.sink import Choice, read_choice, read_options
+from streamvc.sinks.sink import SinkFilter, read_choice, read_options
 
 BATCH_SIZE = 500
 PRIVATE = 0o600  # who was where and when is nobody else's business
-PATIENCE_S = 5.0  # for whoever reads standard output
+TIMEOUT_S = 5.0  # for the program that reads standard output
 PIPE_BYTES = 512  # what POSIX lets through a pipe that is writable, without waiting
 
 
-class JsonLines:
+class JsonLinesFile:
     """Appends to a file. It is opened for each batch, so that it may be moved away or cut off at any time (logrotate)."""
 
-    def __init__(self, path: Path, choice: Choice | None = None) -> None:
-        """Begin to write to `path`; its folder is there.
+    def __init__(self, path: Path, choice: SinkFilter | None = None) -> None:
+        """Write to `path`; its folder must exist.
 
         Raises:
             SinkError: The folder is not there, or this is no file.
@@ -31,7 +31,7 @@ class JsonLines:
         if not path.parent.is_dir() or (path.exists() and not path.is_file()):
             raise SinkError(f"cannot write events to {path}: there is no such folder, or it is not a file")
         self.name = str(path)
-        self.choice = choice or Choice()
+        self.choice = choice or SinkFilter()
         self.batch_size = BATCH_SIZE
         self._path = path
 
@@ -70,18 +70,18 @@ class JsonLines:
 
 
 class StandardOutput:
-    """Writes to standard output; a reader that does not read is waited for, but never for long."""
+    """Writes to standard output; waits for a reader that does not read, but never for long."""
 
-    def __init__(self, choice: Choice | None = None, *, patience_s: float = PATIENCE_S) -> None:
-        """Begin to write, and wait so long for a reader that does not read.
+    def __init__(self, choice: SinkFilter | None = None, *, timeout_s: float = TIMEOUT_S) -> None:
+        """Write to standard output, and wait at most `timeout_s` for its reader.
 
         Raises:
             SinkError: There is no standard output.
         """
         self.name = "standard output"
-        self.choice = choice or Choice()
+        self.choice = choice or SinkFilter()
         self.batch_size = BATCH_SIZE
-        self._patience_s = patience_s
+        self._timeout_s = timeout_s
         self._unwritten: tuple[Sequence[Message], bytes] = ((), b"")
         try:
             self._descriptor = sys.stdout.fileno()
@@ -89,17 +89,19 @@ class StandardOutput:
             raise SinkError("there is no standard output to write events to") from error
 
     def deliver(self, messages: Sequence[Message]) -> None:
-        """Write the messages, from where they broke off if they are given again.
+        """Write the messages; if they are delivered again, from where the last attempt ended.
 
         Raises:
             SinkError: Nobody reads, or not fast enough.
         """
         begun, rest = self._unwritten
         rest = rest if begun == messages else _lines(messages)
-        deadline = time.monotonic() + self._patience_s
+        deadline = time.monotonic() + self._timeout_s
+        poll = select.poll()
+        poll.register(self._descriptor, select.POLLOUT)
         try:
             while rest:
-                if not select.select([], [self._descriptor], [], max(0.0, deadline - time.monotonic()))[1]:
+                if not poll.poll(max(0.0, 1000 * (deadline - time.monotonic()))):
                     raise SinkError("nobody reads standard output")
                 rest = rest[os.write(self._descriptor, rest[:PIPE_BYTES]) :]
         except OSError as error:

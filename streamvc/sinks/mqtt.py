@@ -18,8 +18,8 @@ from paho.mqtt.enums import CallbackAPIVersion
 
 from streamvc.errors import SinkError
 from streamvc.publish.wire import Kind, Message
-from streamvc.sinks.sink import Choice, read_choice, read_options, read_secret, reason
-from streamvc.sinks.topics import OFFLINE, ONLINE, Layout, Publication
+from streamvc.sinks.mqtt_topics import OFFLINE, ONLINE, MqttMessage, TopicLayout
+from streamvc.sinks.sink import SinkFilter, read_choice, read_options, read_secret, reason
 from streamvc.threads import Lock
 
 logger = logging.getLogger(__name__)
@@ -32,16 +32,16 @@ DISCOVERY_PREFIX = "homeassistant"
 QOS = 1  # at least once
 BATCH_SIZE = 100
 KEEPALIVE_S = 30
-PATIENCE_S = 5.0  # for the broker to answer a connection, or to confirm a batch
+TIMEOUT_S = 5.0  # for the broker to answer a connection, or to confirm a batch
 CONNECT_S = 3.0  # which nothing can cut short, also where the program is to stop
-LOOK_S = 0.2  # between two looks whether it is to stop
-GOODBYE_S = 1.0
+CHECK_S = 0.2  # between two checks whether it is to stop
+OFFLINE_S = 1.0  # to publish `offline` at the end
 LONGEST_PAUSE_S = 30
 
 
 @dataclass(frozen=True, slots=True)
 class Broker:
-    """Where the broker is, and who we are to it. `tls` None sends everything, the password too, for all to read."""
+    """Where the broker is, and our login. Without `tls` everything is sent unencrypted, the password too."""
 
     host: str
     port: int
@@ -51,21 +51,21 @@ class Broker:
 
 
 class Mqtt:
-    """Publishes to a broker, to which it connects by itself, and again when it is back."""
+    """Publishes to a broker; connects by itself, and again when the broker comes back."""
 
-    def __init__(self, broker: Broker, layout: Layout, choice: Choice | None = None, *, patience_s: float = PATIENCE_S) -> None:
-        """Begin to connect; wait so long for each answer of the broker."""
+    def __init__(self, broker: Broker, layout: TopicLayout, choice: SinkFilter | None = None, *, timeout_s: float = TIMEOUT_S) -> None:
+        """Begin to connect; wait at most `timeout_s` for each answer of the broker."""
         self.name = f"mqtt://{broker.host}:{broker.port}"
-        self.choice = choice or Choice(KINDS)
+        self.choice = choice or SinkFilter(KINDS)
         self.batch_size = BATCH_SIZE
-        self._patience_s = patience_s
+        self._timeout_s = timeout_s
         self._broker = broker
         self._layout = layout
-        # What the broker is to keep: it may lose it, where it is itself not made to.
-        self._retained: dict[str, Publication] = {}
+        # What the broker is to retain: it is published again after each connection, as a broker without a disk forgets it.
+        self._retained: dict[str, MqttMessage] = {}
         self._changing = Lock()
         self._closed = False
-        self._identifier = f"streamvc-{uuid.uuid4().hex[:12]}"  # one that it had before would be thrown out
+        self._identifier = f"streamvc-{uuid.uuid4().hex[:12]}"  # new for each run: a broker disconnects an older client of the same name
         self._client = self._connect()
 
     def deliver(self, messages: Sequence[Message]) -> None:
@@ -75,20 +75,20 @@ class Mqtt:
             SinkError: There is no connection, or the broker does not confirm.
         """
         try:
-            self._joined.result(self._patience_s)
+            self._connected.result(self._timeout_s)
         except TimeoutError as error:
             raise SinkError(f"no connection to {self.name}: it does not answer") from error
-        sent = [info for message in messages for one in self._layout.publications(message) if (info := self._publish(one))]
-        deadline = time.monotonic() + self._patience_s
+        sent = [info for message in messages for one in self._layout.messages(message) if (info := self._publish(one))]
+        deadline = time.monotonic() + self._timeout_s
         try:
             for info in sent:
                 while not info.is_published() and not self._closed and (left_s := deadline - time.monotonic()) > 0:
-                    info.wait_for_publish(min(left_s, LOOK_S))
+                    info.wait_for_publish(min(left_s, CHECK_S))
             arrived = all(info.is_published() for info in sent)
         except (RuntimeError, ValueError):  # the connection was lost meanwhile
             arrived = False
         if not arrived:
-            self._begin_anew()  # or what is given again would pile up behind what waits already
+            self._restart()  # or what is delivered again would pile up behind what already waits
             raise SinkError(f"{self.name} does not confirm what it is given")
 
     def close(self) -> None:
@@ -96,25 +96,25 @@ class Mqtt:
             self._closed = True
             if self._client.is_connected():
                 with suppress(RuntimeError, ValueError):
-                    self._client.publish(self._layout.status, OFFLINE, QOS, retain=True).wait_for_publish(GOODBYE_S)
+                    self._client.publish(self._layout.status, OFFLINE, QOS, retain=True).wait_for_publish(OFFLINE_S)
             self._disconnect()
-            self._settle(SinkError(f"{self.name} was closed"))
+            self._finish_attempt(SinkError(f"{self.name} was closed"))
 
-    def _publish(self, publication: Publication) -> paho.MQTTMessageInfo | None:
-        """Publish; None where it need not be, as the broker keeps just that, or cannot be."""
-        if self._retained.get(publication.topic) == publication:
+    def _publish(self, mqtt_message: MqttMessage) -> paho.MQTTMessageInfo | None:
+        """Publish; None where the broker retains the same already, or where MQTT cannot carry it."""
+        if self._retained.get(mqtt_message.topic) == mqtt_message:
             return None
         try:
-            sent = self._client.publish(publication.topic, publication.payload, QOS, publication.retained)
+            sent = self._client.publish(mqtt_message.topic, mqtt_message.payload, QOS, mqtt_message.retained)
         except ValueError as error:
             logger.error("gave up what MQTT cannot carry: %s", error)
             return None
-        if publication.retained:
-            self._retained[publication.topic] = publication
+        if mqtt_message.retained:
+            self._retained[mqtt_message.topic] = mqtt_message
         return sent
 
     def _connect(self) -> paho.Client:
-        self._joined: Future[None] = Future()
+        self._connected: Future[None] = Future()
         client = paho.Client(CallbackAPIVersion.VERSION2, self._identifier)
         client.on_connect = self._on_connect
         client.on_connect_fail = self._on_connect_fail
@@ -122,7 +122,7 @@ class Mqtt:
         client.on_message = self._on_message
         client.will_set(self._layout.status, OFFLINE, QOS, retain=True)
         client.reconnect_delay_set(1, LONGEST_PAUSE_S)
-        client.connect_timeout = min(self._patience_s, CONNECT_S)
+        client.connect_timeout = min(self._timeout_s, CONNECT_S)
         if self._broker.user is not None:
             client.username_pw_set(self._broker.user, self._broker.password)
         if self._broker.tls is not None:
@@ -135,7 +135,7 @@ class Mqtt:
         self._client.disconnect()
         self._client.loop_stop()
 
-    def _begin_anew(self) -> None:
+    def _restart(self) -> None:
         with self._changing:
             if not self._closed:
                 self._disconnect()
@@ -143,33 +143,33 @@ class Mqtt:
 
     def _on_connect(self, client: paho.Client, _userdata: Any, _flags: Any, code: Any, _properties: Any) -> None:
         if code.is_failure:
-            self._settle(SinkError(f"no connection to {self.name}: it says {str(code).lower()}; check the user and the password"))
+            self._finish_attempt(SinkError(f"no connection to {self.name}: it says {str(code).lower()}; check the user and the password"))
             return
         client.publish(self._layout.status, ONLINE, QOS, retain=True)
-        for publication in self._retained.copy().values():
-            client.publish(publication.topic, publication.payload, QOS, retain=True)
+        for mqtt_message in self._retained.copy().values():
+            client.publish(mqtt_message.topic, mqtt_message.payload, QOS, retain=True)
         client.subscribe(self._layout.status, QOS)
-        self._settle()
+        self._finish_attempt()
 
     def _on_connect_fail(self, _client: paho.Client, _userdata: Any) -> None:
         # paho calls this where it has caught an exception.
-        self._settle(SinkError(f"no connection to {self.name}: it cannot be reached ({reason(sys.exception())})"))
+        self._finish_attempt(SinkError(f"no connection to {self.name}: it cannot be reached ({reason(sys.exception())})"))
 
     def _on_disconnect(self, _client: paho.Client, _userdata: Any, _flags: Any, _code: Any, _properties: Any) -> None:
-        if self._joined.done() and not self._joined.exception():
-            self._joined = Future()
+        if self._connected.done() and not self._connected.exception():
+            self._connected = Future()
 
-    def _settle(self, error: SinkError | None = None) -> None:
-        """An attempt to connect has come to its end; paho makes the next one by itself."""
-        settled: Future[None] = Future() if self._joined.done() else self._joined
+    def _finish_attempt(self, error: SinkError | None = None) -> None:
+        """An attempt to connect has succeeded, or failed with an error; paho makes the next one by itself."""
+        attempt: Future[None] = Future() if self._connected.done() else self._connected
         if error is None:
-            settled.set_result(None)
+            attempt.set_result(None)
         else:
-            settled.set_exception(error)
-        self._joined = settled
+            attempt.set_exception(error)
+        self._connected = attempt
 
     def _on_message(self, client: paho.Client, _userdata: Any, message: paho.MQTTMessage) -> None:
-        """Gainsay what the broker says of us too late: the last will of a connection that was lost long ago, or of another program of this node."""
+        """Correct a late `offline`: the last will of a connection that was lost long ago, or of another program of this node."""
         if message.payload == OFFLINE and not self._closed:
             client.publish(self._layout.status, ONLINE, QOS, retain=True)
 
@@ -193,7 +193,7 @@ def read_url(url: SplitResult, *, site: str, node: str) -> Callable[[], Mqtt]:
     broker = Broker(url.hostname, url.port or PORTS[url.scheme], user, password, _tls(url.scheme, options.get("ca_file")))
     discovery = options.get("discovery")
     found = DISCOVERY_PREFIX if discovery == "1" else discovery and _topic(discovery)
-    layout = Layout(_topic(unquote(url.path).strip("/") or PREFIX), site, node, found)
+    layout = TopicLayout(_topic(unquote(url.path).strip("/") or PREFIX), site, node, found)
     return partial(Mqtt, broker, layout, read_choice(options, KINDS))
 
 

@@ -6,7 +6,8 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from streamvc.errors import SinkError
-from streamvc.sinks.jsonlines import JsonLines, StandardOutput
+from streamvc.extras import install_command
+from streamvc.sinks.jsonlines import JsonLinesFile, StandardOutput
 from streamvc.sinks.sink import Sink
 from streamvc.sinks.webhook import Webhook
 
@@ -65,14 +66,14 @@ def _read(address: str, site: str, node: str) -> Callable[[], Sink]:
     sink: Sink
     match url.scheme:
         case "file":
-            sink = JsonLines.from_url(url)
+            sink = JsonLinesFile.from_url(url)
         case "http" | "https":
             sink = Webhook.from_url(url)
         case "mqtt" | "mqtts":
             try:
                 from streamvc.sinks import mqtt
             except ImportError as error:
-                raise SinkError("MQTT needs paho-mqtt; install it with `pip install 'streamvc[mqtt]'`") from error
+                raise SinkError(f"MQTT needs paho-mqtt; install it with: {install_command('mqtt')}") from error
             return mqtt.read_url(url, site=site, node=node)
         case _:
             raise SinkError(f"there is no sink for {url.scheme or 'this'!r}; write its address as {FORMS}")

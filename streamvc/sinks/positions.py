@@ -1,8 +1,10 @@
-"""Where each sink has got to in the log, kept in a small SQLite file beside it, so that a restart goes on from there."""
+"""The position of each sink in the log, in a small SQLite file beside it, so that a restart goes on from there."""
 
 import logging
 import sqlite3
 from pathlib import Path
+
+from streamvc.publish.database import means_damage, set_aside
 
 logger = logging.getLogger(__name__)
 
@@ -10,20 +12,20 @@ TABLE = "CREATE TABLE IF NOT EXISTS positions (sink TEXT PRIMARY KEY, row INTEGE
 
 
 class Positions:
-    """Rows of the log by sink. May be used from any thread."""
+    """The last row of the log that was delivered, by sink. May be used from any thread."""
 
     def __init__(self, path: Path | None) -> None:
-        """Open the file or make it; in memory where there is none, or it cannot be used."""
+        """Open the file or make it; in memory where there is none, or it cannot be used. A damaged one is set aside."""
         self._path = path
         self._failed = False
         try:
-            self._connection = _open(":memory:" if path is None else str(path))
-        except sqlite3.Error as error:
+            self._connection = _open(":memory:") if path is None else _open_or_replace(path)
+        except (sqlite3.Error, OSError) as error:
             logger.error("cannot keep in %s what sinks were given (%s): after a restart, they go on with what is new", path, error)
             self._connection = _open(":memory:")
 
     def begin(self, sink: str, row: int) -> int:
-        """The row up to which a sink was given everything; this one for a sink that is new."""
+        """The last row that was delivered to a sink; `row` for a new sink."""
         found = self._connection.execute("SELECT row FROM positions WHERE sink = ?", (sink,)).fetchone()
         if found is None:
             self.advance(sink, row)
@@ -31,7 +33,7 @@ class Positions:
         return int(found[0])
 
     def advance(self, sink: str, row: int) -> None:
-        """Keep how far a sink has got. If that fails, it is given some again after a restart."""
+        """Keep the last row that was delivered to a sink. If that fails, some are delivered again after a restart."""
         try:
             self._connection.execute("REPLACE INTO positions VALUES (?, ?)", (sink, row))
         except sqlite3.Error as error:
@@ -45,6 +47,17 @@ class Positions:
         self._connection.close()
 
 
+def _open_or_replace(path: Path) -> sqlite3.Connection:
+    try:
+        return _open(str(path))
+    except sqlite3.Error as error:
+        if not means_damage(error):
+            raise
+        set_aside("the file of the sinks' positions", path, error)
+        logger.warning("sinks go on with what is new: where they had got to is not known any more")
+        return _open(str(path))
+
+
 def _open(path: str) -> sqlite3.Connection:
     connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
     try:
@@ -52,6 +65,7 @@ def _open(path: str) -> sqlite3.Connection:
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = NORMAL")
         connection.execute(TABLE)
+        connection.execute("SELECT count(*) FROM positions WHERE row >= 0").fetchone()  # reads it all: damage shows now
     except sqlite3.Error:
         connection.close()
         raise

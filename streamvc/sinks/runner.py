@@ -1,4 +1,4 @@
-"""Gives sinks what is in the log: each in a thread of its own, at its own pace, at least once, never in the way of whoever publishes."""
+"""Delivers what is in the log to sinks: each in a thread of its own, at its own pace, at least once. Publishing never waits for a sink."""
 
 import hashlib
 import logging
@@ -28,9 +28,9 @@ DRAIN_S = 5.0  # at the end, for what was published last to arrive
 
 @contextmanager
 def run_sinks(log: EventLog, addresses: Sequence[str], *, site: str, node: str, drain_s: float = DRAIN_S) -> Iterator[None]:
-    """Deliver to these sinks what is written to the log, until the block is left; then what is left, as far as that is quick.
+    """Deliver to these sinks what is written to the log until the block is left, and then the rest, for at most `drain_s`.
 
-    A sink that was there before goes on where it had got to, if the log is a file; one that is new begins now.
+    A sink that an earlier run had too goes on at its position, if the log is a file; a new one begins with what comes.
 
     Args:
         log: Is open for longer than the block.
@@ -50,7 +50,7 @@ def run_sinks(log: EventLog, addresses: Sequence[str], *, site: str, node: str, 
             yield
             return
         positions = stack.enter_context(closing(Positions(log.path and Path(f"{log.path}.sinks"))))
-        deliveries = [Delivery(log, sink, _key(address), positions, drain_s) for address, sink in sinks.items()]
+        deliveries = [SinkRunner(log, sink, _key(address), positions, drain_s) for address, sink in sinks.items()]
         for delivery in deliveries:
             stack.enter_context(closing(delivery))
         try:
@@ -60,11 +60,11 @@ def run_sinks(log: EventLog, addresses: Sequence[str], *, site: str, node: str, 
                 delivery.finish()
 
 
-class Delivery:
+class SinkRunner:
     """Delivers to one sink, from now until `close`."""
 
     def __init__(self, log: EventLog, sink: Sink, key: str, positions: Positions, drain_s: float) -> None:
-        """Begin after the row that is kept for `key`."""
+        """Begin behind the position that is kept for `key`."""
         self._log = log
         self._sink = sink
         self._key = key
@@ -74,24 +74,24 @@ class Delivery:
         self._num_failures = 0
         self._closing: Mailbox[None] = Mailbox(1)
         self._finish_by = math.inf
-        self._given_up = False
+        self._is_stopped = False
         self._finished: Future[None] = Future()
         self._worker = Worker("sink", self._run, self._stop).start()
 
     def finish(self) -> None:
-        """Deliver what is in the log now, and then no more. Returns at once."""
+        """Deliver what is in the log now, and then stop. Returns at once."""
         self._finish_by = min(self._finish_by, time.monotonic() + self._drain_s)
         self._closing.close()
 
     def close(self) -> None:
-        """Finish, and wait for it for a few seconds."""
+        """Finish, and wait at most `drain_s` for it."""
         self._worker.close()
 
     def _stop(self) -> None:
         self.finish()
         with suppress(TimeoutError):
             self._finished.result(max(0.0, self._finish_by - time.monotonic()))
-        self._given_up = True
+        self._is_stopped = True
         self._sink.close()
 
     def _run(self) -> None:
@@ -104,14 +104,14 @@ class Delivery:
     def _deliver_all(self, news: Mailbox[None]) -> None:
         while True:
             finishing = self._is_finishing()  # before the log is read, so that nothing that is in it now is missed
-            if self._given_up:
+            if self._is_stopped:
                 return
             news.take()
             try:
                 if self._deliver_some():
                     continue
                 awaited, pause_s = [news], None
-            except StreamvcError as error:
+            except Exception as error:  # a defect of a sink, too: it must not end the thread without a word
                 self._fail(error)
                 awaited, pause_s = [], pause(self._num_failures)
             if finishing:
@@ -137,12 +137,14 @@ class Delivery:
             return True
         return False
 
-    def _fail(self, error: StreamvcError) -> None:
+    def _fail(self, error: Exception) -> None:
         self._num_failures += 1
+        is_expected = isinstance(error, StreamvcError)
+        reason = str(error) if is_expected else f"{self._sink.name} fails with {type(error).__name__}: {error}"
         if self._num_failures == 1:
-            logger.error("%s; what is published waits in the log, and is tried again", error)
+            logger.error("%s; what is published waits in the log, and is tried again", reason, exc_info=not is_expected)
         else:
-            logger.info("%s (tried %d times)", error, self._num_failures)
+            logger.info("%s (tried %d times)", reason, self._num_failures)
 
     def _succeed(self) -> None:
         if self._num_failures:

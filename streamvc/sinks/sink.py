@@ -16,7 +16,7 @@ PHASES: frozenset[Phase] = frozenset(get_args(Phase))
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class SinkFilter:
     """Which messages a sink is given: those of these kinds and, of events, of these phases."""
 
     kinds: frozenset[Kind] = frozenset({"event"})
@@ -38,7 +38,7 @@ class Sink(Protocol):
     """
 
     name: str
-    choice: Choice
+    choice: SinkFilter
     batch_size: int
 
     def deliver(self, messages: Sequence[Message]) -> None:
@@ -70,7 +70,7 @@ def read_options(text: str, known: Collection[str]) -> dict[str, str]:
     return options
 
 
-def read_choice(options: dict[str, str], kinds: Collection[Kind]) -> Choice:
+def read_choice(options: dict[str, str], kinds: Collection[Kind]) -> SinkFilter:
     """What `kinds=event,state` and `phases=start,end` choose; these kinds, and all phases, where they are not given.
 
     Raises:
@@ -78,7 +78,7 @@ def read_choice(options: dict[str, str], kinds: Collection[Kind]) -> Choice:
     """
     chosen = _names(options, "kinds", KINDS.keys() - {"heartbeat"}, kinds)
     phases = _names(options, "phases", PHASES, PHASES)
-    return Choice(frozenset(KINDS[name] for name in chosen), frozenset(phase for phase in PHASES if phase in phases))
+    return SinkFilter(frozenset(KINDS[name] for name in chosen), frozenset(phase for phase in PHASES if phase in phases))
 
 
 def read_secret(options: dict[str, str], option: str, variable: str) -> str | None:

@@ -1,4 +1,4 @@
-"""For tests: a network camera that fails on script, a network that can be cut, and test data that the project makes itself."""
+"""For tests: a network camera that fails on script, a network that can be cut, and an RTSP server."""
 
 from streamvc.testing.camera import ScriptedCamera
 from streamvc.testing.pictures import moving_pattern, recording

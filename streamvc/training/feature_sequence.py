@@ -10,7 +10,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from streamvc.capture.source import open_stream
+from streamvc.capture.opening import open_stream
 from streamvc.capture.stream import Picture, Stream
 from streamvc.capture.video import Recording, open_recording
 from streamvc.errors import SourceError

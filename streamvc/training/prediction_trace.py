@@ -12,7 +12,6 @@ from streamvc.events import Detection
 from streamvc.inference.bundle import Bundle
 from streamvc.inference.manifest import BundleManifest
 from streamvc.inference.recognizer import Recognizer
-from streamvc.smoothing import Smoother
 from streamvc.stream_metrics import EvaluatedStream, Segment, StreamEvent
 from streamvc.training.dataset import Clip
 from streamvc.training.feature_sequence import FeatureSequence
@@ -97,15 +96,13 @@ def predict(recognizer: Recognizer, sequence: FeatureSequence) -> Iterator[Predi
 def detect(bundle: Bundle, trace: PredictionTrace) -> EvaluatedStream:
     """Smoothing and detection as they run live; between two stretches is a gap."""
     labels, manifest = bundle.manifest.labels, bundle.manifest
-    smoother = Smoother(manifest.smoothing_s)
     detector = Detector(labels, [bundle.decision(each) for each in labels], background=manifest.background, update_s=0)
     smoothed: list[Prediction] = []
     detections: list[Detection] = []
     for stretch in trace.stretches:
         for prediction in stretch:
-            smoothed.append(smoother.step(prediction))
-            detections += detector.step(smoothed[-1])
-        smoother.reset()
+            detections += detector.step(prediction)
+            smoothed += [detector.last] if detector.last else []
         detections += detector.flush("gap")
     predictions = [prediction for stretch in trace.stretches for prediction in stretch]
     return EvaluatedStream(

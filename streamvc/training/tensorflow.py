@@ -4,6 +4,7 @@ import os
 from contextlib import suppress
 
 from streamvc.errors import DataError
+from streamvc.extras import install_command
 from streamvc.inference.native_logs import hide_native_logs
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # read while TensorFlow loads: its start-up talk is not for users
@@ -12,7 +13,7 @@ try:
         import keras
         import tensorflow as tf
 except ImportError as error:
-    raise DataError("training needs TensorFlow; install it with: pip install 'streamvc[train]'") from error
+    raise DataError(f"training needs TensorFlow; install it with: {install_command('train')}") from error
 
 __all__ = ["keras", "make_repeatable", "tf"]
 

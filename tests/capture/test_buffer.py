@@ -7,21 +7,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamvc.capture.buffer import MIN_SLOTS, FrameBuffer, Policy
-from streamvc.capture.stream import Picture
+from streamvc.capture.buffer import MIN_SLOTS, FrameBuffer
+from streamvc.capture.loop import NO_IMAGE
+from streamvc.capture.messages import Policy
 from streamvc.errors import SourceError
 from streamvc.threads import ChannelClosed, Worker
 from streamvc.types import Frame
 
 
-def picture(number: int, shape: tuple[int, int, int] = (4, 6, 3)) -> Picture:
-    luma = np.full(shape[:2], number, np.uint8)
-    return Picture(number / 10, "pts", float(number), float(number), shape, lambda slot: slot.fill(number), lambda: luma)
+def put_one(buffer: FrameBuffer, number: int, policy: Policy, shape: tuple[int, int, int] = (4, 6, 3)) -> None:
+    frame = Frame(number, number / 10, NO_IMAGE, "pts", float(number))
+    buffer.put(frame, shape, lambda slot: slot.fill(number), policy)
 
 
 def put(buffer: FrameBuffer, numbers: range, policy: Policy) -> None:
     for number in numbers:
-        buffer.put(number, picture(number), policy)
+        put_one(buffer, number, policy)
 
 
 @contextmanager
@@ -67,7 +68,7 @@ def test_latest_accounts_for_every_frame_and_never_overwrites_a_lent_one(steps: 
     lent: Frame | None = None
     for step in steps:
         if step == "put":
-            buffer.put(num_put, picture(num_put), "latest")
+            put_one(buffer, num_put, "latest")
             num_put += 1
         elif num_put and (not read or read[-1] < num_put - 1):
             lent = buffer.get()
@@ -93,7 +94,7 @@ def test_frame_size_may_change_in_mid_stream() -> None:
 
     def write() -> None:
         for number, shape in enumerate(shapes):
-            buffer.put(number, picture(number, shape), "every")
+            put_one(buffer, number, "every", shape)
         buffer.close()
 
     with Worker("writer", write, buffer.stop):

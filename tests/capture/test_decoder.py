@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from streamvc.capture.source import open_stream
+from streamvc.capture.opening import open_stream
 from streamvc.capture.stream import Decode, Picture
 from streamvc.types import Array
 

@@ -62,9 +62,9 @@ def test_a_file_announces_its_form(tmp_path: Path) -> None:
     path = write_plain(tmp_path / "clip.mp4", 50, size=(96, 64))
     with open_source(path) as source:
         assert (source.name, source.size, source.fps, source.num_frames, source.duration_s) == (str(path), (96, 64), 25.0, 50, 2.0)
-        assert (source.is_live, source.epoch_s, source.dropped, source.corrupt) == (False, 0.0, 0, 0)
+        assert (source.is_live, source.dropped, source.corrupt) == (False, 0, 0)
         frame = next(source)
-        assert (frame.clock, frame.image.shape, frame.image.dtype) == ("pts", (64, 96, 3), np.uint8)
+        assert (frame.clock, frame.began, frame.image.shape, frame.image.dtype) == ("pts", None, (64, 96, 3), np.uint8)
         assert frame.captured <= frame.decoded
 
 

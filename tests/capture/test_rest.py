@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from streamvc.capture.source import open_stream
+from streamvc.capture.opening import open_stream
 from streamvc.capture.stream import Picture
 from streamvc.types import Array
 

@@ -1,9 +1,11 @@
 import itertools
 import time
 import traceback
+from dataclasses import replace
 
 import pytest
 
+from streamvc.capture.loop import NO_IMAGE
 from streamvc.capture.source import open_source
 from streamvc.errors import SourceError
 from streamvc.testing.rtsp import RtspServer
@@ -17,18 +19,21 @@ TICKS = [3600 * number for number in range(40)]  # 25 pictures/s
 
 def test_pictures_and_times_come_through() -> None:
     with RtspCamera(TICKS, then="fall silent").on() as host, open_source(f"rtsp://{host}/cam", policy="every", read_timeout_s=READ_S) as source:
-        frames = [(frame.index, number_of(frame.image), frame.clock, round(frame.timestamp, 3)) for frame in itertools.islice(source, 40)]
+        taken = [(number_of(frame.image), replace(frame, image=NO_IMAGE)) for frame in itertools.islice(source, 40)]
         assert (source.is_live, source.size, source.dropped) == (True, (64, 48), 0)
         assert source.fps == pytest.approx(25.0, abs=0.5)
-        assert source.epoch_s == pytest.approx(time.time(), abs=60.0)
+    frames = [(frame.index, shown, frame.clock, round(frame.timestamp, 3)) for shown, frame in taken]
     assert frames == [(number, number, "pts", round(number / 25, 3)) for number in range(40)]
+    assert all(frame.began is not None and frame.began + frame.timestamp <= frame.captured + 1e-6 for _, frame in taken)
 
 
-def test_a_jump_of_the_cameras_clock_is_passed_on() -> None:
+def test_a_jump_of_the_cameras_clock_is_a_new_segment_and_time_goes_on() -> None:
     ticks = [*TICKS[:20], *(90_000 * 60 + tick for tick in TICKS[20:])]
     with RtspCamera(ticks, then="fall silent").on() as host, open_source(f"rtsp://{host}/cam", policy="every", read_timeout_s=READ_S) as source:
-        times = [frame.timestamp for frame in itertools.islice(source, 40)]
-    assert times[20] - times[19] == pytest.approx(60.04)
+        moments = [(frame.segment, frame.timestamp) for frame in itertools.islice(source, 40)]
+    assert [segment for segment, _ in moments] == [0] * 20 + [1] * 20
+    assert moments[20][1] - moments[19][1] == pytest.approx(0.04, abs=0.03)
+    assert moments[39][1] - moments[20][1] == pytest.approx(19 / 25)
 
 
 def test_a_digest_login_is_given_and_a_wrong_one_refused() -> None:

@@ -1,4 +1,4 @@
-"""tflite-runtime agrees with LiteRT. It needs an environment of its own: `pip install 'streamvc[tflite-runtime,test]'`, without TensorFlow."""
+"""tflite-runtime agrees with LiteRT. It needs an environment of its own: `pip install '.[tflite-runtime,test]'`, without TensorFlow."""
 
 import subprocess
 import sys

@@ -6,16 +6,16 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from streamvc.node.messages import Arrived, Due
+from streamvc.capture.messages import Arrived, Due
 from streamvc.types import Frame
 
 PICTURE: NDArray[np.uint8] = np.zeros((4, 6, 3), np.uint8)
 
 
-def arrived(frame: Frame, *, still: bool = False, release: Callable[[], None] = lambda: None, epoch_s: float = 0.0, received: int = 0) -> Arrived:
+def arrived(frame: Frame, *, still: bool = False, release: Callable[[], None] = lambda: None) -> Arrived:
     """The frame, as a decoder tells of it; without its picture where it is still."""
-    moments = (frame.index, frame.timestamp, frame.clock, frame.captured, frame.decoded)
-    due = Due(None, "still", *moments, epoch_s, received, 0, 0) if still else Due(0, None, *moments, epoch_s, received, 0, 0)
+    moments = (frame.index, frame.timestamp, frame.segment, frame.clock, frame.captured, frame.decoded, frame.began)
+    due = Due(None if still else 0, "still" if still else None, True, *moments, frame.index + 1, 0, 0)
     return Arrived(due, None if still else frame, release)
 
 

@@ -1,7 +1,9 @@
 """A node's status, as an example."""
 
-from streamvc.node.histogram import Distribution, Histogram
-from streamvc.node.status import CameraStatus, Resources, Snapshot
+from streamvc.node.meter import Meter
+from streamvc.node.status import CameraStatus, Distribution, Resources, Snapshot
+from streamvc.node.worker import Step
+from streamvc.session import Session
 
 YARD = CameraStatus(
     name="yard",
@@ -55,11 +57,18 @@ GATE = CameraStatus(
 )
 
 
+def meter(*frames: tuple[float, float]) -> Meter:
+    """One that was told of frames: how old each was when its turn came, and how long it took from there, all of it in the extractors."""
+    measured, session = Meter(), Session("figure")
+    for age_s, features_s in frames:
+        done = age_s + features_s
+        step = Step("yard", session, None, (), True, captured=0, decoded=0, taken=age_s, featured=done, decided=done, published=done)
+        measured.measure(lambda step=step: [step])  # type: ignore[misc]
+    return measured
+
+
 def distribution(*durations_s: float) -> Distribution:
-    histogram = Histogram()
-    for duration_s in durations_s:
-        histogram.add(duration_s)
-    return histogram.value
+    return meter(*((0.0, duration_s) for duration_s in durations_s)).latency["features"]
 
 
 SNAPSHOT = Snapshot(

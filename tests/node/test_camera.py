@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from selectors import DefaultSelector
 
@@ -10,15 +11,15 @@ import psutil
 import pytest
 
 from streamvc.events import Health
-from streamvc.inference.models import Models
-from streamvc.node.analysis import CameraAnalysis
-from streamvc.node.camera import FAILED_S, Camera, Channels, Plan
-from streamvc.node.due import DueFrames
+from streamvc.node.camera import FAILED_S, Camera, Channels
+from streamvc.node.decoder import ProcessDecoder
+from streamvc.node.fork_server import DecoderForkServer
 from streamvc.node.lifecycle import NUM_DEATHS
-from streamvc.node.nursery import Nursery
+from streamvc.node.scheduler import FrameScheduler
 from streamvc.testing import Play, ScriptedCamera
 from tests.capture.videos import plain, write_video
 from tests.node.nodes import PATIENCE_S, config
+from tests.node.plans import plan
 
 MONDAY = datetime(2026, 11, 23, 7, 59, 50, tzinfo=UTC)
 
@@ -31,7 +32,7 @@ class Watched:
         self._channels = channels
         self._begun = time.monotonic()
         (camera,) = config({"name": "yard", **settings}).cameras
-        self.camera = Camera(Plan(camera, CameraAnalysis(camera, Models()), 0), channels)
+        self.camera = Camera(plan(camera), channels)
         self.camera.begin(self._begun)
 
     @property
@@ -51,8 +52,8 @@ class Watched:
 
 @pytest.fixture
 def channels(said: list[Health]) -> Iterator[Channels]:
-    with Nursery() as nursery, DefaultSelector() as selector:
-        yield Channels(nursery, selector, DueFrames(staleness_s=0.5), said.append)
+    with DecoderForkServer() as fork_server, DefaultSelector() as selector:
+        yield Channels(partial(ProcessDecoder, fork_server), selector, FrameScheduler(staleness_s=0.5), said.append)
 
 
 @pytest.fixture

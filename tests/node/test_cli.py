@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
+from prometheus_client import CollectorRegistry
 
 from streamvc.cli import main
 from streamvc.node.config import read_config
@@ -100,6 +101,9 @@ def test_what_was_found_is_told_in_lines_or_json(file: Path) -> None:
     assert "640x480, 25 fps, h264, a picture after" in good.stdout
     assert run("set", file, "one", "source=none.mp4").exit_code == 0
     assert "1 of 1 cameras cannot be read" in run("check", file).stdout
+    assert run("add", file, "two", "none.mp4", "-m", "figure").exit_code == 0
+    assert "2 of 2 cameras cannot be read" in run("check", file).stdout
+    assert run("remove", file, "two").exit_code == 0
     bad = run("check", file, "--json")
     assert bad.exit_code == 1
     findings: dict[str, Any] = json.loads(bad.stdout)
@@ -108,9 +112,10 @@ def test_what_was_found_is_told_in_lines_or_json(file: Path) -> None:
 
 
 def test_the_file_is_edited(file: Path) -> None:
-    assert run("add", file, "two", "rtsp://${U}:${P}@h/x", "--model", "fall", "-m", "figure").exit_code == 0
-    assert run("set", file, "two", "rate_hz=4", "thresholds.enter=0.8", "loop=").exit_code == 0
-    assert run("remove", file, "one").exit_code == 0
+    own = file.parent / "cameras.d" / "two.yaml"
+    assert run("add", file, "two", "rtsp://${U}:${P}@h/x", "--model", "fall", "-m", "figure").stdout == f"camera two added in {own}\n"
+    assert run("set", file, "two", "rate_hz=4", "thresholds.enter=0.8", "loop=").stdout == f"camera two changed in {own}\n"
+    assert run("remove", file, "one").stdout == f"camera one removed from {file}\n"
     (camera,) = read_config(file, {"U": "u", "P": "p"}).cameras
     assert (camera.name, camera.rate_hz, camera.thresholds.enter) == ("two", 4.0, 0.8)
     assert [use.name for use in camera.models] == ["fall", "figure"]
@@ -136,7 +141,7 @@ def test_what_cannot_be_done_is_told(file: Path, arguments: list[str], code: int
 
 
 def test_the_status_is_a_table_or_json_of_the_node_that_a_file_names(file: Path) -> None:
-    with closing(Web("127.0.0.1:0", lambda: SNAPSHOT, lambda: None)) as web:
+    with closing(Web("127.0.0.1:0", lambda: SNAPSHOT, lambda: None, CollectorRegistry())) as web:
         file.write_text(file.read_text().replace("http: 127.0.0.1:0", f"http: {web.address}").replace("loop:", "lop:"))
         table = run("status", file)
         assert Snapshot.parse(run("status", web.address, "--json").stdout) == SNAPSHOT

@@ -7,11 +7,11 @@ import pytest
 
 from streamvc.errors import NodeError
 from streamvc.node.config import interpret, read_config
-from streamvc.node.document import read_document
+from streamvc.node.document import read_documents
 from streamvc.node.fields import split_http
 from streamvc.node.settings import CameraConfig, NodeConfig
-from streamvc.pipeline import Tuning
 from streamvc.publish.log import default_log
+from streamvc.thresholds import Thresholds
 
 ROOT = Path(__file__).parents[2]
 
@@ -19,7 +19,7 @@ ROOT = Path(__file__).parents[2]
 def read(folder: Path, text: str, **environment: str) -> NodeConfig:
     path = folder / "node.yaml"
     path.write_text(dedent(text))
-    return interpret(read_document(path), environment)
+    return interpret(read_documents(path), environment)
 
 
 def faults(folder: Path, text: str, **environment: str) -> list[str]:
@@ -85,7 +85,7 @@ def test_a_model_is_told_what_holds_for_it_over_the_camera_over_the_defaults(tmp
     fight, fall = camera.models
     assert (fight.thresholds.enter, fight.thresholds.leave, fight.thresholds.min_s) == (0.8, None, 2.0)
     assert (fall.thresholds.enter, fall.thresholds.leave, fall.thresholds.min_s) == (0.7, 0.3, 2.0)
-    assert isinstance(fall.thresholds, Tuning)
+    assert isinstance(fall.thresholds, Thresholds)
 
 
 def test_paths_are_relative_to_the_file(tmp_path: Path) -> None:
@@ -192,7 +192,7 @@ def test_all_faults_are_told_with_their_lines(tmp_path: Path) -> None:
         ("site: a\nsite: hunter2", "node.yaml:2: is not YAML: this key is there twice"),
         ("site: *shop", "node.yaml:1: is not YAML: found undefined alias"),
         ("site: a\ncameras:\n\t- b", "node.yaml:3: is not YAML: found character"),
-        ("site: &a [*a]", "node.yaml: is not YAML: Circular reference"),
+        ("site: &a [*a]", "node.yaml: is not YAML: a value is within itself"),
         ("site: 2026-99-99", "node.yaml: is not YAML: month must be"),
         ("site: \0", "node.yaml: is not YAML"),
         ("1: a", "node.yaml:1: [1]: must be a word"),
@@ -235,6 +235,71 @@ def test_a_model_that_is_not_here_is_told_where_it_is_named(tmp_path: Path) -> N
     (tmp_path / "own").symlink_to(ROOT / "models" / "figure")
     path.write_text(text.replace("fal]", "fall]"))
     assert [len(camera.models) for camera in read_config(path).cameras] == [2, 2, 1]
+
+
+def test_cameras_may_have_files_of_their_own(tmp_path: Path) -> None:
+    folder = tmp_path / "cameras.d"
+    folder.mkdir()
+    (folder / "001.yaml").write_text("source: a.mp4\nmodels: [./own]\n")
+    (folder / "Ku\u0308che.yml").write_text("source: rtsp://${U}@h/x\nname:\nrate_hz: 4\n")
+    (folder / "b.yaml").write_text("name: yard\nsource: 1\n")
+    for name in (".b.yaml", "b.yaml~", "c.txt", ".b.yaml.swp"):  # what editors leave behind
+        (folder / name).write_text("name: yard\n")
+    config = read(tmp_path, "defaults: {models: [fight], priority: high}\ncameras: [{name: door, source: 0}]", U="me")
+    assert [camera.name for camera in config.cameras] == ["door", "001", "K\u00fcche", "yard"]
+    assert [camera.source for camera in config.cameras] == ["0", str(tmp_path / "a.mp4"), "rtsp://me@h/x", "1"]
+    assert [camera.models[0].name for camera in config.cameras] == ["fight", str(tmp_path / "own"), "fight", "fight"]
+    assert {camera.priority for camera in config.cameras} == {"high"}
+    assert len(read(tmp_path, "defaults: {models: [fight]}\ncameras:\n", U="me").cameras) == 3
+
+
+def test_what_is_wrong_in_the_file_of_a_camera_is_told_with_its_line(tmp_path: Path) -> None:
+    folder = tmp_path / "cameras.d"
+    folder.mkdir()
+    for name, text in {
+        "a": "source: 0\n\nschedulle: []\nmodels: [{nam: fight}]\n",
+        "b": "",
+        "c": "- 1\n",
+        "d": "# again\nname: door\nsource: 1",
+        "e": "source: ${U}",
+    }.items():
+        (folder / f"{name}.yaml").write_text(text)
+    text = "site: shop\ndefaults: {models: [fight]}\ncameras: [{name: door, source: 0, rate_hz: 1}]"
+    assert faults(tmp_path, text) == [
+        "node.yaml:3: cameras[0].rate_hz: must be at least 2, not 1",
+        "cameras.d/a.yaml:3: schedulle: unknown key; did you mean schedule?",
+        "cameras.d/a.yaml:4: models[0].nam: unknown key; did you mean name?",
+        "cameras.d/a.yaml:4: models[0].name: is missing",
+        "cameras.d/b.yaml:1: source: is missing",
+        "cameras.d/c.yaml:1: must be a mapping, of `key: value`",
+        "cameras.d/e.yaml:1: source: there is no variable U in the environment, nor in a file of `secrets`",
+    ]
+    for name in "abce":
+        (folder / f"{name}.yaml").unlink()
+    assert faults(tmp_path, text.replace(", rate_hz: 1", "")) == ["cameras.d/d.yaml:2: name: door was named before; there can be one of a name"]
+    (folder / "d.yaml").write_text("name: yard\nsource: 1\nmodels: [fal]")
+    (tmp_path / "node.yaml").write_text(text.replace("fight", "fall").replace(", rate_hz: 1", ""))
+    with pytest.raises(NodeError, match=r"cameras.d/d.yaml:3: models\[0\]: there is no model fal; did you mean fall\?"):
+        read_config(tmp_path / "node.yaml")
+    (folder / "f.yaml").write_text("a: [1\nb: 2")
+    assert faults(tmp_path, text) == ["cameras.d/f.yaml:2: is not YAML: expected ',' or ']', but got ':'"]
+    (folder / "f.yaml").unlink()
+    (folder / "g.yaml").symlink_to("nowhere")
+    assert faults(tmp_path, text) == ["cameras.d/g.yaml: cannot be read: No such file or directory"]
+
+
+def test_a_folder_of_cameras_that_cannot_be_read_is_told(tmp_path: Path) -> None:
+    (tmp_path / "cameras.d").write_text("")
+    assert faults(tmp_path, "site: shop") == ["cameras.d: cannot be read: Not a directory"]
+
+
+@pytest.mark.parametrize(
+    "way", ["[{0}, {0}, {0}, {0}, {0}, {0}, {0}, {0}, {0}, {0}]", "{{a: {0}, b: {0}, c: {0}, d: {0}, e: {0}}}", "{{<<: [{0}, {0}, {0}, {0}]}}"]
+)
+def test_aliases_that_stand_for_more_than_there_is_room_for_are_refused(tmp_path: Path, way: str) -> None:
+    levels = "".join(f"x{level}: &x{level} {way.format(f'*x{level - 1}')}\n" for level in range(1, 30))
+    (told,) = faults(tmp_path, f"x0: &x0 {{y: 1}}\n{levels}")
+    assert told == "node.yaml: its aliases stand for more than 1000000 values"
 
 
 def test_no_password_is_in_what_is_told(tmp_path: Path) -> None:

@@ -16,12 +16,12 @@ import numpy as np
 import psutil
 import pytest
 
+from streamvc.capture.messages import Arrived, CaptureSettings, Due, Finished, MotionSettings, Opened, encode
+from streamvc.capture.ring import NUM_SLOTS, new_memory
 from streamvc.capture.source import open_source
 from streamvc.errors import NodeError
-from streamvc.node.decoder import Decoder, Said
-from streamvc.node.messages import Arrived, DecoderSettings, Due, Finished, MotionSettings, Opened, encode
-from streamvc.node.nursery import Nursery
-from streamvc.node.ring import NUM_SLOTS, new_memory
+from streamvc.node.decoder import Decoder, ProcessDecoder, Said
+from streamvc.node.fork_server import DecoderForkServer
 from streamvc.sampling import Sampler
 from tests.capture.servers import Camera
 from tests.capture.videos import number_of, plain, textured, write_plain, write_video
@@ -31,25 +31,25 @@ DEADLINE_S = 30.0  # for a busy machine
 
 
 @pytest.fixture(scope="module")
-def lasting_nursery() -> Iterator[Nursery]:
-    with Nursery() as nursery:
-        yield nursery
+def lasting_fork_server() -> Iterator[DecoderForkServer]:
+    with DecoderForkServer() as fork_server:
+        yield fork_server
 
 
 @pytest.fixture
-def nursery(lasting_nursery: Nursery) -> Iterator[Nursery]:
+def fork_server(lasting_fork_server: DecoderForkServer) -> Iterator[DecoderForkServer]:
     """One for all tests, without a decoder before and behind each."""
-    yield lasting_nursery
+    yield lasting_fork_server
     assert not psutil.wait_procs(forker().children(), DEADLINE_S)[1]
 
 
 def forker() -> psutil.Process:
-    """The nursery's process."""
+    """The fork_server's process."""
     return next(child for child in psutil.Process().children() if "streamvc.node.forking" in child.cmdline())
 
 
-def settings(source: object, **options: object) -> DecoderSettings:
-    return DecoderSettings("yard", str(source), **({"rates_hz": (5.0,), "pace": False, "motion": UNGATED, "frozen_s": 0.0} | options))  # type: ignore[arg-type]
+def settings(source: object, **options: object) -> CaptureSettings:
+    return CaptureSettings("yard", str(source), **({"rates_hz": (5.0,), "play": "unpaced", "motion": UNGATED, "frozen_s": 0.0} | options))  # type: ignore[arg-type]
 
 
 def heard(decoder: Decoder, until: Callable[[Said], bool] = lambda said: isinstance(said, Finished)) -> Iterator[Said]:
@@ -65,9 +65,9 @@ def heard(decoder: Decoder, until: Callable[[Said], bool] = lambda said: isinsta
                     return
 
 
-def read(nursery: Nursery, source: object, **options: object) -> list[Said]:
+def read(fork_server: DecoderForkServer, source: object, **options: object) -> list[Said]:
     """All that a decoder says of a source; pictures are copied and given back."""
-    decoder = Decoder(settings(source, **options), nursery)
+    decoder = ProcessDecoder(fork_server, settings(source, **options))
     said = []
     for word in heard(decoder):
         said.append(word)
@@ -81,9 +81,9 @@ def arrivals(said: list[Said]) -> list[Arrived]:
     return [word for word in said if isinstance(word, Arrived)]
 
 
-def test_the_due_pictures_of_a_recording_come_in_order(nursery: Nursery, tmp_path: Path) -> None:
+def test_the_due_pictures_of_a_recording_come_in_order(fork_server: DecoderForkServer, tmp_path: Path) -> None:
     path = write_plain(tmp_path / "a.mp4", 25, (64, 48))
-    decoder = Decoder(settings(path), nursery)
+    decoder = ProcessDecoder(fork_server, settings(path))
     numbers = []
     for said in heard(decoder):
         match said:
@@ -100,12 +100,12 @@ def test_the_due_pictures_of_a_recording_come_in_order(nursery: Nursery, tmp_pat
     assert numbers == [(index, index) for index in (0, 5, 10, 15, 20)]
 
 
-def test_the_same_pictures_are_picked_as_a_model_would_and_they_are_the_same(nursery: Nursery, demo_clip: Path) -> None:
+def test_the_same_pictures_are_picked_as_a_model_would_and_they_are_the_same(fork_server: DecoderForkServer, demo_clip: Path) -> None:
     samplers = Sampler(8.0), Sampler(5.0)
     with open_source(demo_clip) as source:
         frames = [replace(frame, image=frame.image.copy()) for frame, _ in zip(source, range(51), strict=False)]
     due = {frame.index: frame for frame in frames if [sample for sampler in samplers if (sample := sampler.step(frame))]}
-    decoder = Decoder(settings(demo_clip, rates_hz=(8.0, 5.0), pace=True), nursery)
+    decoder = ProcessDecoder(fork_server, settings(demo_clip, rates_hz=(8.0, 5.0), play="as_camera"))
     for said in heard(decoder, lambda said: isinstance(said, Arrived) and said.due.index == 50):
         if isinstance(said, Arrived) and said.frame:
             frame = due.pop(said.due.index)
@@ -116,59 +116,60 @@ def test_the_same_pictures_are_picked_as_a_model_would_and_they_are_the_same(nur
     assert not due
 
 
-def test_a_recording_is_played_at_its_own_speed_in_wall_clock_time(nursery: Nursery, tmp_path: Path) -> None:
+def test_a_recording_is_played_at_its_own_speed_in_wall_clock_time(fork_server: DecoderForkServer, tmp_path: Path) -> None:
     path = write_plain(tmp_path / "a.mp4", 40)
-    arrived = arrivals(read(nursery, path, pace=True))
+    arrived = arrivals(read(fork_server, path, play="as_camera"))
     assert arrived[-1].due.captured - arrived[0].due.captured == pytest.approx(1.4, abs=0.3)
-    assert arrived[-1].due.epoch_s + arrived[-1].due.timestamp == pytest.approx(time.time(), abs=DEADLINE_S)
-    assert arrivals(read(nursery, path, pace=False))[-1].due.epoch_s == 0.0
+    assert (arrived[-1].due.began or 0.0) + arrived[-1].due.timestamp == pytest.approx(time.monotonic(), abs=DEADLINE_S)
+    assert arrivals(read(fork_server, path, play="unpaced"))[-1].due.began is None
 
 
-def test_still_pictures_are_told_without_their_pixels(nursery: Nursery, tmp_path: Path) -> None:
+def test_still_pictures_are_told_without_their_pixels(fork_server: DecoderForkServer, tmp_path: Path) -> None:
     pictures = [plain(0)] * 100 + [plain(40)] * 5
     path = write_video(tmp_path / "a.mp4", pictures, options={"qp": "10"})
-    arrived = arrivals(read(nursery, path, motion=MotionSettings(settle_s=1.0, keep_alive_s=100.0)))
+    arrived = arrivals(read(fork_server, path, motion=MotionSettings(settle_s=1.0, keep_alive_s=100.0)))
     assert len(arrived) == 21
     assert [one.due.index for one in arrived if one.frame] == [0, 5, 10, 15, 20, 25, 100]
 
 
-def test_a_camera_that_rests_tells_what_it_would_otherwise(nursery: Nursery, tmp_path: Path) -> None:
+def test_a_camera_that_rests_tells_what_it_would_otherwise(fork_server: DecoderForkServer, tmp_path: Path) -> None:
     pictures = [plain(0)] * 100 + [textured(30 + number) for number in range(20)]
     path = write_video(tmp_path / "a.mp4", pictures, options={"qp": "10", "bf": "0", "g": "50"})
     awake, resting = (
-        arrivals(read(nursery, path, motion=MotionSettings(settle_s=1.0, keep_alive_s=100.0, rest=rest), pace=True)) for rest in (False, True)
+        arrivals(read(fork_server, path, motion=MotionSettings(settle_s=1.0, keep_alive_s=100.0, rest=rest), play="as_camera"))
+        for rest in (False, True)
     )
     assert [one.due.index for one in resting] == [one.due.index for one in awake]
     assert [one.due.index for one in resting if one.frame] == [0, 5, 10, 15, 20, 25, 100, 105, 110, 115]
     assert resting[-1].due.received == awake[-1].due.received
 
 
-def test_a_frozen_picture_is_told_and_the_first_behind_it_is_sent(nursery: Nursery, tmp_path: Path) -> None:
+def test_a_frozen_picture_is_told_and_the_first_behind_it_is_sent(fork_server: DecoderForkServer, tmp_path: Path) -> None:
     path = write_video(tmp_path / "a.mkv", [plain(0)] * 50 + [plain(40)] * 5, codec="ffv1")
-    arrived = arrivals(read(nursery, path, frozen_s=1.0))
+    arrived = arrivals(read(fork_server, path, frozen_s=1.0, play="as_camera"))
     assert [one.due.index for one in arrived if one.due.absence == "frozen"] == [25, 30, 35, 40, 45]
     assert [one.due.index for one in arrived if one.frame] == [0, 5, 10, 15, 20, 50]
 
 
-def test_what_lies_outside_the_zones_is_grey(nursery: Nursery, tmp_path: Path) -> None:
+def test_what_lies_outside_the_zones_is_grey(fork_server: DecoderForkServer, tmp_path: Path) -> None:
     path = write_plain(tmp_path / "a.mp4", 5)
-    decoder = Decoder(settings(path, exclude=(((0.0, 0.0), (0.5, 0.0), (0.5, 1.0), (0.0, 1.0)),)), nursery)
+    decoder = ProcessDecoder(fork_server, settings(path, exclude=(((0.0, 0.0), (0.5, 0.0), (0.5, 1.0), (0.0, 1.0)),)))
     (frame,) = [said.frame for said in heard(decoder) if isinstance(said, Arrived) and said.frame]
     decoder.close()
     assert np.all(frame.image[:, :30] == 127)
     assert np.all(frame.image[:, 34:] < 40)
 
 
-def test_a_new_size_in_mid_stream_is_told_with_new_memory(nursery: Nursery, tmp_path: Path) -> None:
+def test_a_new_size_in_mid_stream_is_told_with_new_memory(fork_server: DecoderForkServer, tmp_path: Path) -> None:
     parts = [write_plain(tmp_path / f"{width}.ts", 10, (width, 48), format="mpegts").read_bytes() for width in (64, 96)]
     (tmp_path / "both.ts").write_bytes(b"".join(parts))
-    said = read(nursery, tmp_path / "both.ts")
+    said = read(fork_server, tmp_path / "both.ts")
     assert [word.size for word in said if isinstance(word, Opened)] == [(64, 48), (96, 48)]
     assert {one.frame.image.shape for one in arrivals(said) if one.frame} == {(48, 64, 3), (48, 96, 3)}
 
 
-def test_pictures_that_nobody_gives_back_cost_new_ones_and_are_counted(nursery: Nursery, tmp_path: Path) -> None:
-    decoder = Decoder(settings(write_plain(tmp_path / "a.mp4", 50), rates_hz=(25.0,), pace=True), nursery)
+def test_pictures_that_nobody_gives_back_cost_new_ones_and_are_counted(fork_server: DecoderForkServer, tmp_path: Path) -> None:
+    decoder = ProcessDecoder(fork_server, settings(write_plain(tmp_path / "a.mp4", 50), rates_hz=(25.0,), play="as_camera"))
     kept = [said for said in heard(decoder, lambda said: isinstance(said, Arrived) and said.due.index == NUM_SLOTS - 1) if isinstance(said, Arrived)]
     with selectors.DefaultSelector() as selector:
         selector.register(decoder, selectors.EVENT_READ)
@@ -181,39 +182,39 @@ def test_pictures_that_nobody_gives_back_cost_new_ones_and_are_counted(nursery: 
     assert following.due.dropped == following.due.index - NUM_SLOTS > 0
 
 
-def test_pictures_that_are_not_decoded_are_not_received(nursery: Nursery, tmp_path: Path) -> None:
+def test_pictures_that_are_not_decoded_are_not_received(fork_server: DecoderForkServer, tmp_path: Path) -> None:
     path = write_plain(tmp_path / "a.mp4", 50, options={"g": "10"})
-    assert [one.due.index for one in arrivals(read(nursery, path, decode="keyframes"))] == [0, 1, 2, 3, 4]
+    assert [one.due.index for one in arrivals(read(fork_server, path, decode="keyframes"))] == [0, 1, 2, 3, 4]
 
 
-def test_damaged_pictures_are_counted(nursery: Nursery, shared_data: Path) -> None:
-    assert arrivals(read(nursery, shared_data / "broken" / "corrupted.mp4"))[-1].due.corrupt > 0
+def test_damaged_pictures_are_counted(fork_server: DecoderForkServer, shared_data: Path) -> None:
+    assert arrivals(read(fork_server, shared_data / "broken" / "corrupted.mp4"))[-1].due.corrupt > 0
 
 
-def test_a_file_that_aborts_opencv_is_read(nursery: Nursery, shared_data: Path) -> None:
-    said = read(nursery, shared_data / "broken" / "aborts_opencv.avi")
+def test_a_file_that_aborts_opencv_is_read(fork_server: DecoderForkServer, shared_data: Path) -> None:
+    said = read(fork_server, shared_data / "broken" / "aborts_opencv.avi")
     assert arrivals(said)[-1].due.received > 40
     assert said[-1] == Finished("end_of_stream", "the recording is over")
 
 
-def test_what_cannot_be_opened_is_lost_and_its_password_is_not_told(nursery: Nursery) -> None:
-    (said,) = read(nursery, "rtsp://me:s3cret@127.0.0.1:9/a", open_timeout_s=2.0)
+def test_what_cannot_be_opened_is_lost_and_its_password_is_not_told(fork_server: DecoderForkServer) -> None:
+    (said,) = read(fork_server, "rtsp://me:s3cret@127.0.0.1:9/a", open_timeout_s=2.0)
     assert isinstance(said, Finished)
     assert said.reason == "lost"
     assert "s3cret" not in said.detail
 
 
-def test_a_login_that_is_refused_is_told_apart(nursery: Nursery) -> None:
+def test_a_login_that_is_refused_is_told_apart(fork_server: DecoderForkServer) -> None:
     with Camera([plain(0)], login="me:s3cret").on() as host:
-        (said,) = read(nursery, f"http://me:wr0ng@{host}")
+        (said,) = read(fork_server, f"http://me:wr0ng@{host}")
     assert isinstance(said, Finished)
     assert said.reason == "refused"
     assert "wr0ng" not in said.detail
 
 
-def test_a_stream_that_falls_silent_is_lost(nursery: Nursery) -> None:
+def test_a_stream_that_falls_silent_is_lost(fork_server: DecoderForkServer) -> None:
     with Camera([plain(number) for number in range(10)] * 3, then="fall silent").on() as host:
-        said = read(nursery, f"http://{host}", read_timeout_s=1.0)
+        said = read(fork_server, f"http://{host}", read_timeout_s=1.0)
     assert isinstance(said[0], Opened)
     assert said[0].is_live
     assert isinstance(said[-1], Finished)
@@ -221,31 +222,31 @@ def test_a_stream_that_falls_silent_is_lost(nursery: Nursery) -> None:
 
 
 @pytest.mark.parametrize("how", [signal.SIGABRT, signal.SIGKILL])
-def test_a_decoder_that_dies_says_how_and_the_next_works(nursery: Nursery, tmp_path: Path, how: signal.Signals) -> None:
+def test_a_decoder_that_dies_says_how_and_the_next_works(fork_server: DecoderForkServer, tmp_path: Path, how: signal.Signals) -> None:
     path = write_plain(tmp_path / "a.mp4", 50)
-    decoder = Decoder(settings(path, pace=True), nursery)
+    decoder = ProcessDecoder(fork_server, settings(path, play="as_camera"))
     for said in heard(decoder):
         if isinstance(said, Arrived) and not said.due.index:
             assert decoder.pid
             os.kill(decoder.pid, how)
     decoder.close()
     assert said == Finished("died", f"the decoder was killed by {how.name}")
-    assert arrivals(read(nursery, path))
+    assert arrivals(read(fork_server, path))
 
 
-def test_an_end_is_the_last_that_is_said(nursery: Nursery, tmp_path: Path) -> None:
-    decoder = Decoder(settings(write_plain(tmp_path / "a.mp4", 5)), nursery)
+def test_an_end_is_the_last_that_is_said(fork_server: DecoderForkServer, tmp_path: Path) -> None:
+    decoder = ProcessDecoder(fork_server, settings(write_plain(tmp_path / "a.mp4", 5)))
     assert isinstance(list(heard(decoder))[-1], Finished)
     assert decoder.receive() == []
     decoder.close()
     assert decoder.fileno() == -1
 
 
-def hanging(nursery: Nursery, folder: Path) -> tuple[Decoder, int]:
+def hanging(fork_server: DecoderForkServer, folder: Path) -> tuple[Decoder, int]:
     """A decoder in a read that never returns, and its process."""
     pipe = folder / "pipe"
     os.mkfifo(pipe)
-    decoder = Decoder(settings(pipe), nursery)
+    decoder = ProcessDecoder(fork_server, settings(pipe))
     with selectors.DefaultSelector() as selector:
         selector.register(decoder, selectors.EVENT_READ)
         while decoder.pid is None:
@@ -267,22 +268,22 @@ def gone(pid: int) -> bool:
     return False
 
 
-def test_a_decoder_that_hangs_in_a_read_is_killed(nursery: Nursery, tmp_path: Path) -> None:
-    decoder, pid = hanging(nursery, tmp_path)
+def test_a_decoder_that_hangs_in_a_read_is_killed(fork_server: DecoderForkServer, tmp_path: Path) -> None:
+    decoder, pid = hanging(fork_server, tmp_path)
     decoder.kill()
     assert list(heard(decoder)) == [Finished("died", "the decoder was killed by SIGKILL")]
     decoder.close()
     assert gone(pid)
 
 
-def test_one_that_hangs_ends_with_its_connection(nursery: Nursery, tmp_path: Path) -> None:
-    decoder, pid = hanging(nursery, tmp_path)
+def test_one_that_hangs_ends_with_its_connection(fork_server: DecoderForkServer, tmp_path: Path) -> None:
+    decoder, pid = hanging(fork_server, tmp_path)
     decoder.close()
     assert gone(pid)
 
 
-def test_one_that_hangs_ends_with_the_nursery(tmp_path: Path) -> None:
-    with Nursery() as own:
+def test_one_that_hangs_ends_with_the_fork_server(tmp_path: Path) -> None:
+    with DecoderForkServer() as own:
         decoder, pid = hanging(own, tmp_path)
     assert gone(pid)
     decoder.close()
@@ -291,12 +292,12 @@ def test_one_that_hangs_ends_with_the_nursery(tmp_path: Path) -> None:
 PROGRAM = """
 import sys, time
 from streamvc.errors import NodeError
-from streamvc.node.decoder import Decoder
-from streamvc.node.messages import DecoderSettings
-from streamvc.node.nursery import Nursery
+from streamvc.node.decoder import ProcessDecoder
+from streamvc.capture.messages import CaptureSettings
+from streamvc.node.fork_server import DecoderForkServer
 
-with Nursery() as nursery:
-    decoder = Decoder(DecoderSettings("yard", sys.argv[1], (5.0,)), nursery)
+with DecoderForkServer() as fork_server:
+    decoder = ProcessDecoder(fork_server, CaptureSettings("yard", sys.argv[1], (5.0,)))
     while decoder.pid is None:
         time.sleep(0.01)
         decoder.receive()
@@ -310,15 +311,15 @@ def test_one_that_hangs_ends_with_a_program_that_was_killed(tmp_path: Path) -> N
     with subprocess.Popen([sys.executable, "-c", PROGRAM, str(tmp_path / "pipe")], stdout=subprocess.PIPE, text=True) as program:
         assert program.stdout
         pid = int(program.stdout.readline())
-        nursery = psutil.Process(pid).parent()
+        fork_server = psutil.Process(pid).parent()
         program.kill()
-    assert nursery
+    assert fork_server
     assert gone(pid)
-    assert gone(nursery.pid)
+    assert gone(fork_server.pid)
 
 
-def test_a_signal_to_the_whole_service_is_left_to_the_node(nursery: Nursery, tmp_path: Path) -> None:
-    decoder = Decoder(settings(write_plain(tmp_path / "a.mp4", 20), pace=True), nursery)
+def test_a_signal_to_the_whole_service_is_left_to_the_node(fork_server: DecoderForkServer, tmp_path: Path) -> None:
+    decoder = ProcessDecoder(fork_server, settings(write_plain(tmp_path / "a.mp4", 20), play="as_camera"))
     for said in heard(decoder):
         if isinstance(said, Arrived) and not said.due.index:
             assert decoder.pid
@@ -330,8 +331,8 @@ def test_a_signal_to_the_whole_service_is_left_to_the_node(nursery: Nursery, tmp
     assert os.getsid(forker().pid) == os.getsid(0)  # by which Linux shares out the processors first
 
 
-def test_a_nursery_that_was_killed_takes_its_decoders_with_it_and_is_replaced(tmp_path: Path) -> None:
-    with Nursery() as own:
+def test_a_fork_server_that_was_killed_takes_its_decoders_with_it_and_is_replaced(tmp_path: Path) -> None:
+    with DecoderForkServer() as own:
         decoder, pid = hanging(own, tmp_path)
         psutil.Process(pid).parent().kill()
         assert list(heard(decoder)) == [Finished("died", "the decoder has gone without a word")]
@@ -340,13 +341,13 @@ def test_a_nursery_that_was_killed_takes_its_decoders_with_it_and_is_replaced(tm
         assert arrivals(read(own, write_plain(tmp_path / "a.mp4", 5)))
 
 
-def test_a_defect_of_the_decoder_itself_is_told(nursery: Nursery, tmp_path: Path) -> None:
-    said = read(nursery, write_plain(tmp_path / "a.mp4", 5), rates_hz=(0.0,))
+def test_a_defect_of_the_decoder_itself_is_told(fork_server: DecoderForkServer, tmp_path: Path) -> None:
+    said = read(fork_server, write_plain(tmp_path / "a.mp4", 5), rates_hz=(0.0,))
     assert isinstance(said[-1], Finished)
     assert (said[-1].reason, said[-1].detail[:10]) == ("died", "ValueError")
 
 
-class Puppeteer(Nursery):
+class Puppeteer(DecoderForkServer):
     """Its decoders say what they are made to."""
 
     def fork(self, settings: bytes, connection: socket.socket) -> None:
@@ -354,7 +355,7 @@ class Puppeteer(Nursery):
 
 
 OPENED = Opened((64, 48), 25.0, "h264", True, 12.0)
-DUE = Due(0, None, 0, 0.0, "pts", 1.0, 1.0, 0.0, 1, 0, 0)
+DUE = Due(0, None, True, 0, 0.0, 0, "pts", 1.0, 1.0, None, 1, 0, 0)
 
 
 @pytest.mark.parametrize(
@@ -370,7 +371,7 @@ DUE = Due(0, None, 0, 0.0, "pts", 1.0, 1.0, 0.0, 1, 0, 0)
 )
 def test_a_decoder_that_talks_nonsense_is_given_up(words: list[bytes], size: tuple[int, int] | None) -> None:
     with Puppeteer() as puppeteer:
-        decoder = Decoder(settings("yard"), puppeteer)
+        decoder = ProcessDecoder(puppeteer, settings("yard"))
         with puppeteer.puppet as puppet:
             descriptors = [new_memory(*size)] if size else []
             for word in words:
@@ -384,26 +385,26 @@ def test_a_decoder_that_talks_nonsense_is_given_up(words: list[bytes], size: tup
     assert (last.reason, last.detail[:26]) == ("died", "the decoder talks nonsense")
 
 
-def test_without_a_file_to_spare_there_is_a_clear_error(nursery: Nursery) -> None:
+def test_without_a_file_to_spare_there_is_a_clear_error(fork_server: DecoderForkServer) -> None:
     limits = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (0, limits[1]))
     try:
         with pytest.raises(NodeError, match="no decoder can be started"):
-            Decoder(settings("yard"), nursery)
+            ProcessDecoder(fork_server, settings("yard"))
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, limits)
 
 
-def test_nothing_is_left_open(nursery: Nursery, tmp_path: Path) -> None:
+def test_nothing_is_left_open(fork_server: DecoderForkServer, tmp_path: Path) -> None:
     path = write_plain(tmp_path / "a.mp4", 10)
-    read(nursery, path)
+    read(fork_server, path)
     before = num_open()
     for _ in range(20):
-        read(nursery, path)
+        read(fork_server, path)
     assert num_open() < before + 5  # one may be about to be closed
 
 
 def num_open() -> int:
-    """Descriptors of this process and of the nursery's, once no decoder is left."""
+    """Descriptors of this process and of the fork_server's, once no decoder is left."""
     psutil.wait_procs(forker().children(), DEADLINE_S)
     return int(psutil.Process().num_fds() + forker().num_fds())

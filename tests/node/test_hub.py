@@ -6,35 +6,37 @@ import resource
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from selectors import DefaultSelector
 
 import psutil
 import pytest
 
 from streamvc.events import Health, Status
-from streamvc.inference.models import Models
-from streamvc.node.analysis import CameraAnalysis
 from streamvc.node.camera import Channels, Plan
-from streamvc.node.due import DueFrames
+from streamvc.node.decoder import ProcessDecoder
+from streamvc.node.fork_server import DecoderForkServer
 from streamvc.node.hub import Hub
-from streamvc.node.nursery import Nursery
 from streamvc.node.overload import SPAN_S
+from streamvc.node.scheduler import FrameScheduler
+from streamvc.session import Session
 from streamvc.testing import Freeze, Play, Resize, ScriptedCamera, Stall
 from streamvc.threads import Worker
 from tests.node.nodes import PATIENCE_S, config
+from tests.node.plans import plan
 
 
 class Watched:
     """A hub that runs, what it says, and what is due."""
 
-    def __init__(self, hub: Hub, due: DueFrames[CameraAnalysis]) -> None:
+    def __init__(self, hub: Hub, due: FrameScheduler[Session]) -> None:
         self.hub = hub
         self.due = due
         self.said: queue.SimpleQueue[Health] = queue.SimpleQueue()
 
     def plan(self, name: str, source: str, frozen_s: float = 30.0) -> Plan:
         (camera,) = config({"name": name, "source": source, "frozen_s": frozen_s}).cameras
-        return Plan(camera, CameraAnalysis(camera, Models()), 0)
+        return plan(camera)
 
     def until(self, status: Status) -> Health:
         while (health := self.said.get(timeout=PATIENCE_S)).status != status:
@@ -53,9 +55,11 @@ class Watched:
 
 @pytest.fixture
 def watched() -> Iterator[Watched]:
-    due = DueFrames[CameraAnalysis](staleness_s=1000.0)
-    with Nursery() as nursery:
-        hub = Hub("node", Channels(nursery, DefaultSelector(), due, lambda health: found.said.put(health)), num_connecting=8)
+    due = FrameScheduler[Session](staleness_s=1000.0)
+    with DecoderForkServer() as fork_server:
+        hub = Hub(
+            "node", Channels(partial(ProcessDecoder, fork_server), DefaultSelector(), due, lambda health: found.said.put(health)), num_connecting=8
+        )
         found = Watched(hub, due)
         with Worker("hub", hub.run, hub.close):
             yield found
@@ -154,6 +158,8 @@ def test_that_cameras_are_not_analysed_is_told_and_when_it_is_over(watched: Watc
             work = watched.due.take(0)
             assert work
             assert work.arrival
+            assert work.arrival.frame
+            work.session.take(work.arrival.frame)
             work.arrival.release()
             while not watched.said.empty():
                 told.append(watched.said.get())

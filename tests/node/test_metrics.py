@@ -1,10 +1,11 @@
 from collections.abc import Iterator
 
 import pytest
+from prometheus_client import CollectorRegistry
 from prometheus_client.parser import text_string_to_metric_families
 
 from streamvc.node.metrics import Metrics
-from tests.node.statuses import SNAPSHOT
+from tests.node.statuses import SNAPSHOT, meter
 
 Sample = tuple[str, frozenset[tuple[str, str]]]
 
@@ -12,7 +13,11 @@ Sample = tuple[str, frozenset[tuple[str, str]]]
 @pytest.fixture(scope="module")
 def samples() -> dict[Sample, float]:
     """What Prometheus reads of the example: values by name and labels."""
-    families = text_string_to_metric_families(Metrics(lambda: SNAPSHOT).text().decode())
+    measured = meter((0.003, 0.004), (0.004, 0.004), (3.0, 0.007))
+    for _ in range(17):
+        measured.published()
+    assert measured.num_events == 17
+    families = text_string_to_metric_families(Metrics(lambda: SNAPSHOT, measured.registry).text().decode())
     return {(sample.name, frozenset(sample.labels.items())): sample.value for family in families for sample in family.samples}
 
 
@@ -47,7 +52,7 @@ def test_durations_are_histograms(samples: dict[Sample, float]) -> None:
 
     assert [at_most("0.002"), at_most("0.005"), at_most("0.01"), at_most("+Inf")] == [0, 2, 3, 3]
     assert samples[of("streamvc_stage_seconds_sum", stage="features")] == pytest.approx(0.015)
-    assert samples[of("streamvc_frame_age_seconds_bucket", le="2")] == 2
+    assert samples[of("streamvc_frame_age_seconds_bucket", le="2.0")] == 2
     assert samples[of("streamvc_frame_age_seconds_count")] == 3
 
 
@@ -60,7 +65,7 @@ def test_the_node_and_its_process_are_told(samples: dict[Sample, float]) -> None
 
 def test_metrics_ask_for_a_status_only_when_they_are_read() -> None:
     asked: list[int] = []
-    metrics = Metrics(lambda: asked.append(1) or SNAPSHOT)  # type: ignore[func-returns-value]
+    metrics = Metrics(lambda: asked.append(1) or SNAPSHOT, CollectorRegistry())  # type: ignore[func-returns-value]
     assert not asked
     metrics.text()
     assert len(asked) == 1

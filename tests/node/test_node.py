@@ -13,17 +13,17 @@ import pytest
 
 from streamvc.errors import BundleError, NodeError
 from streamvc.events import Event, Health
+from streamvc.live import watch
 from streamvc.node import node as node_module
-from streamvc.node.analysis import CameraAnalysis
-from streamvc.node.messages import Arrived
 from streamvc.node.node import Node
 from streamvc.node.status import CameraStatus, Snapshot, fetch
-from streamvc.pipeline import watch
 from streamvc.publish.cloudevents import decode
 from streamvc.publish.log import query
 from streamvc.publish.publisher import Publisher
 from streamvc.publish.records import Criteria
+from streamvc.session import Session
 from streamvc.testing import Die, Play, ScriptedCamera, recording
+from streamvc.types import Frame
 from tests.capture.videos import write_video
 from tests.node.nodes import PATIENCE_S, config, eventually, running
 
@@ -193,13 +193,13 @@ def test_it_says_over_http_how_it_fares(endless: ScriptedCamera) -> None:
 def test_a_worker_that_does_not_come_back_is_told(endless: ScriptedCamera, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(node_module, "STUCK_S", 0.3)
     over = threading.Event()
-    step = CameraAnalysis.step
+    take = Session.take
 
-    def hang(self: CameraAnalysis, arrival: Arrived, num_dropped: int = 0) -> list[Event]:
+    def hang(self: Session, frame: Frame, *, is_still: bool = False, num_dropped: int = 0) -> list[Event]:
         over.wait(PATIENCE_S)
-        return step(self, arrival, num_dropped)
+        return take(self, frame, is_still=is_still, num_dropped=num_dropped)
 
-    monkeypatch.setattr(CameraAnalysis, "step", hang)
+    monkeypatch.setattr(Session, "take", hang)
     with running(config({"name": "hall", "source": endless.url})) as (node, _):
         stuck = eventually(node, lambda snapshot: snapshot.state == "degraded")
         assert stuck.detail

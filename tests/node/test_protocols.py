@@ -14,9 +14,9 @@ import av
 import pytest
 from av.video.stream import VideoStream
 
-from streamvc.node.decoder import Decoder
-from streamvc.node.messages import Arrived, DecoderSettings, Finished, MotionSettings, Opened
-from streamvc.node.nursery import Nursery
+from streamvc.capture.messages import Arrived, CaptureSettings, Finished, MotionSettings, Opened
+from streamvc.node.decoder import Decoder, ProcessDecoder
+from streamvc.node.fork_server import DecoderForkServer
 from streamvc.testing.rtsp import RtspServer
 from tests.capture.servers import serving_files
 from tests.capture.videos import plain
@@ -70,9 +70,9 @@ def heard(decoder: Decoder, num_arrivals: int) -> Iterator[Opened | Arrived | Fi
 
 
 def read(source: str, num_arrivals: int) -> tuple[Opened, list[Arrived]]:
-    settings = DecoderSettings("yard", source, (RATE_HZ,), motion=MotionSettings(gate=False), frozen_s=0.0)
-    with Nursery() as nursery:
-        decoder = Decoder(settings, nursery)
+    settings = CaptureSettings("yard", source, (RATE_HZ,), motion=MotionSettings(gate=False), frozen_s=0.0)
+    with DecoderForkServer() as fork_server:
+        decoder = ProcessDecoder(fork_server, settings)
         said = list(heard(decoder, num_arrivals))
         decoder.close()
     (opened,) = (word for word in said if isinstance(word, Opened))
@@ -126,9 +126,9 @@ def test_pictures_that_come_out_of_order_are_not_taken_for_late(num_reordered: i
 
 def test_a_sender_of_datagrams_that_stops_is_lost() -> None:
     address = datagrams()
-    settings = DecoderSettings("yard", address, (RATE_HZ,), read_timeout_s=1.0)
-    with sending(f"{address}?pkt_size=1316", "mpegts") as over, Nursery() as nursery:
-        decoder = Decoder(settings, nursery)
+    settings = CaptureSettings("yard", address, (RATE_HZ,), read_timeout_s=1.0)
+    with sending(f"{address}?pkt_size=1316", "mpegts") as over, DecoderForkServer() as fork_server:
+        decoder = ProcessDecoder(fork_server, settings)
         for said in heard(decoder, 1000):
             if isinstance(said, Arrived):
                 over.set()

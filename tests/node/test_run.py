@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from streamvc.events import Health
+from streamvc.node.editing import add_camera, remove_camera
 from streamvc.testing import Play, ScriptedCamera
 from tests.node.nodes import PATIENCE_S, Ear, listening
 
@@ -122,7 +123,18 @@ def test_it_follows_its_file_and_goes_on_where_that_cannot_be_used(tmp_path: Pat
         log = next(line for line in process.stderr if "cannot be used" in line)
         write(file, yard)
         assert ear.health("gate", "ended").reason == "stop"
+        hall = add_camera(file, "hall", url)
+        ear.health("hall", "up")
+        remove_camera(file, "hall")
+        assert ear.health("hall", "ended").reason == "stop"
+        assert not hall.exists()
+        hall.symlink_to("nowhere")
+        log += next(line for line in process.stderr if "cannot be used" in line)
+        hall.unlink()
+        hall.with_name("back.yaml").write_text(f"source: {url}\n")
+        ear.health("back", "up")
         process.terminate()
         process.communicate(timeout=PATIENCE_S)
     assert "sauce" in log
+    assert "hall.yaml: cannot be read" in log
     assert {body.status for body in ear.heard if isinstance(body, Health) and body.camera == "yard"} <= {"up", "ended"}

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import httpx
 import pytest
+from prometheus_client import CollectorRegistry
 
 from streamvc.errors import NodeError
 from streamvc.node.status import Snapshot, fetch
@@ -17,7 +18,7 @@ PATIENCE_S = 30.0
 @contextmanager
 def answering(snapshot: Snapshot = SNAPSHOT, problem: str | None = None) -> Iterator[tuple[Web, httpx.Client]]:
     with (
-        closing(Web("127.0.0.1:0", lambda: snapshot, lambda: problem)) as web,
+        closing(Web("127.0.0.1:0", lambda: snapshot, lambda: problem, CollectorRegistry())) as web,
         httpx.Client(base_url=f"http://{web.address}", timeout=PATIENCE_S, trust_env=False) as client,
     ):
         yield web, client
@@ -70,7 +71,7 @@ def test_a_port_that_is_taken_is_an_error() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
         with pytest.raises(NodeError, match=f"cannot listen on 127.0.0.1:{port}: Address already in use; give .*free port"):
-            Web(f"127.0.0.1:{port}", lambda: SNAPSHOT, lambda: None)
+            Web(f"127.0.0.1:{port}", lambda: SNAPSHOT, lambda: None, CollectorRegistry())
 
 
 def test_it_listens_on_version_6_too() -> None:
@@ -78,6 +79,6 @@ def test_it_listens_on_version_6_too() -> None:
         socket.create_server(("::1", 0), family=socket.AF_INET6).close()
     except OSError:
         pytest.skip("this machine has no IPv6")
-    with closing(Web("[::1]:0", lambda: SNAPSHOT, lambda: None)) as web:
+    with closing(Web("[::1]:0", lambda: SNAPSHOT, lambda: None, CollectorRegistry())) as web:
         assert web.address.startswith("[::1]:")
         assert httpx.get(f"http://{web.address}/healthz", timeout=PATIENCE_S, trust_env=False).status_code == 200

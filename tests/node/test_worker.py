@@ -12,13 +12,13 @@ from streamvc.capture.source import open_source
 from streamvc.errors import InferenceError, PublishError
 from streamvc.events import Event
 from streamvc.inference.models import Models
-from streamvc.node.analysis import CameraAnalysis
-from streamvc.node.due import DueFrames
-from streamvc.node.settings import CameraConfig, ModelUse, Thresholds
-from streamvc.node.worker import Analysed, InferenceWorker
+from streamvc.node.scheduler import FrameScheduler
+from streamvc.node.worker import InferenceWorker, Step
 from streamvc.recording import Recorder, Recording
 from streamvc.sampling import Sampler
+from streamvc.session import Session
 from streamvc.threads import Worker
+from streamvc.thresholds import Thresholds
 from streamvc.types import Frame
 from tests.node.arrivals import arrived
 
@@ -29,32 +29,35 @@ class Bench:
     """A worker in its thread, and all that it says."""
 
     def __init__(self) -> None:
-        self.due = DueFrames[CameraAnalysis](1e6)
+        self.due = FrameScheduler[Session](1e6)
         self.models = Models()
         self.events: list[Event] = []
-        self.analysed: Queue[Analysed] = Queue()
+        self.steps: Queue[Step] = Queue()
         self.failures: Queue[tuple[str, Exception]] = Queue()
         self.released: Counter[str] = Counter()
-        self._inference = InferenceWorker(
-            0, self.due, publish=self.events.append, told=self.analysed.put, failed=lambda camera, error: self.failures.put((camera, error))
-        )
-        self.thread = Worker("inference", self._inference.run, self.due.close)
+        self._inference = InferenceWorker(0, self.due, publish=self.events.append, failed=lambda camera, error: self.failures.put((camera, error)))
+        self.thread = Worker("inference", self._run, self.due.close)
+
+    def _run(self) -> None:
+        for step in self._inference.steps():
+            if step.frame is not None or not step.events:
+                self.steps.put(step)
 
     def add(self, name: str, recorder: Recorder | None = None) -> None:
         always = Thresholds(enter=0.0, leave=0.0, min_s=0.0)
-        camera = CameraConfig(name=name, source="0", models=(ModelUse(name="figure"),), thresholds=always)
-        self.due.add(name, CameraAnalysis(camera, self.models, recorder=recorder), worker=0, period_s=0.2)
+        session = Session("figure", camera=name, thresholds=always, recorder=recorder, opener=self.models.open)
+        self.due.add(name, session, worker=0, period_s=0.2)
 
     def offer(self, name: str, frame: Frame, *, still: bool = False) -> None:
         self.due.offer(name, arrived(frame, still=still, release=lambda: self.released.update([name])))
 
-    def see(self, name: str, frame: Frame, *, still: bool = False) -> Analysed:
+    def see(self, name: str, frame: Frame, *, still: bool = False) -> Step:
         """Offer a frame, and wait until it has been used."""
         self.offer(name, frame, still=still)
-        return self.analysed.get(timeout=WAIT_S)
+        return self.steps.get(timeout=WAIT_S)
 
     def outline(self, name: str) -> list[tuple[str, str, float, str | None]]:
-        return [(event.phase, event.label, event.t_start, event.reason) for event in self.events if event.camera == name]
+        return [(event.phase, event.label, event.stream_start_s, event.reason) for event in self.events if event.camera == name]
 
 
 @pytest.fixture(scope="module")
@@ -99,8 +102,8 @@ def test_it_says_when_a_frame_passed_which_stage(bench: Bench, frames: list[Fram
     for each in told:
         moments = (each.captured, each.decoded, each.taken, each.featured, each.decided, each.published)
         assert all(before <= after for before, after in pairwise(moments))
-    assert (told[-1].camera, told[-1].captured, told[-1].still, still.still) == ("yard", frames[-1].captured, False, True)
-    assert sum(each.num_events for each in told) == len([event for event in bench.events if event.t_start < 3])
+    assert (told[-1].camera, told[-1].captured, told[-1].is_analysed, still.is_analysed) == ("yard", frames[-1].captured, True, False)
+    assert [event for each in [*told, still] for event in each.events] == bench.events
 
 
 def test_a_camera_that_is_removed_is_ended_and_what_is_recorded_of_it_is_complete(frames: list[Frame], tmp_path: Path) -> None:
@@ -141,11 +144,11 @@ def test_that_nothing_can_be_published_any_more_ends_the_worker(frames: list[Fra
         raise PublishError("closed")
 
     bench.add("yard")
-    inference = InferenceWorker(0, bench.due, publish=refuse, told=bench.analysed.put, failed=lambda _camera, _error: None)
+    inference = InferenceWorker(0, bench.due, publish=refuse, failed=lambda _camera, _error: None)
     thread = Worker("inference", inference.run, bench.due.close).start()
-    for frame in frames[:4]:  # the fifth is the first that something is decided with
-        bench.see("yard", frame)
-    bench.offer("yard", frames[4])
+    bench.due.keep_all("yard", True)
+    for frame in frames[:5]:  # the fifth is the first that something is decided with
+        bench.offer("yard", frame)
     assert refused.get(timeout=WAIT_S).phase == "start"
     with pytest.raises(PublishError):
         thread.close()

@@ -55,7 +55,7 @@ def receive(reader: Socket, number: int) -> list[wire.Message]:
     return found
 
 
-def ask(client: Socket, asked: wire.Snapshot | wire.Since) -> tuple[list[wire.Message], wire.End | wire.Refusal]:
+def ask(client: Socket, asked: wire.SnapshotQuery | wire.SinceQuery) -> tuple[list[wire.Message], wire.AnswerEnd | wire.Refusal]:
     """The messages of the answer, and its end."""
     client.send_multipart(wire.join_request(wire.Request(b"id", asked)))
     messages: list[wire.Message] = []

@@ -13,18 +13,23 @@ from hypothesis import strategies as st
 from streamvc.events import Event, Health, Heartbeat, State
 from streamvc.publish import wire
 from streamvc.publish.cloudevents import encode
-from tests.publish.samples import END, HEALTH, HEARTBEAT, START, STATE, message
+from tests.publish.samples import END, HEALTH, HEARTBEAT, START, STATE, encoded_as_version_1, message
 
 NUM_INPUTS = int(os.environ.get("STREAMVC_FUZZ_INPUTS", "50"))
 fuzzed = settings(max_examples=NUM_INPUTS, deadline=None, database=None, suppress_health_check=list(HealthCheck))
 
 BODIES: tuple[Event | State | Health | Heartbeat, ...] = (START, END, STATE, HEALTH, HEARTBEAT)
 TEXTS = [encode(body, site="site", node="node", time=1.0) for body in BODIES]
+TEXTS += [encoded_as_version_1(body, t_start) for body in (START, STATE) for t_start in (1.5, 1e9)]
 MESSAGES = [message(body, 1, 1) for body in (START, STATE, HEALTH)]
 TOPICS = [*(wire.join(one)[0] for one in MESSAGES), b"sv1/site/node/heartbeat/-/"]
-ASKED: list[wire.Snapshot | wire.Since] = [wire.Snapshot(), wire.Snapshot(("front_door",), 7), wire.Since("front_door", "event", 7, 3, 10)]
+ASKED: list[wire.SnapshotQuery | wire.SinceQuery] = [
+    wire.SnapshotQuery(),
+    wire.SnapshotQuery(("front_door",), 7),
+    wire.SinceQuery("front_door", "event", 7, 3, 10),
+]
 EPOCH = 7
-END_OF_ANSWER = wire.End("snapshot", 1, EPOCH, site="site", node="node", sequences={"front_door": {"event": 3}})
+END_OF_ANSWER = wire.AnswerEnd("snapshot", 1, EPOCH, site="site", node="node", sequences={"front_door": {"event": 3}})
 
 scalars = st.one_of(
     st.none(),

@@ -1,5 +1,6 @@
 """What is published: an event, a state, health and a heartbeat, and messages for the log."""
 
+import json
 import time
 from dataclasses import replace
 from typing import Any
@@ -17,6 +18,8 @@ START = Event(
     top=(("PushUps", 0.86), ("WallPushups", 0.09)),
     t_start=1795289575.12,
     t_end=None,
+    stream_start_s=90000.5,
+    stream_end_s=None,
     duration_s=None,
     reason=None,
     decision=Decision(enter=0.7, leave=0.4, min_s=0.5, cooldown_s=2.0, smoothing_s=0.6),
@@ -28,8 +31,8 @@ START = Event(
     epoch=None,
 )
 
-END = replace(START, phase="end", t_end=1795289587.5, duration_s=12.38, reason="left")
-STATE = State("front_door", "up", (Activity(START.event_id, "PushUps", 0.86, 1795289575.12),), seq=4, epoch=7)
+END = replace(START, phase="end", t_end=1795289587.5, stream_end_s=90012.88, duration_s=12.38, reason="left")
+STATE = State("front_door", "up", (Activity(START.event_id, "PushUps", 0.86, 1795289575.12, 90000.5),), seq=4, epoch=7)
 HEALTH = Health("front_door", "stalled", "gap", "no picture has come for 5 s", fps_in=25.0, rate_hz=5.0, dropped=3, seq=2, epoch=7)
 HEARTBEAT = Heartbeat("node-1", epoch=7, interval_s=1.0, sequences={"front_door": {"event": 1042, "state": 4}})
 
@@ -46,3 +49,16 @@ def message(body: Event | State | Health, sequence: int, epoch: int, *, site: st
     kind: Kind = "event" if isinstance(body, Event) else "state" if isinstance(body, State) else "health"
     topic = Topic(site, body.camera, kind, body.label if isinstance(body, Event) else NO_LABEL)
     return Message(topic, sequence, epoch, encode(numbered, site=site, node="node-1", time=time.time()))
+
+
+def encoded_as_version_1(body: Event | State, t_start: float, t_end: float | None = None) -> bytes:
+    """What version 1 of events had of it, with one time for all."""
+    whole = json.loads(encode(body, site="site", node="node-1", time=1.0))
+    whole["type"] = whole["type"].replace(".v2", ".v1")
+    for times in whole["data"].get("activities", [whole["data"]]):
+        times["t_start"] = t_start
+        del times["stream_start_s"]
+    if isinstance(body, Event):
+        whole["data"]["t_end"] = t_end
+        del whole["data"]["stream_end_s"]
+    return json.dumps(whole).encode()

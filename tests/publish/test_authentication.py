@@ -12,7 +12,7 @@ import zmq
 
 from streamvc.errors import PublishError
 from streamvc.publish import keys
-from streamvc.publish.authentication import MAX_STRANGERS, ZAP_ENDPOINT, Authenticator, refusal, secure_client, secure_server, watch_refusals
+from streamvc.publish.authentication import MAX_LOGGED, ZAP_ENDPOINT, Authenticator, refusal, secure_client, secure_server, watch_refusals
 
 PATIENCE_S = 20.0  # for what is bound to come
 SILENCE_MS = 50  # for what must not come
@@ -146,9 +146,9 @@ def ask(folder: Path, questions: list[list[bytes]]) -> list[bytes]:
 
 
 def test_a_crowd_of_strangers_does_not_fill_the_log(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
-    crowd = [[b"1.0", b"1", b"streamvc", b"192.0.2.1", b"", b"CURVE", number.to_bytes(32, "big")] for number in range(2 * MAX_STRANGERS)]
+    crowd = [[b"1.0", b"1", b"streamvc", b"192.0.2.1", b"", b"CURVE", number.to_bytes(32, "big")] for number in range(2 * MAX_LOGGED)]
     assert set(ask(folder, crowd)) == {b"400"}
-    assert len(caplog.records) == MAX_STRANGERS + 1
+    assert len(caplog.records) == MAX_LOGGED + 1
 
 
 def test_what_is_not_a_question_is_answered_all_the_same(folder: Path) -> None:
@@ -174,11 +174,11 @@ def test_who_is_revoked_is_to_be_cut_off(door: Door, folder: Path) -> None:
     with reader(door.endpoint, pager) as (first, _), reader(door.endpoint, display) as (second, _):
         assert door.serve(until=[first])
         assert door.serve(until=[second])
-        assert door.authenticator.expelled() == []
+        assert door.authenticator.revoked() == []
         keys.revoke(folder, "unused")
-        assert door.authenticator.expelled() == []  # it is not here
+        assert door.authenticator.revoked() == []  # it is not here
         keys.revoke(folder, "pager")
-        assert door.authenticator.expelled() == ["pager"]
+        assert door.authenticator.revoked() == ["pager"]
 
 
 def test_without_its_folder_nobody_gets_in(door: Door, folder: Path, caplog: pytest.LogCaptureFixture) -> None:

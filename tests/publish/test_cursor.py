@@ -5,10 +5,10 @@ import pytest
 
 from streamvc.errors import PublishError
 from streamvc.publish.cursor import Cursor
-from streamvc.publish.feed import Place
-from streamvc.publish.holes import Key, Position
+from streamvc.publish.sequence_tracker import Position, SequenceKey
+from streamvc.publish.subscriber_protocol import ResumePoint
 
-YARD, DOOR = Key("site", "yard", "event"), Key("site", "door", "state")
+YARD, DOOR = SequenceKey("site", "yard", "event"), SequenceKey("site", "door", "state")
 
 
 @pytest.fixture
@@ -16,9 +16,9 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "cursor.db"
 
 
-def place(path: Path) -> Place | None:
+def place(path: Path) -> ResumePoint | None:
     with Cursor(path) as cursor:
-        return cursor.place
+        return cursor.resume_point
 
 
 def test_a_new_one_has_no_place(path: Path) -> None:
@@ -26,9 +26,9 @@ def test_a_new_one_has_no_place(path: Path) -> None:
 
 
 def test_a_place_outlives_it(path: Path) -> None:
-    begun = Place(7, {YARD: Position(7, 3), DOOR: Position(5, 2**63 - 1)})
+    begun = ResumePoint(7, {YARD: Position(7, 3), DOOR: Position(5, 2**63 - 1)})
     with Cursor(path) as cursor:
-        cursor.begin(Place(1, {Key("other", "yard", "event"): Position(1, 1)}))
+        cursor.begin(ResumePoint(1, {SequenceKey("other", "yard", "event"): Position(1, 1)}))
         cursor.begin(begun)
 
     assert place(path) == begun
@@ -36,35 +36,35 @@ def test_a_place_outlives_it(path: Path) -> None:
 
 def test_what_was_given_counts_when_it_was_dealt_with(path: Path) -> None:
     with Cursor(path) as cursor:
-        cursor.begin(Place(7, {}))
+        cursor.begin(ResumePoint(7, {}))
         cursor.note(YARD, Position(7, 1), given=True)
         cursor.commit()
         cursor.note(YARD, Position(7, 2), given=True)
 
-    assert place(path) == Place(7, {YARD: Position(7, 1)})
+    assert place(path) == ResumePoint(7, {YARD: Position(7, 1)})
 
 
 def test_or_before_it_is_given(path: Path) -> None:
     with Cursor(path, commit="before") as cursor:
-        cursor.begin(Place(7, {}))
+        cursor.begin(ResumePoint(7, {}))
         cursor.note(YARD, Position(7, 1), given=True)
 
-    assert place(path) == Place(7, {YARD: Position(7, 1)})
+    assert place(path) == ResumePoint(7, {YARD: Position(7, 1)})
 
 
 def test_what_is_of_no_interest_is_noted_with_the_next_item(path: Path) -> None:
     with Cursor(path) as cursor:
-        cursor.begin(Place(7, {}))
+        cursor.begin(ResumePoint(7, {}))
         cursor.note(DOOR, Position(7, 4), given=False)
         cursor.note(YARD, Position(7, 1), given=True)
         cursor.commit()
 
-    assert place(path) == Place(7, {YARD: Position(7, 1), DOOR: Position(7, 4)})
+    assert place(path) == ResumePoint(7, {YARD: Position(7, 1), DOOR: Position(7, 4)})
 
 
 def test_what_the_reader_writes_is_kept_with_the_position_or_not_at_all(path: Path) -> None:
     with Cursor(path) as cursor:
-        cursor.begin(Place(7, {}))
+        cursor.begin(ResumePoint(7, {}))
         cursor.connection.execute("CREATE TABLE had (label TEXT)")
         for number, settle in ((1, cursor.commit), (2, cursor.rollback)):
             cursor.note(YARD, Position(7, number), given=True)
@@ -72,7 +72,7 @@ def test_what_the_reader_writes_is_kept_with_the_position_or_not_at_all(path: Pa
             settle()
 
     with Cursor(path) as cursor:
-        assert cursor.place == Place(7, {YARD: Position(7, 1)})
+        assert cursor.resume_point == ResumePoint(7, {YARD: Position(7, 1)})
         assert cursor.connection.execute("SELECT label FROM had").fetchall() == [("event 1",)]
 
 
@@ -84,7 +84,7 @@ def test_one_reader_at_a_time(path: Path) -> None:
 
 def test_others_may_look_into_the_file_meanwhile(path: Path) -> None:
     with Cursor(path) as cursor:
-        cursor.begin(Place(7, {}))
+        cursor.begin(ResumePoint(7, {}))
         cursor.note(YARD, Position(7, 1), given=True)
         other = sqlite3.connect(path)
         assert other.execute("SELECT count(*) FROM streamvc_positions").fetchone() == (0,)

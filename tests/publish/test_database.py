@@ -40,6 +40,21 @@ while True:
         print(sequence, flush=True)
 """
 
+FORKS = """
+import os, sys
+from pathlib import Path
+from streamvc.publish.log import EventLog
+
+log = EventLog(Path(sys.argv[1]))
+if os.fork():
+    os.wait()
+else:
+    print("forked", flush=True)
+    sys.stdin.read()
+    print("ended", flush=True)
+    os._exit(0)
+"""
+
 
 def append(log: EventLog, sequence: int) -> None:
     log.append(message(START, sequence, log.epoch), START)
@@ -78,7 +93,7 @@ def test_two_programs_do_not_write_the_same_log(path: Path) -> None:
 def test_the_log_is_for_the_user_alone(path: Path) -> None:
     with EventLog(path) as log:
         append(log, 1)
-        assert {file.stat().st_mode & 0o077 for file in path.parent.glob("events.db*") if file.suffix != ".lock"} == {0}
+        assert {file.stat().st_mode & 0o077 for file in path.parent.glob("events.db*")} == {0}
 
 
 def test_a_killed_program_leaves_nothing_twice_and_loses_nothing(path: Path) -> None:
@@ -95,6 +110,20 @@ def test_a_killed_program_leaves_nothing_twice_and_loses_nothing(path: Path) -> 
             assert last_told <= len(events) == log.sequences.get(("front_door", "event"), 0)
             phases = Counter(event.event_id for event in events if isinstance(event, Event))
             assert [event.event_id for event in log.unended] == [identifier for identifier, num in phases.items() if num == 1]
+
+
+def test_what_a_killed_program_has_forked_holds_nothing_back(path: Path) -> None:
+    with subprocess.Popen([sys.executable, "-c", FORKS, str(path)], stdout=subprocess.PIPE, stdin=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        with pytest.raises(PublishError, match="another program writes the event log"):
+            EventLog(path)
+        process.kill()
+        process.wait()
+        EventLog(path).close()
+        assert process.stdin is not None
+        process.stdin.close()
+        assert process.stdout.read() == "ended\n"  # and so it still ran
 
 
 def garbage_at_the_beginning(path: Path) -> None:

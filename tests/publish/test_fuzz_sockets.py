@@ -77,7 +77,7 @@ class Friend:
     def is_served(self) -> bool:
         """Ask for what there is, and wait for the end of the answer, whatever comes before."""
         identifier = b"friend-%d" % next(self._numbers)
-        self.send(wire.join_request(wire.Request(identifier, wire.Snapshot())))
+        self.send(wire.join_request(wire.Request(identifier, wire.SnapshotQuery())))
         while (parts := self._client.recv_multipart())[:2] != [identifier, b"end"]:
             assert parts[1] != b"error" or parts[0] != identifier
         return True
@@ -168,7 +168,7 @@ class Impostor:
         while self.requests.poll(0):
             client, identifier, command, _ = self.requests.recv_multipart()
             self.requests.send_multipart([client, identifier, *said[1:]])
-            self.requests.send_multipart([client, *wire.join_answer(identifier, wire.End(command.decode(), 0, EPOCH))])  # type: ignore[arg-type]
+            self.requests.send_multipart([client, *wire.join_answer(identifier, wire.AnswerEnd(command.decode(), 0, EPOCH))])  # type: ignore[arg-type]
 
     def is_heard(self, said: list[bytes]) -> bool:
         """Leave a hole, for something to be asked and answered; then say something right about another camera, and see it arrive."""

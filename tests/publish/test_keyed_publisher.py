@@ -16,6 +16,7 @@ from streamvc.publish.publisher import Publisher
 from streamvc.publish.sockets import neighbour
 from tests.publish.bare import ANY_PORT, PATIENCE_S, SILENCE_S, Socket, ask, bare_socket, receive
 from tests.publish.samples import START, update
+from tests.publish.singles import split_single
 
 
 @contextmanager
@@ -39,8 +40,8 @@ def test_who_has_a_key_is_served_by_all_three_sockets(tmp_path: Path) -> None:
         assert publisher.wait_for_subscriber(PATIENCE_S)
         publisher.publish(START)
         [event, _] = receive(feed, 2)
-        messages, _ = ask(client, wire.Since("front_door", "event", 0, 0))
-        shown = wire.split_single(latest.recv())
+        messages, _ = ask(client, wire.SinceQuery("front_door", "event", 0, 0))
+        shown = split_single(latest.recv())
 
     assert messages == [event]
     assert shown.topic.camera == "front_door"

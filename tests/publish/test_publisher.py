@@ -21,6 +21,7 @@ from streamvc.publish.schema import event_schema
 from streamvc.publish.sockets import neighbour
 from tests.publish.bare import ANY_PORT, SILENCE_S, ask, asking, bare_socket, reading, receive
 from tests.publish.samples import END, START, update
+from tests.publish.singles import split_single
 
 
 def health(status: Status, camera: str = "front_door") -> Health:
@@ -97,13 +98,13 @@ def test_who_only_wants_the_latest_gets_it_in_one_frame() -> None:
         reader.set(zmq.CONFLATE, 1)
         reader.subscribe(b"sv1/site/front_door/")
         reader.connect(neighbour(publisher.endpoint, "latest"))
-        greeting = wire.split_single(reader.recv())
+        greeting = split_single(reader.recv())
         for number in range(100):
             publisher.publish(update(float(number)))
         publisher.close()
-        latest = wire.split_single(reader.recv())
+        latest = split_single(reader.recv())
         while reader.poll(round(1000 * SILENCE_S)):
-            latest = wire.split_single(reader.recv())
+            latest = split_single(reader.recv())
 
     assert (greeting.topic.kind, greeting.sequence) == ("state", 1)
     assert (latest.topic.kind, latest.sequence) == ("event", 101)
@@ -145,16 +146,16 @@ def test_a_snapshot_is_the_present_of_all_cameras() -> None:
         for camera in cameras:
             publisher.report(health("up", camera))
             publisher.publish(replace(START, camera=camera))
-        messages, end = ask(client, wire.Snapshot())
-        some, some_end = ask(client, wire.Snapshot(("camera 7", "nobody"), publisher.epoch))
-        _, stranger = ask(client, wire.Snapshot(("camera 7",), epoch=5))
+        messages, end = ask(client, wire.SnapshotQuery())
+        some, some_end = ask(client, wire.SnapshotQuery(("camera 7", "nobody"), publisher.epoch))
+        _, stranger = ask(client, wire.SnapshotQuery(("camera 7",), epoch=5))
 
     assert sorted((message.topic.camera, message.topic.kind) for message in messages) == sorted(
         (camera, kind) for camera in cameras for kind in ("health", "state")
     )
-    assert isinstance(end, wire.End)
-    assert isinstance(some_end, wire.End)
-    assert isinstance(stranger, wire.End)
+    assert isinstance(end, wire.AnswerEnd)
+    assert isinstance(some_end, wire.AnswerEnd)
+    assert isinstance(stranger, wire.AnswerEnd)
     assert (end.count, end.epoch, end.site, end.node) == (400, publisher.epoch, "site", "node")
     assert end.sequences == {camera: {"event": 1, "state": 2, "health": 1} for camera in cameras}
     assert [(type(body(message)), message.sequence) for message in some] == [(Health, 1), (State, 2)]
@@ -168,8 +169,8 @@ def test_what_was_missed_can_be_had_later() -> None:
             publisher.publish(update(float(number)))
         messages, sequence, more = [], 0, True
         while more:
-            some, end = ask(client, wire.Since("front_door", "event", publisher.epoch, sequence, limit=200))
-            assert isinstance(end, wire.End)
+            some, end = ask(client, wire.SinceQuery("front_door", "event", publisher.epoch, sequence, limit=200))
+            assert isinstance(end, wire.AnswerEnd)
             assert (end.command, end.count, end.first, end.last, end.renumbered) == ("since", len(some), 1, 500, False)
             messages += some
             sequence, more = messages[-1].sequence, end.more
@@ -194,12 +195,12 @@ def test_what_is_no_request_is_refused_and_disturbs_nobody() -> None:
         for parts in garbage:
             client.send_multipart(parts)
         refused = [wire.split_answer(client.recv_multipart()) for _ in range(5)]
-        messages, end = ask(client, wire.Snapshot())
+        messages, end = ask(client, wire.SnapshotQuery())
 
     assert [identifier for identifier, _ in refused] == [b"1", b"2", b"3", b"4", b"5"]
     assert all(isinstance(answer, wire.Refusal) and answer.reason for _, answer in refused)
     assert [message.topic.kind for message in messages] == ["state"]
-    assert isinstance(end, wire.End)
+    assert isinstance(end, wire.AnswerEnd)
 
 
 def test_one_who_asks_and_does_not_read_disturbs_nobody(caplog: pytest.LogCaptureFixture) -> None:
@@ -210,12 +211,12 @@ def test_one_who_asks_and_does_not_read_disturbs_nobody(caplog: pytest.LogCaptur
         for number in range(1000):
             publisher.publish(update(float(number)))
         while "an answer was not taken" not in caplog.text:
-            greedy.send_multipart(wire.join_request(wire.Request(b"id", wire.Since("front_door", "event", 0, 0))))
-            ask(client, wire.Snapshot())
-        messages, end = ask(client, wire.Since("front_door", "event", publisher.epoch, 990))
+            greedy.send_multipart(wire.join_request(wire.Request(b"id", wire.SinceQuery("front_door", "event", 0, 0))))
+            ask(client, wire.SnapshotQuery())
+        messages, end = ask(client, wire.SinceQuery("front_door", "event", publisher.epoch, 990))
 
     assert [message.sequence for message in messages] == list(range(991, 1001))
-    assert isinstance(end, wire.End)
+    assert isinstance(end, wire.AnswerEnd)
 
 
 def test_strangers_on_the_ports_do_not_disturb() -> None:

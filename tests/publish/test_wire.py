@@ -4,6 +4,7 @@ from hypothesis import strategies as st
 
 from streamvc.errors import PublishError
 from streamvc.publish import wire
+from tests.publish.singles import split_single
 
 names = st.text(st.characters(exclude_categories=["Cs"]), min_size=1)
 topics = st.builds(wire.Topic, site=names, camera=names, kind=st.sampled_from(["event", "state", "health", "heartbeat"]), label=names)
@@ -12,9 +13,9 @@ messages = st.builds(wire.Message, topic=topics, sequence=counts, epoch=counts, 
 requests = st.builds(
     wire.Request,
     id=st.binary(min_size=1, max_size=32),
-    asked=st.builds(wire.Snapshot, cameras=st.none() | st.lists(names).map(tuple), epoch=counts)
+    query=st.builds(wire.SnapshotQuery, cameras=st.none() | st.lists(names).map(tuple), epoch=counts)
     | st.builds(
-        wire.Since,
+        wire.SinceQuery,
         camera=names,
         kind=st.sampled_from(["event", "state", "health"]),
         epoch=counts,
@@ -24,7 +25,7 @@ requests = st.builds(
     ),
 )
 ends = st.builds(
-    wire.End,
+    wire.AnswerEnd,
     command=st.sampled_from(["snapshot", "since"]),
     count=counts,
     epoch=counts,
@@ -120,25 +121,25 @@ def test_a_name_that_cannot_be_sent_is_refused(name: str, complaint: str) -> Non
 
 @given(messages)
 def test_a_message_in_one_frame_can_be_split_again(message: wire.Message) -> None:
-    frame = wire.join_single(message)
+    frame = wire.single(wire.join(message))
 
-    assert wire.split_single(frame) == message
+    assert split_single(frame) == message
     assert frame.startswith(wire.subscription(message.topic.site, message.topic.camera, message.topic.kind))
 
 
 def test_a_message_in_one_frame_byte_for_byte() -> None:
     message = wire.Message(wire.Topic("site", "yard", "state", "-"), sequence=2, epoch=7, body=b"{}")
 
-    assert wire.join_single(message) == b"sv1/site/yard/state/-/\0" + bytes.fromhex("0000000000000002 0000000000000007") + b"{}"
+    assert wire.single(wire.join(message)) == b"sv1/site/yard/state/-/\0" + bytes.fromhex("0000000000000002 0000000000000007") + b"{}"
 
 
 def test_a_request_byte_for_byte() -> None:
-    assert wire.join_request(wire.Request(b"1", wire.Since("yard", "event", 7, 1042))) == [
+    assert wire.join_request(wire.Request(b"1", wire.SinceQuery("yard", "event", 7, 1042))) == [
         b"1",
         b"since",
         b'{"camera":"yard","kind":"event","epoch":7,"seq":1042,"limit":1000,"from_s":0.0}',
     ]
-    assert wire.join_request(wire.Request(b"2", wire.Snapshot())) == [b"2", b"snapshot", b'{"epoch":0}']
+    assert wire.join_request(wire.Request(b"2", wire.SnapshotQuery())) == [b"2", b"snapshot", b'{"epoch":0}']
 
 
 @given(requests)
@@ -147,7 +148,7 @@ def test_a_request_can_be_split_again(request: wire.Request) -> None:
 
 
 @given(st.binary(min_size=1, max_size=32), answers)
-def test_a_part_of_an_answer_can_be_split_again(identifier: bytes, answer: wire.Message | wire.End | wire.Refusal) -> None:
+def test_a_part_of_an_answer_can_be_split_again(identifier: bytes, answer: wire.Message | wire.AnswerEnd | wire.Refusal) -> None:
     assert wire.split_answer(wire.join_answer(identifier, answer)) == (identifier, answer)
 
 
@@ -155,8 +156,8 @@ def test_fields_that_are_not_known_are_ignored() -> None:
     request = wire.split_request([b"1", b"snapshot", b'{"cameras":["yard"],"mood":1}'])
     _, end = wire.split_answer([b"1", b"end", b'{"command":"since","count":0,"epoch":7,"mood":1}'])
 
-    assert request.asked == wire.Snapshot(("yard",))
-    assert end == wire.End("since", 0, 7)
+    assert request.query == wire.SnapshotQuery(("yard",))
+    assert end == wire.AnswerEnd("since", 0, 7)
 
 
 @pytest.mark.parametrize(
@@ -196,4 +197,4 @@ def test_garbage_is_no_answer_and_no_request(parts: list[bytes]) -> None:
 @given(st.binary(max_size=60))
 def test_garbage_in_one_frame_is_refused(frame: bytes) -> None:
     with pytest.raises(PublishError):
-        wire.split_single(frame)
+        split_single(frame)

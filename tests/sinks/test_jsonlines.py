@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from streamvc.errors import SinkError
-from streamvc.sinks.jsonlines import JsonLines
+from streamvc.sinks.jsonlines import JsonLinesFile
 from tests.sinks.messages import EVENTS
 
 BODIES = [message.body for message in EVENTS]
@@ -19,7 +19,7 @@ def lines(path: Path) -> list[bytes]:
 
 
 def test_each_message_is_a_line_in_a_file_of_ones_own(tmp_path: Path) -> None:
-    sink = JsonLines(tmp_path / "events.jsonl")
+    sink = JsonLinesFile(tmp_path / "events.jsonl")
     sink.deliver(EVENTS[:2])
     sink.deliver(EVENTS[2:])
     assert lines(tmp_path / "events.jsonl") == BODIES
@@ -28,7 +28,7 @@ def test_each_message_is_a_line_in_a_file_of_ones_own(tmp_path: Path) -> None:
 
 def test_the_file_may_be_moved_away_or_cut_off_at_any_time(tmp_path: Path) -> None:
     path = tmp_path / "events.jsonl"
-    sink = JsonLines(path)
+    sink = JsonLinesFile(path)
     sink.deliver(EVENTS[:1])
     path.rename(tmp_path / "events.jsonl.1")
     sink.deliver(EVENTS[1:2])
@@ -40,7 +40,7 @@ def test_the_file_may_be_moved_away_or_cut_off_at_any_time(tmp_path: Path) -> No
 
 def test_of_a_batch_that_does_not_fit_no_part_is_written(tmp_path: Path) -> None:
     path = tmp_path / "events.jsonl"
-    sink = JsonLines(path)
+    sink = JsonLinesFile(path)
     sink.deliver(EVENTS[:1])
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (len(BODIES[0]) + 100, hard))
@@ -56,7 +56,7 @@ def test_of_a_batch_that_does_not_fit_no_part_is_written(tmp_path: Path) -> None
 
 def test_a_folder_that_has_gone_is_said(tmp_path: Path) -> None:
     (tmp_path / "folder").mkdir()
-    sink = JsonLines(tmp_path / "folder" / "events.jsonl")
+    sink = JsonLinesFile(tmp_path / "folder" / "events.jsonl")
     (tmp_path / "folder").rmdir()
     with pytest.raises(SinkError, match="No such file or directory"):
         sink.deliver(EVENTS)
@@ -67,7 +67,7 @@ import sys
 from streamvc.errors import SinkError
 from streamvc.sinks.jsonlines import StandardOutput
 from tests.sinks.messages import EVENTS
-sink = StandardOutput(patience_s=0.2)
+sink = StandardOutput(timeout_s=0.2)
 batch = EVENTS * 100
 while True:
     try:

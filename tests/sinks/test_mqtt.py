@@ -16,10 +16,10 @@ import pytest
 from streamvc.errors import SinkError
 from streamvc.publish.log import EventLog
 from streamvc.sinks import mqtt
+from streamvc.sinks.mqtt_topics import TopicLayout
 from streamvc.sinks.opening import open_sink
 from streamvc.sinks.runner import run_sinks
 from streamvc.sinks.sink import Sink
-from streamvc.sinks.topics import Layout
 from tests.publish.samples import HEALTH, START, STATE, message
 from tests.sinks.brokers import PATIENCE_S, Broker, Listener
 from tests.sinks.certificates import make_certificate
@@ -180,7 +180,7 @@ def test_what_mqtt_cannot_carry_is_given_up_and_said(address: str, caplog: pytes
 def test_a_broker_that_does_not_do_its_part_is_left_and_tried_again(said: bytes, complaint: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server, ThreadPoolExecutor(1) as pool:
         broker = mqtt.Broker("127.0.0.1", server.getsockname()[1])
-        with closing(mqtt.Mqtt(broker, Layout("streamvc", "site", "node"), patience_s=0.5)) as sink:
+        with closing(mqtt.Mqtt(broker, TopicLayout("streamvc", "site", "node"), timeout_s=0.5)) as sink:
             delivering = pool.submit(sink.deliver, EVENTS)
             first, _ = server.accept()
             with first:

@@ -5,7 +5,7 @@ import pytest
 
 from streamvc.errors import SinkError
 from streamvc.sinks.opening import open_sink
-from streamvc.sinks.sink import Choice, Sink
+from streamvc.sinks.sink import Sink, SinkFilter
 from tests.publish.samples import HEALTH, STATE, message
 from tests.sinks.messages import EVENTS
 
@@ -87,7 +87,7 @@ def test_a_sink_is_given_what_it_chooses() -> None:
     state, health = message(STATE, 4, 7), message(HEALTH, 2, 7)
     everything = [start, update, end, state, health]
 
-    def given(choice: Choice) -> list[object]:
+    def given(choice: SinkFilter) -> list[object]:
         return [one for one in everything if choice.wants(one)]
 
     assert given(opened("https://host/").choice) == [start, update, end]

@@ -6,14 +6,19 @@ import sqlite3
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from contextlib import AbstractContextManager, ExitStack, closing
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 
 from streamvc.errors import SinkError
 from streamvc.publish.log import EventLog
-from streamvc.sinks.runner import LONGEST_PAUSE_S, pause, run_sinks
+from streamvc.publish.wire import Message
+from streamvc.sinks.positions import Positions
+from streamvc.sinks.runner import LONGEST_PAUSE_S, SinkRunner, pause, run_sinks
+from streamvc.sinks.sink import SinkFilter
 from tests.sinks.messages import append, number
 from tests.sinks.test_webhook import Receiver
 
@@ -144,14 +149,74 @@ def test_a_wrong_address_is_said_before_anything_is_delivered(tmp_path: Path) ->
 @pytest.mark.parametrize(
     "content", [b"this is no database at all, and longer than a header of one would be" * 20, b"SQLite format 3\0" + b"\xff" * 4_096]
 )
-def test_where_positions_cannot_be_kept_it_is_said_and_delivered_all_the_same(
-    tmp_path: Path, content: bytes, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_damaged_positions_are_set_aside_and_kept_anew(tmp_path: Path, content: bytes, caplog: pytest.LogCaptureFixture) -> None:
     (tmp_path / "log.db.sinks").write_bytes(content)
+    deliver_over_a_restart(tmp_path)
+    (aside,) = tmp_path.glob("log.db.sinks.damaged-*")
+    assert aside.read_bytes() == content
+    assert f"it lies in {aside} now" in caplog.text
+    assert "sinks go on with what is new" in caplog.text
+
+
+def test_positions_that_are_damaged_within_are_set_aside_too(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    deliver_over_a_restart(tmp_path, 1)
+    with closing(sqlite3.connect(tmp_path / "log.db.sinks")) as other:
+        other.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        (page_bytes,) = other.execute("PRAGMA page_size").fetchone()
+    with (tmp_path / "log.db.sinks").open("r+b") as file:
+        file.seek(page_bytes)
+        file.write(b"\xff" * page_bytes)
+    deliver_over_a_restart(tmp_path, 3)
+    assert "sinks go on with what is new" in caplog.text
+
+
+def deliver_over_a_restart(folder: Path, first: int = 1) -> None:
+    """Deliver two more events, where the second is published while nobody delivers."""
+    before = numbers(folder / "events.jsonl")
+    with EventLog(folder / "log.db") as log:
+        with running(log, f"file:{folder}/events.jsonl"):
+            append(log, [first])
+        append(log, [first + 1])
+        with running(log, f"file:{folder}/events.jsonl"):
+            pass
+    assert numbers(folder / "events.jsonl") == [*before, first, first + 1]
+
+
+def test_where_positions_cannot_be_kept_it_is_said_and_delivered_all_the_same(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (tmp_path / "log.db.sinks").mkdir()
     with EventLog(tmp_path / "log.db") as log, running(log, f"file:{tmp_path}/events.jsonl"):
         append(log, [1])
     assert numbers(tmp_path / "events.jsonl") == [1]
     assert "cannot keep in" in caplog.text
+
+
+@dataclass
+class Defective:
+    """A sink that meets something that nobody has thought of, once."""
+
+    name: str = "defective"
+    choice: SinkFilter = field(default_factory=SinkFilter)
+    batch_size: int = 10
+    num_calls: int = 0
+    delivered: list[int] = field(default_factory=list)
+
+    def deliver(self, messages: Sequence[Message]) -> None:
+        self.num_calls += 1
+        if self.num_calls == 1:
+            raise KeyError("a defect")
+        self.delivered += [message.sequence for message in messages]
+
+    def close(self) -> None:
+        pass
+
+
+def test_a_defect_of_a_sink_is_logged_at_once_and_does_not_end_it(caplog: pytest.LogCaptureFixture) -> None:
+    sink = Defective()
+    with EventLog() as log, closing(Positions(None)) as positions, closing(SinkRunner(log, sink, "key", positions, PATIENCE_S)):
+        append(log, [1, 2, 3])
+    assert sink.delivered == [1, 2, 3]
+    assert "defective fails with KeyError: 'a defect'; what is published waits in the log" in caplog.text
+    assert "Traceback" in caplog.text
 
 
 def test_positions_that_cannot_be_kept_any_more_are_said_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -7,7 +7,7 @@ import ssl
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
@@ -33,22 +33,33 @@ class Receiver:
     bodies: list[bytes] = field(default_factory=list)
     headers: list[dict[str, str]] = field(default_factory=list)
     paths: list[str] = field(default_factory=list)
+    connections: set[tuple[str, int]] = field(default_factory=set)
     answered: "SimpleQueue[bytes]" = field(default_factory=SimpleQueue)
+    answer: bytes = b"so be it"
+    protocol: str = "HTTP/1.0"
 
     @contextmanager
     def on(self) -> Iterator[str]:
         receiver = self
 
         class Handler(BaseHTTPRequestHandler):
+            protocol_version = receiver.protocol
+
             def do_POST(self) -> None:
                 code = receiver.codes[min(len(receiver.bodies), len(receiver.codes) - 1)]
                 receiver.paths.append(self.path)
                 receiver.headers.append(dict(self.headers))
-                receiver.bodies.append(self.rfile.read(int(self.headers["Content-Length"])))
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                receiver.bodies.append(body)
+                receiver.connections.add(self.client_address)
                 self.send_response(code)
                 self.send_header("Location", "/elsewhere")
+                if code != 204:
+                    self.send_header("Content-Length", str(len(receiver.answer)))
                 self.end_headers()
-                receiver.answered.put(receiver.bodies[-1])
+                if code != 204:
+                    self.wfile.write(receiver.answer)
+                receiver.answered.put(body)  # the next post may be here already
 
             def log_message(self, *_: object) -> None:
                 pass
@@ -157,6 +168,66 @@ def test_what_is_no_answer_is_no_success(said: bytes) -> None:
         answering.result()
 
 
+@pytest.mark.parametrize(("codes", "answer", "num"), [([204], b"", 1), ([200], b"ok", 1), ([503, 400, 200], b"no", 1), ([200], b"x" * 1_000_000, 3)])
+def test_a_connection_is_kept_unless_its_answer_is_too_long(codes: list[int], answer: bytes, num: int) -> None:
+    receiver = Receiver(codes, answer=answer, protocol="HTTP/1.1")
+    with receiver.on() as address, closing(webhook(address)) as sink:
+        for event in EVENTS:
+            with suppress(SinkError):
+                sink.deliver([event])
+    assert receiver.bodies == BODIES
+    assert len(receiver.connections) == num
+
+
+def test_a_connection_that_the_server_has_closed_is_made_anew() -> None:
+    answer = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
+    with (
+        socket.create_server(("127.0.0.1", 0)) as server,
+        ThreadPoolExecutor(1) as pool,
+        closing(webhook(f"http://127.0.0.1:{server.getsockname()[1]}")) as sink,
+    ):
+        for event in EVENTS:
+            posting = pool.submit(sink.deliver, [event])
+            connection, _ = server.accept()
+            with connection:
+                connection.recv(65_536)
+                connection.sendall(answer)
+                posting.result(5.0)
+
+
+@pytest.mark.parametrize("said", [b"HTTP/1.1 200 OK\r\nX: ", b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n"])
+def test_an_answer_without_end_ends_the_post(said: bytes) -> None:
+    """A byte now and then: each comes in time, all of them never do. A status that is there counts."""
+    with socket.create_server(("127.0.0.1", 0)) as server, ThreadPoolExecutor(1) as pool:
+        sink = Webhook(urlsplit(f"http://127.0.0.1:{server.getsockname()[1]}"), timeout_s=0.4)
+        posting = pool.submit(sink.deliver, EVENTS[:1])
+        connection, _ = server.accept()
+        with connection:
+            connection.settimeout(0.05)
+            heard = connection.recv(65_536)
+            connection.sendall(said)
+            while heard:  # until the other side hangs up
+                with suppress(TimeoutError):
+                    heard = connection.recv(65_536)
+                with suppress(OSError):
+                    connection.sendall(b"x")
+        with nullcontext() if said.endswith(b"\r\n\r\n") else pytest.raises(SinkError, match=r"does not answer within 0.4 s"):
+            posting.result(5.0)
+
+
+def test_an_answer_may_take_longer_than_a_connection(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("streamvc.sinks.webhook.CONNECT_S", 0.1)
+    with socket.create_server(("127.0.0.1", 0)) as server, ThreadPoolExecutor(1) as pool:
+        posting = pool.submit(webhook(f"http://127.0.0.1:{server.getsockname()[1]}").deliver, EVENTS[:1])
+        connection, _ = server.accept()
+        with connection:
+            connection.recv(65_536)
+            with pytest.raises(TimeoutError):
+                posting.result(0.3)
+            connection.sendall(b"HTTP/1.0 200 OK\r\n\r\n")
+        posting.result(5.0)
+
+
 def test_close_ends_a_post_that_is_never_answered() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server, ThreadPoolExecutor(1) as pool:
         sink = webhook(f"http://127.0.0.1:{server.getsockname()[1]}")
@@ -196,5 +267,6 @@ def test_a_certificate_that_nobody_vouches_for_is_refused(tmp_path: Path, monkey
         assert answering.result() == b""
         monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
         answering = pool.submit(answer)
-        webhook(address).deliver(EVENTS[:1])
+        with closing(webhook(address)) as sink:
+            sink.deliver(EVENTS[:1])
         assert answering.result().endswith(BODIES[0])

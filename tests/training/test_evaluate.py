@@ -117,7 +117,9 @@ def test_untrimmed_video_is_measured_as_watch_hears_it(clip: str, cache: Path, t
     ends = [event for event in events if event.phase == "end"]
     assert len(ends) >= 2
     assert any(end.reason == "gap" for end in ends) == (clip == "gappy_clip")
-    found = evaluate("figure", untrimmed(tmp_path / "data", video, [(end.t_start, end.t_end or 0.0, end.label) for end in ends]), cache=cache)
+    found = evaluate(
+        "figure", untrimmed(tmp_path / "data", video, [(end.stream_start_s, end.stream_end_s or 0.0, end.label) for end in ends]), cache=cache
+    )
     assert [found.stream.events[overlap].f1 for overlap in (0.1, 0.3, 0.5)] == [1.0, 1.0, 1.0]
     assert found.stream.false_events_per_hour == 0.0
     assert found.stream.delay_s == pytest.approx(median(end.decision.min_s for end in ends), abs=0.2)
@@ -142,7 +144,7 @@ def test_what_was_heard_of_nothing_is_counted_by_the_hour(false_events: list[Eve
 
 def test_how_long_an_alarm_may_take_is_for_the_user_to_say(false_events: list[Event], demo_clip: Path, cache: Path, tmp_path: Path) -> None:
     first = next(event for event in false_events if event.phase == "start")
-    data = untrimmed(tmp_path / "data", demo_clip, [(first.t_start - 1, first.t_start + 3, first.label)])
+    data = untrimmed(tmp_path / "data", demo_clip, [(first.stream_start_s - 1, first.stream_start_s + 3, first.label)])
     found_in = {}
     for within_s in ("0.5", "5"):
         arguments = ["evaluate", "figure", str(data), "--cache", str(cache), "--within", within_s]

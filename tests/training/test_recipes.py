@@ -9,7 +9,8 @@ from streamvc.capture.source import open_source
 from streamvc.errors import BundleError, DataError
 from streamvc.inference.extractors import open_extractor, parts_of
 from streamvc.inference.recognizer import Recognizer
-from streamvc.pipeline import Tuning, watch
+from streamvc.live import watch
+from streamvc.thresholds import Thresholds
 from streamvc.training.backbones import missing_hint
 from streamvc.training.dataset import Clip, load_dataset
 from streamvc.training.evaluate import evaluate
@@ -113,7 +114,7 @@ def test_it_trains_exports_and_streams_as_it_was_measured(
     assert_live_is_offline(recognizer, broken, backbone, cache)
     clip = load_dataset(rendered).clips[0]
     assert_live_is_offline(recognizer, clip.path, backbone, cache)
-    events = list(watch(clip.path, report_path, tuning=Tuning(enter=0.4, leave=0.3, min_s=0.0)))
+    events = list(watch(clip.path, report_path, thresholds=Thresholds(enter=0.4, leave=0.3, min_s=0.0)))
     phases = [event.phase for event in events if event.phase != "update"]
     assert phases.count("start") == phases.count("end") >= 1
 

@@ -25,6 +25,12 @@ def count(picture: Image, colour: Colour) -> int:
     return int((picture == colour).all(axis=2).sum())
 
 
+def count_shades(picture: Image, colour: Colour) -> int:
+    """Pixels of a colour on black, also darker ones: the thin lines of OpenCV 4's letters hardly ever fill a pixel."""
+    brightness = picture.max(axis=2) / max(colour)
+    return int(((np.abs(picture - brightness[..., None] * colour) < 4).all(axis=2) & (brightness > 0.3)).sum())
+
+
 @pytest.mark.parametrize(("width", "height"), SIZES)
 @pytest.mark.parametrize("brightness", [0, 128, 255])
 def test_the_picture_itself_is_left_alone(width: int, height: int, brightness: int) -> None:
@@ -61,8 +67,8 @@ def test_a_bar_is_as_long_as_the_score(width: int, height: int) -> None:
 
 
 def test_the_running_label_stands_out_and_nothing_else_does() -> None:
-    assert count(draw(plain(640, 480), RUNNING), GREEN) > 500
-    assert count(draw(plain(640, 480), NOTHING), GREEN) == 0
+    assert count_shades(draw(plain(640, 480), RUNNING), GREEN) > 500
+    assert count_shades(draw(plain(640, 480), NOTHING), GREEN) == 0
 
 
 def test_no_score_is_made_up_while_warming_up() -> None:
@@ -70,12 +76,12 @@ def test_no_score_is_made_up_while_warming_up() -> None:
 
     assert (draw(plain(640, 480), warm) == draw(plain(640, 480), replace(warm, top=RUNNING.top))).all()
     assert count(draw(plain(640, 480), warm), GREY) == 0
-    assert count(draw(plain(640, 480), warm), AMBER) > 100
+    assert count_shades(draw(plain(640, 480), warm), AMBER) > 100
 
 
 def test_drops_are_marked() -> None:
-    assert count(draw(plain(640, 480), NOTHING), AMBER) == 0
-    assert count(draw(plain(640, 480), replace(NOTHING, dropped=3)), AMBER) > 20
+    assert count_shades(draw(plain(640, 480), NOTHING), AMBER) == 0
+    assert count_shades(draw(plain(640, 480), replace(NOTHING, dropped=3)), AMBER) > 20
 
 
 @pytest.mark.parametrize(
@@ -84,7 +90,7 @@ def test_drops_are_marked() -> None:
 def test_each_figure_is_shown(change: dict[str, float]) -> None:
     changed = replace(RUNNING, **change)  # type: ignore[arg-type]
 
-    assert (draw(plain(320, 240), changed) != draw(plain(320, 240), RUNNING)).any()
+    assert (draw(plain(640, 480), changed) != draw(plain(640, 480), RUNNING)).any()
 
 
 @pytest.mark.parametrize("brightness", [0, 128, 255])

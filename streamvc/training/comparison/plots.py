@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from streamvc.errors import DataError
+from streamvc.extras import install_command
 from streamvc.training.comparison.results import ComparisonRow, ScoreTimeline, TrainedRecipe
 
 try:
@@ -18,7 +19,7 @@ try:
     from matplotlib.patches import Rectangle
     from matplotlib.ticker import FuncFormatter, MaxNLocator
 except ImportError as error:
-    raise DataError("plots need matplotlib; install it with: pip install 'streamvc[train]'") from error
+    raise DataError(f"plots need matplotlib; install it with: {install_command('train')}") from error
 
 Draw = Callable[[Figure], None]
 

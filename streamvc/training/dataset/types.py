@@ -69,8 +69,3 @@ class Dataset:
     def num_groups(self) -> int:
         """How many groups the clips are from."""
         return len({clip.group for clip in self.clips})
-
-    @property
-    def num_ignored(self) -> int:
-        """How many files or rows were passed over."""
-        return sum(ignored.num for ignored in self.ignored)

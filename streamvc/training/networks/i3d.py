@@ -15,7 +15,6 @@ from streamvc.training.networks.layers import MOMENTUM, normalised, scaled
 from streamvc.training.tensorflow import keras
 
 EPSILON = 1e-3
-STRIDE = 32  # of the picture: a side of 224 comes down to 7
 HEAD = (2, 7)  # frames and side that the last pooling takes the mean of
 
 

@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from figure import render_clip
 from streamvc.inference.composite import find_pose
 from streamvc.inference.pose.blazepose import LandmarkFinder, PersonDetector
 from streamvc.inference.pose.landmarks import Region
 from streamvc.inference.pose.tracker import PoseTracker
 from streamvc.inference.runtime import open_model
-from streamvc.testing.figure import render_clip
 
 REFERENCE = json.loads(Path(__file__).with_name("mediapipe.json").read_text())  # written by scripts/compare_pose.py
 
