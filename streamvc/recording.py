@@ -49,7 +49,7 @@ NOTHING = Media(snapshot=None, clip=None)
 
 
 @dataclass(frozen=True, slots=True)
-class Recording:
+class RecordingSettings:
     """Which stills and clips of events are recorded, and for how long they are kept.
 
     Attributes:
@@ -127,7 +127,7 @@ class _Clip:
 class Recorder:
     """Records the events of one camera. Use it in one thread, and close it: that completes the clips of what was going on."""
 
-    def __init__(self, camera: str, recording: Recording) -> None:
+    def __init__(self, camera: str, recording: RecordingSettings) -> None:
         """Begin.
 
         Raises:
@@ -267,7 +267,7 @@ class Recorder:
             logger.error("%s: old recordings cannot be removed: %s", self._recording.folder, error.strerror)
 
 
-def outdated(recording: Recording, now: float) -> Iterator[Path]:
+def outdated(recording: RecordingSettings, now: float) -> Iterator[Path]:
     """The files in a recording's folder that are too old, beyond what may be kept, or left unfinished; never one that is not an event's.
 
     Args:

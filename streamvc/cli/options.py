@@ -8,7 +8,7 @@ import click
 
 if TYPE_CHECKING:
     from streamvc.alarms import AlarmFigures
-    from streamvc.recording import Recording
+    from streamvc.recording import RecordingSettings
     from streamvc.thresholds import Thresholds
     from streamvc.training.evaluate import BackgroundEvents
 
@@ -169,9 +169,9 @@ def take_thresholds(chosen: dict[str, Any]) -> "Thresholds":
         raise click.UsageError(str(error)) from error
 
 
-def take_recording(chosen: dict[str, Any]) -> "Recording | None":
+def take_recording(chosen: dict[str, Any]) -> "RecordingSettings | None":
     """What the options of `recording` were given, taken out of all that was; None where nothing is to be recorded."""
-    from streamvc.recording import Recording
+    from streamvc.recording import RecordingSettings
 
     folder, clips, pre_roll_s, days, gib = (chosen.pop(name) for name in ("record", "clips", "pre_roll_s", "keep_days", "keep_gib"))
-    return Recording(folder, clips, pre_roll_s, keep_s=days * 86400, keep_bytes=round(gib * 2**30)) if folder else None
+    return RecordingSettings(folder, clips, pre_roll_s, keep_s=days * 86400, keep_bytes=round(gib * 2**30)) if folder else None
