@@ -49,7 +49,7 @@ def add_camera(path: Path, name: str, source: str, models: Sequence[str] = ()) -
     Raises:
         NodeError: A file cannot be read, changed or written, or would not be right with it; then all stays as it was.
     """
-    with _alone(path):
+    with _alone(path, path.parent):
         is_new = not path.exists()
         documents = Documents(parse_document(path, BEGUN)) if is_new else read_documents(path)
         file = _own_file(path, name)
@@ -71,7 +71,7 @@ def remove_camera(path: Path, name: str) -> Path:
     Raises:
         NodeError: There is none of this name; or as for `add_camera`.
     """
-    with _alone(path):
+    with _alone(path, path):
         documents = read_documents(path)
         number, document, place = documents.find(("cameras", _index(documents, name)))
         if number:
@@ -104,7 +104,7 @@ def set_camera(path: Path, name: str, changes: Mapping[str, str]) -> Path:
     Raises:
         NodeError: There is none of this name; or as for `add_camera`.
     """
-    with _alone(path):
+    with _alone(path, path):
         documents = read_documents(path)
         number, document, place = documents.find(("cameras", _index(documents, name)))
         for key, text in changes.items():
@@ -120,8 +120,10 @@ def _own_file(path: Path, name: str) -> Path:
     with _explained(path):
         taken = {file.stem.lower() for file in camera_files(path)}
     stem = name
-    if not STEM.fullmatch(name) or name.lower() in taken:
-        stem = f"{re.sub(r'[^A-Za-z0-9_]+', '-', name)[:40].strip('-') or 'camera'}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
+    if not STEM.fullmatch(name):
+        stem = f"{re.sub(r'[^A-Za-z0-9_]+', '-', name)[:40].strip('-') or 'camera'}-{hashlib.sha256(name.encode(errors='replace')).hexdigest()[:8]}"
+    while stem.lower() in taken:
+        stem += "-1"
     return path.parent / CAMERA_FOLDER / f"{stem}{SUFFIXES[0]}"
 
 
@@ -291,12 +293,12 @@ def _explained(path: Path) -> Iterator[None]:
 
 
 @contextmanager
-def _alone(path: Path) -> Iterator[None]:
-    """One edit at a time, in all programs: the next reads what the last has written."""
+def _alone(path: Path, needed: Path) -> Iterator[None]:
+    """One edit at a time, in all programs: the next reads what the last has written. What is `needed` must be there."""
     target = path.resolve()
     with ExitStack() as held:
         with _explained(path):
-            target.parent.stat()  # which would be made where it is not there
+            needed.stat()
             held.enter_context(FileLock(target.with_name(f".{target.name}.lock")))
         yield
 
@@ -316,7 +318,7 @@ def _write(path: Path, text: str, like: Path | None = None) -> None:
                 file.flush()
                 os.fsync(file.fileno())
             if target.exists() or like:
-                _take_rights(Path(name), target if target.exists() or not like else like)
+                _take_rights(Path(name), like if like and not target.exists() else target)
             Path(name).replace(target)
         except BaseException:
             Path(name).unlink(missing_ok=True)
