@@ -91,10 +91,9 @@ class Watch:
         self._error: Exception | None = None
         self._decoders: list[ThreadDecoder] = []
         self._scheduler = FrameScheduler[Session](STALENESS_S)
-        channels = Channels(self._open_decoder, DefaultSelector(), self._scheduler, report)
-        self._hub = Hub("watch", channels, num_connecting=len(cameras), ends=True)
+        self._hub: Hub | None = None  # while it is iterated over
+        self._is_stopped = False
         self._worker = InferenceWorker(0, self._scheduler, publish=self._publish, failed=self._fail)
-        self._watched: Mapping[str, Camera] = {}
         models = ModelCache()
         reconnects: Reconnects = "never" if once else "once_up" if len(cameras) == 1 else "always"
         self._plans: list[Plan] = []
@@ -129,7 +128,9 @@ class Watch:
 
     def stop(self) -> None:
         """End it as soon as the frame in hand is done. Waits for nothing; may be called by any thread, and by a signal handler."""
-        self._hub.close()
+        self._is_stopped = True
+        if self._hub:
+            self._hub.close()
 
     def close(self) -> None:
         """As `stop`; and wait until all is over, unless another thread iterates, which does that."""
@@ -139,12 +140,12 @@ class Watch:
 
     def statuses(self) -> list[CameraStatus]:
         """How the cameras fare, or fared at the end. Any thread may ask."""
-        return [camera.status(0.0) for camera in (self._hub.cameras or self._watched).values()]
+        return [camera.status(0.0) for camera in self._cameras.values()]
 
     @property
     def num_frames(self) -> int | None:
         """How many frames there will be, as announced; None where that is unknown."""
-        cameras = list(self._hub.cameras.values())
+        cameras = list(self._cameras.values())
         return cameras[0].num_frames if len(cameras) == 1 else None
 
     def steps(self) -> Generator[Step, None, None]:
@@ -153,18 +154,21 @@ class Watch:
         Raises:
             StreamvcError: A single camera cannot be opened or was lost, or none of several is there; what runs was ended first.
         """
+        channels = Channels(self._open_decoder, DefaultSelector(), self._scheduler, self._report)
+        self._hub = hub = Hub("watch", channels, num_connecting=len(self._plans), ends=True)
         with ExitStack() as stack:
             stack.enter_context(one_opencv_thread())
             stack.callback(self._leave)
-            stack.enter_context(Worker("hub", self._hub.run, self._hub.close))
+            stack.enter_context(Worker("hub", hub.run, hub.close))
             try:
-                self._hub.change([], self._plans)
+                if not self._is_stopped:
+                    hub.change([], self._plans)
+                if self._is_stopped:  # in between, too
+                    hub.close()
                 yield from self._worker.steps()
             except Exception as error:
-                self._end_for(error)
+                self._end_for(error, hub)
                 raise
-            finally:
-                self._watched = self._hub.cameras or self._watched
         self._raise_problem()
 
     def __iter__(self) -> Iterator[Event]:
@@ -198,15 +202,20 @@ class Watch:
     def _fail(self, camera: str, error: Exception) -> None:
         """A camera's analysis has failed; where it is the only one, that is the end."""
         self._error = error if len(self._plans) == 1 else None
-        self._hub.fail(camera, error)
+        if self._hub:
+            self._hub.fail(camera, error)
 
-    def _end_for(self, error: Exception) -> None:
+    @property
+    def _cameras(self) -> Mapping[str, Camera]:
+        return self._hub.cameras if self._hub else {}
+
+    def _end_for(self, error: Exception, hub: Hub) -> None:
         """Something has failed that is no camera's: tell what can be told."""
         for plan in self._plans:
             for event in plan.session.flush("error"):
                 with suppress(Exception):  # it has failed before
                     self._publish(event)
-            self._hub.fail(plan.config.name, error)
+            hub.fail(plan.config.name, error)
 
     def _leave(self) -> None:
         """The hub has let all cameras go: tell of what runs still, and let go of the threads."""
@@ -221,7 +230,7 @@ class Watch:
     def _raise_problem(self) -> None:
         if self._error is not None:
             raise self._error
-        failures = [camera.failure for camera in self._watched.values()]
+        failures = [camera.failure for camera in self._cameras.values()]
         if failures and all(failures) and failures[0]:
             raise failures[0]
 

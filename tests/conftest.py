@@ -9,6 +9,7 @@ import psutil
 import pytest
 from hypothesis import settings
 
+from streamvc.capture.opening import READ_TIMEOUT_S
 from streamvc.testing.rtsp import PACKAGES, find_gstreamer
 
 # How long an example takes says nothing on a machine that others use too.
@@ -29,6 +30,9 @@ def _nothing_left_behind() -> Iterator[None]:
     root.setLevel(level)  # what a command has set up for its own process
     for handler in set(root.handlers) - handlers:
         root.removeHandler(handler)
+    for thread in set(threading.enumerate()) - threads:
+        if thread.name == "streamvc-capture":  # one that was let go in a read ends at its time-out
+            thread.join(READ_TIMEOUT_S + 1.0)
     left_threads = {thread for thread in threading.enumerate() if thread not in threads and thread.name.startswith("streamvc-")}
     assert not left_threads, f"threads left behind: {left_threads}"
     left_processes = {child for child in psutil.Process().children(recursive=True) if child not in processes and child.is_running()}

@@ -34,7 +34,7 @@ class Hub:
     """Watches cameras in the thread that calls `run`, until `close`. All else may be called, and read, by any thread.
 
     Attributes:
-        cameras: Those that are watched, by name.
+        cameras: Those that are watched, by name; after the end those that were.
         problem: What the node lacks, in words; None while all cameras are analysed at their rate.
         is_ready: Each camera was connected once, or could not be.
         turned: `time.monotonic()` when it last had nothing to do, in seconds.
@@ -113,7 +113,8 @@ class Hub:
                 if self._ends and self.cameras and all(camera.is_over for camera in self.cameras.values()):
                     self._channels.scheduler.finish()
         finally:
-            self._change(list(self.cameras), [], now=time.monotonic())
+            for camera in self.cameras.values():
+                camera.stop()
             if self._ends:
                 self._channels.scheduler.finish()
             selector.close()
