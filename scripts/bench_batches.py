@@ -13,7 +13,7 @@ from statistics import median
 import numpy as np
 
 from streamvc.inference.backbone import find_backbone
-from streamvc.inference.batching import for_threads
+from streamvc.inference.batching import shared_opener
 from streamvc.inference.runtime import Model, open_model
 
 NUM_IMAGES, NUM_WARM_UP = 200, 20
@@ -39,7 +39,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     arguments = parser.parse_args()
     file = find_backbone(arguments.backbone) / "backbone.tflite"
-    alone, together = open_model(file, "tensorflow", 2), for_threads()(file, "tensorflow", 2)
+    alone, together = open_model(file, "tensorflow", 2), shared_opener()(file, "tensorflow", 2)
     ratios = []
     for number in range(1, arguments.rounds + 1):
         one, many = images_per_s(alone, 1), images_per_s(together, arguments.threads)

@@ -16,7 +16,7 @@ class AlarmFigures:
 
     Attributes:
         num: How many segments of the label there are.
-        num_found: How many of them were told of in time.
+        num_found: How many of them have an event in time.
         num_false: How many events of the label meet no segment of it.
         hours: Of video, with and without segments.
     """
@@ -47,7 +47,7 @@ def count_alarms(streams: Sequence[EvaluatedStream], label: int, within_s: float
     Args:
         streams: What is true, and what was said.
         label: The one that is counted.
-        within_s: How far from a segment's start an event may be published to tell of it.
+        within_s: How far from a segment's start an event may be published to count for it.
     """
     return AlarmFigures(
         num=sum(segment.label == label for stream in streams for segment in stream.segments),

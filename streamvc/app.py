@@ -16,10 +16,10 @@ from streamvc.live import StartedAt, Watch
 from streamvc.node.settings import CameraConfig
 from streamvc.node.worker import Step
 from streamvc.publish.publisher import Publisher
-from streamvc.recording import Recording
+from streamvc.recording import RecordingSettings
 from streamvc.session import Sink
 from streamvc.sinks.runner import run_sinks
-from streamvc.view.overlay import Status, draw
+from streamvc.view.overlay import OverlayStatus, draw
 from streamvc.view.video import VideoWriter
 from streamvc.view.window import Window, display_available
 
@@ -51,7 +51,7 @@ class Options:
     keys: Path | None = None
     insecure: bool = False
     sinks: tuple[str, ...] = ()
-    recording: Recording | None = None
+    recording: RecordingSettings | None = None
     save: Path | None = None
     headless: bool = False
 
@@ -190,10 +190,10 @@ class _Screen:
         wanted = [view.show(picture, step.frame.timestamp) for view in self._views]
         return all(wanted)
 
-    def _status(self, step: Step, now: float) -> Status:
+    def _status(self, step: Step, now: float) -> OverlayStatus:
         session = step.session
         newest = session.running[-1] if session.running else None
-        return Status(
+        return OverlayStatus(
             top=session.top,
             active=newest.label if newest else None,
             active_s=now - newest.t_start if newest else 0.0,

@@ -21,7 +21,7 @@ from streamvc.capture.video import creation_time
 from streamvc.detection import UPDATE_S
 from streamvc.errors import SourceError
 from streamvc.events import Event
-from streamvc.inference.models import Models
+from streamvc.inference.model_cache import ModelCache
 from streamvc.inference.recognizer import Recognizer
 from streamvc.node.camera import Camera, Channels, Plan, Reconnects, Report
 from streamvc.node.connection import capture_settings
@@ -31,7 +31,7 @@ from streamvc.node.scheduler import FrameScheduler
 from streamvc.node.settings import CameraConfig, Motion
 from streamvc.node.status import CameraStatus
 from streamvc.node.worker import InferenceWorker, Step
-from streamvc.recording import Recorder, Recording
+from streamvc.recording import Recorder, RecordingSettings
 from streamvc.session import Model, Session, Sink
 from streamvc.threads import Worker
 from streamvc.thresholds import Thresholds
@@ -55,7 +55,7 @@ class Watch:
         *,
         sinks: Sequence[Sink] = (),
         report: Report = lambda _health: None,
-        recording: Recording | None = None,
+        recording: RecordingSettings | None = None,
         recognizers: Mapping[str, Sequence[Recognizer]] | None = None,
         policy: Policy | None = None,
         pace: bool = False,
@@ -94,7 +94,7 @@ class Watch:
         self._hub: Hub | None = None  # while it is iterated over
         self._is_stopped = False
         self._worker = InferenceWorker(0, self._scheduler, publish=self._publish, failed=self._fail)
-        models = Models()
+        models = ModelCache()
         reconnects: Reconnects = "never" if once else "once_up" if len(cameras) == 1 else "always"
         self._plans: list[Plan] = []
         with ExitStack() as opened:

@@ -37,7 +37,7 @@ CLIP_HZ = 10.0  # frames of a clip per second
 CLIP_PX = 640  # longest side of a clip's pictures
 CLIP_QUALITY = 85  # of the JPEG pictures that are kept until there is a clip to write them to
 LONGEST_S = 60.0  # of an activity that a clip shows
-DECISION_S = 10.0  # frames are kept for so long besides the pre-roll: an activity is told of when it has gone on for a while
+DECISION_S = 10.0  # frames are kept for so long besides the pre-roll: an activity starts as an event when it has gone on for a while
 QUEUE_SIZE = 32  # files that may wait to be written
 NUM_RAW = 32  # pictures that may wait to be compressed, 22 MB
 TIDY_S = 60.0  # seconds between two looks at what is too old or too much
@@ -49,7 +49,7 @@ NOTHING = Media(snapshot=None, clip=None)
 
 
 @dataclass(frozen=True, slots=True)
-class Recording:
+class RecordingSettings:
     """Which stills and clips of events are recorded, and for how long they are kept.
 
     Attributes:
@@ -127,7 +127,7 @@ class _Clip:
 class Recorder:
     """Records the events of one camera. Use it in one thread, and close it: that completes the clips of what was going on."""
 
-    def __init__(self, camera: str, recording: Recording) -> None:
+    def __init__(self, camera: str, recording: RecordingSettings) -> None:
         """Begin.
 
         Raises:
@@ -267,7 +267,7 @@ class Recorder:
             logger.error("%s: old recordings cannot be removed: %s", self._recording.folder, error.strerror)
 
 
-def outdated(recording: Recording, now: float) -> Iterator[Path]:
+def outdated(recording: RecordingSettings, now: float) -> Iterator[Path]:
     """The files in a recording's folder that are too old, beyond what may be kept, or left unfinished; never one that is not an event's.
 
     Args:

@@ -85,7 +85,7 @@ class Session:
             update_s: Seconds between updates of a running activity; 0 for none.
             runtime: `litert`, `tflite-runtime` or `tensorflow`; the first that is installed if None.
             threads: Threads of the runtime.
-            opener: Opens the files of models, for those who share them among cameras: `Models.open`.
+            opener: Opens the files of models, for those who share them among cameras: `ModelCache.open`.
 
         Raises:
             BundleError: A model is missing or damaged.

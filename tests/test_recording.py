@@ -14,7 +14,7 @@ from streamvc.capture.source import open_source
 from streamvc.errors import ViewError
 from streamvc.events import Decision, Detection, Event, Phase
 from streamvc.live import camera_configs
-from streamvc.recording import Recorder, Recording, outdated
+from streamvc.recording import Recorder, RecordingSettings, outdated
 from streamvc.types import Frame
 
 ID = "01JD0000000000000000000000"
@@ -44,7 +44,7 @@ def picture(link: str | None) -> NDArray[np.uint8]:
 
 def test_a_clip_shows_what_was_before_and_after_an_activity(tmp_path: Path) -> None:
     links = set()
-    with Recorder("front door", Recording(tmp_path, pre_roll_s=2.0, post_roll_s=1.0)) as recorder:
+    with Recorder("front door", RecordingSettings(tmp_path, pre_roll_s=2.0, post_roll_s=1.0)) as recorder:
         for number in range(300):
             now = frame(number)
             recorder.see(now)
@@ -63,7 +63,7 @@ def test_a_clip_shows_what_was_before_and_after_an_activity(tmp_path: Path) -> N
 
 
 def test_what_goes_on_when_the_camera_is_closed_is_kept(tmp_path: Path) -> None:
-    with Recorder("yard", Recording(tmp_path)) as recorder:
+    with Recorder("yard", RecordingSettings(tmp_path)) as recorder:
         for number in range(50):
             recorder.see(frame(number))
         media = recorder.link(ID, detection("start", 2.0, 1.0), frame(49).image)
@@ -72,7 +72,7 @@ def test_what_goes_on_when_the_camera_is_closed_is_kept(tmp_path: Path) -> None:
 
 
 def test_time_that_begins_anew_ends_a_clip(tmp_path: Path) -> None:
-    with Recorder("yard", Recording(tmp_path)) as recorder:
+    with Recorder("yard", RecordingSettings(tmp_path)) as recorder:
         for number in range(100, 150):
             recorder.see(frame(number))
         media = recorder.link(ID, detection("start", 6.0, 5.0), frame(149).image)
@@ -84,7 +84,7 @@ def test_time_that_begins_anew_ends_a_clip(tmp_path: Path) -> None:
 
 
 def test_stills_alone(tmp_path: Path) -> None:
-    with Recorder("..", Recording(tmp_path, clips=False)) as recorder:
+    with Recorder("..", RecordingSettings(tmp_path, clips=False)) as recorder:
         recorder.see(frame(0))
         media = recorder.link(ID, detection("start", 0.0), frame(0).image)
     assert media.clip is None
@@ -93,7 +93,7 @@ def test_stills_alone(tmp_path: Path) -> None:
 
 
 def test_a_file_that_cannot_be_written_is_told_of_and_stops_nothing(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    with caplog.at_level(logging.ERROR), Recorder("yard", Recording(tmp_path, clips=False)) as recorder:
+    with caplog.at_level(logging.ERROR), Recorder("yard", RecordingSettings(tmp_path, clips=False)) as recorder:
         (tmp_path / "yard" / f"{ID}.jpg").mkdir()
         recorder.link(ID, detection("start", 0.0), frame(0).image)
         recorder.link(ID[:-1] + "1", detection("start", 0.0), frame(0).image)
@@ -105,7 +105,7 @@ def test_a_file_that_cannot_be_written_is_told_of_and_stops_nothing(tmp_path: Pa
 def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
     (tmp_path / "taken").touch()
     with pytest.raises(ViewError, match="cannot be made"):
-        Recorder("yard", Recording(tmp_path / "taken"))
+        Recorder("yard", RecordingSettings(tmp_path / "taken"))
 
 
 def test_the_oldest_files_go_first_and_only_ours(tmp_path: Path) -> None:
@@ -118,7 +118,7 @@ def test_the_oldest_files_go_first_and_only_ours(tmp_path: Path) -> None:
     (tmp_path / "yard" / "mine.jpg").write_bytes(bytes(1000))
 
     def gone(keep_s: float | None, keep_bytes: int | None) -> list[str]:
-        return [path.stem[-1] for path in outdated(Recording(tmp_path, keep_s=keep_s, keep_bytes=keep_bytes), now)]
+        return [path.stem[-1] for path in outdated(RecordingSettings(tmp_path, keep_s=keep_s, keep_bytes=keep_bytes), now)]
 
     assert gone(None, None) == []
     assert gone(15, None) == ["2", "3"]
@@ -133,11 +133,11 @@ def test_what_a_killed_program_left_unfinished_goes_and_what_is_being_written_st
     for name, age_s in ((f".{ID}.17.partial.mp4", 7200.0), (f".{ID}.18.partial.mp4", 60.0), (".other.partial.mp4", 7200.0)):
         (folder / name).touch()
         os.utime(folder / name, (now - age_s, now - age_s))
-    assert [path.name for path in outdated(Recording(tmp_path), now)] == [f".{ID}.17.partial.mp4"]
+    assert [path.name for path in outdated(RecordingSettings(tmp_path), now)] == [f".{ID}.17.partial.mp4"]
 
 
 def test_a_clip_is_written_while_its_activity_goes_on(tmp_path: Path) -> None:
-    with Recorder("yard", Recording(tmp_path)) as recorder:
+    with Recorder("yard", RecordingSettings(tmp_path)) as recorder:
         for number in range(300):
             now = frame(number)
             recorder.see(now)
@@ -155,7 +155,7 @@ def test_a_clip_is_written_while_its_activity_goes_on(tmp_path: Path) -> None:
 def test_events_of_a_watch_have_the_links_and_the_files_are_there(demo_clip: Path, tmp_path: Path) -> None:
     events: list[Event] = []
     cameras = tuple(camera_configs([demo_clip], ["figure"]))
-    app.run(app.Options(cameras, headless=True, recording=Recording(tmp_path, post_roll_s=1.0)), events.append)
+    app.run(app.Options(cameras, headless=True, recording=RecordingSettings(tmp_path, post_roll_s=1.0)), events.append)
     starts = [event for event in events if event.phase == "start"]
     assert starts
     for event in events:
@@ -174,7 +174,7 @@ def test_what_others_removed_and_what_cannot_be_removed_stops_nothing(tmp_path: 
     folder.mkdir(parents=True)  # cannot be unlinked
     os.utime(folder, (0, 0))
     (tmp_path / "yard" / f"{ID}.jpg").symlink_to(tmp_path / "gone")
-    with caplog.at_level(logging.ERROR), Recorder("door", Recording(tmp_path, clips=False)) as recorder:
+    with caplog.at_level(logging.ERROR), Recorder("door", RecordingSettings(tmp_path, clips=False)) as recorder:
         links = [recorder.link(f"{ID[:-1]}{number}", detection("start", 0.0), frame(0).image) for number in range(2)]
     assert "old recordings cannot be removed" in caplog.text
     assert all(file(media.snapshot).is_file() for media in links)
@@ -182,7 +182,7 @@ def test_what_others_removed_and_what_cannot_be_removed_stops_nothing(tmp_path: 
 
 def test_pictures_that_come_faster_than_they_are_compressed_are_all_kept(tmp_path: Path) -> None:
     image = np.random.default_rng(0).integers(0, 255, (480, 640, 3), np.uint8)
-    with Recorder("yard", Recording(tmp_path)) as recorder:
+    with Recorder("yard", RecordingSettings(tmp_path)) as recorder:
         for number in range(100):
             recorder.see(Frame(number, number / 10, image))
         media = recorder.link(ID, detection("start", 9.9, 5.0), image)

@@ -20,10 +20,10 @@ from streamvc.errors import InferenceError
 from streamvc.events import Event
 from streamvc.inference.folders import sha256
 from streamvc.inference.manifest import ImageInput
-from streamvc.inference.models import Models
+from streamvc.inference.model_cache import ModelCache
 from streamvc.inference.runtime import Model, TensorSpec
 from streamvc.live import watch
-from streamvc.recording import Recorder, Recording
+from streamvc.recording import Recorder, RecordingSettings
 from streamvc.sampling import Sampler
 from streamvc.session import Session
 from streamvc.thresholds import Thresholds
@@ -36,8 +36,8 @@ NOTHING_SHOWN: NDArray[np.uint8] = np.empty((0, 0, 3), np.uint8)
 RATES_HZ = {FIGURE: 5.0, FIGHT: 10.0}
 
 
-def session(*given: str, name: str = "yard", models: Models | None = None, **settings: Any) -> Session:
-    return Session(given, camera=name, opener=(models or Models()).open, source_id="clip", **settings)
+def session(*given: str, name: str = "yard", models: ModelCache | None = None, **settings: Any) -> Session:
+    return Session(given, camera=name, opener=(models or ModelCache()).open, source_id="clip", **settings)
 
 
 @pytest.fixture(scope="module")
@@ -110,7 +110,7 @@ def test_cameras_that_share_models_give_the_events_of_each_alone(clip_frames: li
     own = due_at(RATES_HZ[model], clip_frames)[:40]
     streams = {"yard": own, "door": mirrored(own)}
     alone = {name: analysed(session(model, name=name, thresholds=ALWAYS), frames) for name, frames in streams.items()}
-    shared = Models()
+    shared = ModelCache()
     sessions = {name: session(model, name=name, models=shared, thresholds=ALWAYS) for name in streams}
     found: dict[str, list[Event]] = {name: [] for name in streams}
     for pair in zip(*streams.values(), strict=True):
@@ -134,7 +134,7 @@ class Counting:
         return self._model.run(fill)
 
 
-class CountingModels(Models):
+class CountingModels(ModelCache):
     """Counts the runs of each file by its name."""
 
     def __init__(self) -> None:
@@ -192,7 +192,7 @@ class Snippets:
         return np.resize(pictures.mean(axis=(2, 3)) / 255, self.output.shape)
 
 
-class SnippetModels(Models):
+class SnippetModels(ModelCache):
     """Opens that network for any backbone."""
 
     def open(self, path: Path, runtime: str | None = None, threads: int = 1) -> Model:
@@ -291,7 +291,7 @@ def test_a_camera_may_be_asked_less_often_than_a_model_likes(clip_frames: list[F
 
 def test_what_a_still_decides_shows_the_last_picture(clip_frames: list[Frame], tmp_path: Path) -> None:
     frames = due_at(5.0, clip_frames)[20:40]
-    with Recorder("yard", Recording(tmp_path)) as recorder:
+    with Recorder("yard", RecordingSettings(tmp_path)) as recorder:
         events = taken(session(FIGURE, thresholds=ALWAYS, recorder=recorder), frames, range(1, 20))
     assert labels(events)
     for suffix in (".jpg", ".mp4"):

@@ -45,7 +45,7 @@ def compare(
     """Train many recipes on the same clips and folds, and show what each is good for and what it costs.
 
     Writes to --out, for each recipe, its bundle and its figures; and of all of them comparison.json, comparison.md and comparison.html, a page with
-    plots that needs nothing else. A recipe that fails is told of and the others go on. What was made before is not made again, so that a comparison
+    plots that needs nothing else. A recipe that fails is named and the others go on. What was made before is not made again, so that a comparison
     can be interrupted, and more recipes be added. Needs the `train` extra.
 
     \b

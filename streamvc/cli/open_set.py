@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 @click.option("--background", metavar="LABEL", help="The label that stands for no activity.  [default: the data's own, or nothing]")
 @click.option(
     "--nothing",
+    "background_videos",
     multiple=True,
     type=click.Path(path_type=Path),
     metavar="PATH",
@@ -47,7 +48,7 @@ def open_set(
 ) -> None:
     """Count the events on clips of activities that were never taught.
 
-    The labels of DATA are left out of a training in turn, a few in each round, and what is heard of their clips is counted: each event is false.
+    The labels of DATA are left out of a training in turn, a few in each round, and the events on their clips are counted: each of them is false.
     `streamvc train --leave-out ROUNDS` chooses its thresholds by that; here they are chosen the same way, for each clip on other labels and other
     groups. Needs the `train` extra.
 

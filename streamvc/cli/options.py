@@ -8,7 +8,7 @@ import click
 
 if TYPE_CHECKING:
     from streamvc.alarms import AlarmFigures
-    from streamvc.recording import Recording
+    from streamvc.recording import RecordingSettings
     from streamvc.thresholds import Thresholds
     from streamvc.training.evaluate import BackgroundEvents
 
@@ -51,7 +51,7 @@ def read_pair(option: str, form: str, text: str) -> tuple[str, str]:
 
 
 def false_events(background_events: "BackgroundEvents") -> str:
-    """What was heard where nothing goes on, for people."""
+    """The false events where there is no activity, for people."""
     labels = ", ".join(f"{label} {num}" for label, num in background_events.events.items())
     return f"{background_events.false_events_per_hour:.2f} false events an hour, in {background_events.hours:.2f} h of it" + (
         f": {labels}" if labels else ""
@@ -59,7 +59,7 @@ def false_events(background_events: "BackgroundEvents") -> str:
 
 
 def alarm(figures: "AlarmFigures") -> str:
-    """What a label's events tell of in time, and how often they tell of nothing, for people."""
+    """How many segments of a label have an event in time, and how many events are false, for people."""
     return f"{figures.num_found} of {figures.num}; {figures.num_false} in {figures.hours:.2f} h" + (
         f", {figures.false_per_hour:.1f} an hour" if figures.hours else ""
     )
@@ -169,9 +169,9 @@ def take_thresholds(chosen: dict[str, Any]) -> "Thresholds":
         raise click.UsageError(str(error)) from error
 
 
-def take_recording(chosen: dict[str, Any]) -> "Recording | None":
+def take_recording(chosen: dict[str, Any]) -> "RecordingSettings | None":
     """What the options of `recording` were given, taken out of all that was; None where nothing is to be recorded."""
-    from streamvc.recording import Recording
+    from streamvc.recording import RecordingSettings
 
     folder, clips, pre_roll_s, days, gib = (chosen.pop(name) for name in ("record", "clips", "pre_roll_s", "keep_days", "keep_gib"))
-    return Recording(folder, clips, pre_roll_s, keep_s=days * 86400, keep_bytes=round(gib * 2**30)) if folder else None
+    return RecordingSettings(folder, clips, pre_roll_s, keep_s=days * 86400, keep_bytes=round(gib * 2**30)) if folder else None

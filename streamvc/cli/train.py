@@ -26,6 +26,7 @@ SPLITS = ("groups", "given", "given-leaky", "random-leaky")
 @click.option("--merge", multiple=True, metavar="LABEL=OTHER", help="Take a label of the data for another one.")
 @click.option(
     "--nothing",
+    "background_videos",
     multiple=True,
     type=click.Path(path_type=Path),
     metavar="PATH",
@@ -107,7 +108,7 @@ def _plan(
     window: int | None,
     mode: str | None,
     augment: str | None,
-    nothing: tuple[Path, ...],
+    background_videos: tuple[Path, ...],
     **chosen: Any,
 ) -> "TrainingPlan":
     """The recipe's plan with what was chosen in its place."""
@@ -117,7 +118,7 @@ def _plan(
     settings = {**{name: value for name, value in own.items() if value is not None}, **options.read_settings(changes)}
     given = {name: value for name, value in chosen.items() if value is not None}
     pairs = tuple(options.read_pair("--merge", "LABEL=OTHER", text) for text in merge)
-    return plan_for(**given, merge=pairs, settings=settings, background_videos=nothing, command=shlex.join(["streamvc", *sys.argv[1:]]))
+    return plan_for(**given, merge=pairs, settings=settings, background_videos=background_videos, command=shlex.join(["streamvc", *sys.argv[1:]]))
 
 
 def _active_lines(report: "TrainingReport") -> list[str]:

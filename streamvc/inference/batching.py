@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamvc.errors import InferenceError
-from streamvc.inference.models import Models
+from streamvc.inference.model_cache import ModelCache
 from streamvc.inference.runtime import Model, Opener, choose_runtime, open_model
 from streamvc.threads import Together
 from streamvc.types import Array
@@ -77,9 +77,9 @@ def _keeps_apart(model: BatchCapableModel) -> bool:
     return together.shape == alone.shape and float(np.abs(together - alone).max()) <= TOLERANCE * float(np.abs(alone).max())
 
 
-def for_threads() -> Opener:
+def shared_opener() -> Opener:
     """Opens networks for several threads: those of TensorFlow are one for all of them, and run together; any other is a new one each time."""
-    together = Models(lambda path, runtime, threads: BatchingModel(cast(BatchCapableModel, open_model(path, runtime, threads))))
+    together = ModelCache(lambda path, runtime, threads: BatchingModel(cast(BatchCapableModel, open_model(path, runtime, threads))))
 
     def open_for_threads(path: Path, runtime: str | None, threads: int) -> Model:
         chosen = choose_runtime(runtime)

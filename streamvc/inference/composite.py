@@ -14,7 +14,7 @@ from streamvc.inference.backbone import Backbone, choose
 from streamvc.inference.flow import FlowFeatures
 from streamvc.inference.foreground import Foreground, ForegroundView
 from streamvc.inference.manifest import Crop, FeaturePart, ImageInput, PartKind, PoseReference, read_manifest
-from streamvc.inference.models import Models
+from streamvc.inference.model_cache import ModelCache
 from streamvc.inference.person import Person, PersonSearch
 from streamvc.inference.pose.features import FEATURE_SIZE, IDENTITY
 from streamvc.inference.pose.tracker import MANIFEST as POSE_MANIFEST
@@ -83,7 +83,7 @@ class CompositeExtractor:
         self.parts = tuple(source.part for source in sources)
         self.pose = _pose_reference(pose) if pose else None
         every = max(part.every for part in self.parts)
-        opener = opener or Models().open
+        opener = opener or ModelCache().open
         self._search = PersonSearch(PoseTracker.open(pose, runtime=runtime, threads=threads, opener=opener), every) if pose else None
         self._flow = FlowFeatures()
         self._movement = MovementView() if any(part.crop == "movement" for part in self.parts) else None

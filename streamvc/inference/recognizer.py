@@ -47,7 +47,7 @@ class Recognizer:
             name_or_path: A bundle's name or folder.
             runtime: For the backbone: `litert`, `tflite-runtime` or `tensorflow`; the first that is installed if not given.
             threads: Threads of the backbone's runtime.
-            opener: Opens the files, for those who share them: `Models.open`.
+            opener: Opens the files, for those who share them: `ModelCache.open`.
 
         Raises:
             BundleError: The bundle or its backbone is missing or damaged.

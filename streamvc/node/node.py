@@ -14,8 +14,8 @@ import psutil
 from streamvc._version import __version__
 from streamvc.capture.opencv import one_opencv_thread
 from streamvc.events import Event, Health
-from streamvc.inference.batching import for_threads
-from streamvc.inference.models import Models
+from streamvc.inference.batching import shared_opener
+from streamvc.inference.model_cache import ModelCache
 from streamvc.node.camera import Channels, Plan
 from streamvc.node.changes import Changes, compare
 from streamvc.node.connection import capture_settings
@@ -61,8 +61,8 @@ class Node:
         self._process = psutil.Process()
         self._config = config.model_copy(update={"cameras": ()})
         self.failure: str | None = None
-        opener = for_threads()
-        self._models = [Models(opener) for _ in range(config.limits.workers)]
+        opener = shared_opener()
+        self._models = [ModelCache(opener) for _ in range(config.limits.workers)]
         self._workers: list[InferenceWorker] = []
         self._meter = Meter()
         self._plans: dict[str, Plan] = {}

@@ -18,7 +18,7 @@ from streamvc.node.fields import HTTP, Beside, CameraName, CheckedPolygon, HttpA
 from streamvc.node.timetable import Timetable
 from streamvc.publish.log import default_log
 from streamvc.publish.sockets import ENDPOINT, OFFSETS, is_public
-from streamvc.recording import Recording
+from streamvc.recording import RecordingSettings
 from streamvc.thresholds import Thresholds
 
 Priority = Literal["high", "normal", "low"]
@@ -150,7 +150,7 @@ class CameraConfig(Settings):
 
 
 class RecordingConfig(Settings):
-    """What is recorded of events, and for how long it is kept; see `Recording`."""
+    """What is recorded of events, and for how long it is kept; see `RecordingSettings`."""
 
     folder: Beside
     clips: bool = True
@@ -160,11 +160,11 @@ class RecordingConfig(Settings):
     keep_gib: Positive | None = 10.0
 
     @property
-    def recording(self) -> Recording:
+    def recording(self) -> RecordingSettings:
         """In the recorder's terms."""
         keep_s = None if self.keep_days is None else self.keep_days * 86400
         keep_bytes = None if self.keep_gib is None else round(self.keep_gib * 2**30)
-        return Recording(self.folder, self.clips, self.pre_roll_s, self.post_roll_s, keep_s, keep_bytes)
+        return RecordingSettings(self.folder, self.clips, self.pre_roll_s, self.post_roll_s, keep_s, keep_bytes)
 
 
 class Limits(Settings):

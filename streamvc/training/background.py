@@ -45,7 +45,7 @@ def _with_nothing(dataset: Dataset, plan: TrainingPlan, *, cache: Path, num_work
     found = extract(foreign, plan.backbone, plan.rate_hz, cache=cache, num_workers=num_workers, advance=advance)
     label = plan.background or ""
     pieces = [piece for clip, sequence in zip(found.clips, found.sequences, strict=True) for piece in _cut(replace(clip, label=label), sequence)]
-    unusable = [replace(skipped.clip, label=label) for skipped in found.skipped]  # they are told of where all others are
+    unusable = [replace(skipped.clip, label=label) for skipped in found.skipped]  # they are reported where all others are
     clips = (*dataset.clips, *_sided([*pieces, *unusable], dataset, plan))
     return replace(dataset, clips=clips, labels=tuple(sorted({*dataset.labels, label})))
 

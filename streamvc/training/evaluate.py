@@ -173,8 +173,8 @@ def evaluate(
         data: A folder per label, a CSV or a folder with a `clips.csv`; see `load_dataset`.
         within_s: How far from the start of an activity an event may be published to be in time, as an alarm.
         cache: Folder of cached features; `cache_folder()` if not given.
-        num_workers: How many clips are looked at at a time; as many as there are cores if not given.
-        advance: Is told of the progress.
+        num_workers: How many clips are decoded at a time; as many as there are cores if not given.
+        advance: Is called with the progress.
 
     Raises:
         BundleError: The bundle cannot be loaded.
@@ -218,8 +218,8 @@ def measure_unknown(
         model: The bundle's name or path.
         data: The videos: a data set, whatever its labels are, a folder or a file; see `load_videos`.
         cache: Folder of cached features; `cache_folder()` if not given.
-        num_workers: How many videos are looked at at a time; as many as there are cores if not given.
-        advance: Is told of the progress.
+        num_workers: How many videos are decoded at a time; as many as there are cores if not given.
+        advance: Is called with the progress.
 
     Raises:
         BundleError: The bundle cannot be loaded.
@@ -269,7 +269,7 @@ def measure(
     clip_scores = np.stack([result.scores.mean(axis=0) for result in results])
     window_scores = np.concatenate([result.scores for result in results])
     window_truth = np.repeat(truth, [len(result.scores) for result in results])
-    counts = metrics.confusion(truth, clip_scores.argmax(axis=1), len(labels))
+    counts = metrics.confusion_matrix(truth, clip_scores.argmax(axis=1), len(labels))
     is_active = [[labels[index] != background for index in each] for each in (truth, window_truth)]
     return Evaluation(
         clip_top1=metrics.top_k(clip_scores, truth),

@@ -132,7 +132,7 @@ def extract(
         variation: How the pictures are varied.
         cache: Folder to keep them in; `cache_folder()` if not given.
         num_workers: How many videos are decoded at a time; as many as there are cores if not given.
-        advance: Is told of the progress.
+        advance: Is called with the progress.
 
     Raises:
         DataError: Not one of the clips can be used, or the cache cannot be written.

@@ -83,7 +83,7 @@ class Trainer:
             validation: The clips that tell when to stop.
             seed: The same seed and data give the same weights.
             checkpoint: Where to go on from, and where to leave what is needed for that.
-            advance: Is told of the progress.
+            advance: Is called with the progress.
         """
         settings = self._settings
         balanced = class_weights(training.truth, self._num_labels)

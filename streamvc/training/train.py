@@ -74,8 +74,8 @@ def train(
         plan: What to train, and how to measure it; see `plan_for`.
         overwrite: Whether a bundle that is there may be replaced.
         cache: Folder of cached features and of trainings that go on; `cache_folder()` if not given.
-        num_workers: How many clips are looked at at a time; as many as there are cores if not given.
-        advance: Is told of the progress.
+        num_workers: How many clips are decoded at a time; as many as there are cores if not given.
+        advance: Is called with the progress.
 
     Raises:
         DataError: The data or the plan cannot be used, or `out` is taken.
@@ -101,7 +101,7 @@ def measure_open_set(
         plan: What to train, with `leave_out`.
         cache: As for `train`, like those behind it.
         num_workers: As for `train`.
-        advance: Is told of the progress.
+        advance: Is called with the progress.
 
     Returns:
         The events on the clips of labels that were left out, and how good the recognisers of the folds are with these thresholds.

@@ -1,4 +1,4 @@
-"""Chooses the smoothing, and the thresholds of each label, that find the most events: by what was said of video that was not learned from.
+"""Chooses the smoothing, and the thresholds of each label, that find the most events, by predictions on unseen video.
 
 The F score of the events is maximised, under a bound on false events where one is set. The events of one label do not depend on the thresholds of
 another, so that the best thresholds for a smoothing are found exactly: F is a ratio of sums over the labels, maximised by Dinkelbach's method (1967);

@@ -15,7 +15,7 @@ from av.video.stream import VideoStream
 
 from streamvc.errors import ViewError
 from streamvc.view.files import cannot_write, partial_file
-from streamvc.view.overlay import Image, Status, draw
+from streamvc.view.overlay import Image, OverlayStatus, draw
 
 SHORT_SIDE_PX = 240  # the least that a caption fits
 MAX_HZ = 10
@@ -58,7 +58,7 @@ class CaptionedGif:
         if timestamp < self._due_s:
             return
         self._due_s = timestamp + 1 / MAX_HZ - float(TIME_BASE) / 2
-        status = Status(ranking, active=ranking[0][0] if ranking else None, active_s=timestamp, warming_up=not ranking)
+        status = OverlayStatus(ranking, active=ranking[0][0] if ranking else None, active_s=timestamp, warming_up=not ranking)
         picture = draw(_shrunk(image), status, strip=False)
         try:
             self._encoder = self._encoder or _Encoder(self._partial, picture.shape, timestamp)

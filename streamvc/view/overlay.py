@@ -44,7 +44,7 @@ TEXT = Font(cv2.FONT_HERSHEY_SIMPLEX, 0.45)
 
 
 @dataclass(frozen=True, slots=True)
-class Status:
+class OverlayStatus:
     """What the overlay shows.
 
     Attributes:
@@ -68,7 +68,7 @@ class Status:
     warming_up: bool = False
 
 
-def draw(image: Image, status: Status, *, strip: bool = True) -> Image:
+def draw(image: Image, status: OverlayStatus, *, strip: bool = True) -> Image:
     """A copy of the picture with the status drawn on it.
 
     Args:
@@ -124,7 +124,7 @@ class _Canvas:
         return _shortened(text, font.face, self._scale * font.size, self._scale * room)
 
 
-def _draw_card(canvas: _Canvas, status: Status) -> None:
+def _draw_card(canvas: _Canvas, status: OverlayStatus) -> None:
     """What goes on, and the best three labels below it."""
     rows = () if status.warming_up else status.top[:3]
     canvas.panel(MARGIN, MARGIN, CARD_WIDTH, TITLE_HEIGHT + (len(rows) * ROW_HEIGHT + ROWS_END if rows else 0))
@@ -139,7 +139,7 @@ def _draw_card(canvas: _Canvas, status: Status) -> None:
         _draw_row(canvas, label, score, MARGIN + TITLE_HEIGHT + (number + 0.5) * ROW_HEIGHT, row_colours)
 
 
-def _title(status: Status) -> tuple[str, Colour]:
+def _title(status: OverlayStatus) -> tuple[str, Colour]:
     if status.active is not None:
         return status.active, GREEN
     return ("warming up", AMBER) if status.warming_up else ("no activity", SOFT)
@@ -157,7 +157,7 @@ def _draw_row(canvas: _Canvas, label: str, score: float, middle: float, colours:
     canvas.text(percentage, right - canvas.text_width(percentage, TEXT), middle, text_colour, TEXT)
 
 
-def _draw_strip(canvas: _Canvas, status: Status) -> None:
+def _draw_strip(canvas: _Canvas, status: OverlayStatus) -> None:
     """Rates, latency and drops in the lower left corner, as many as there is room for."""
     items = [
         (f"in {_shown(status.fps_in, '.1f')} fps", SOFT),

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from streamvc.errors import InferenceError
 from streamvc.inference.backbone import Backbone, find_backbone
-from streamvc.inference.batching import BatchingModel, for_threads
+from streamvc.inference.batching import BatchingModel, shared_opener
 from streamvc.inference.composite import find_pose
-from streamvc.inference.models import Models
+from streamvc.inference.model_cache import ModelCache
 from streamvc.inference.runtime import open_model
 from streamvc.types import Array
 from tests.inference.settings import BACKBONE, picture
@@ -85,8 +85,8 @@ def test_a_network_that_was_made_for_one_input_is_run_one_by_one(tmp_path: Path)
 
 
 def test_an_image_that_is_none_fails_for_its_own_thread_alone() -> None:
-    opener = for_threads()
-    backbones = [Backbone.open(find_backbone(BACKBONE), runtime="tensorflow", opener=Models(opener).open) for _ in range(NUM_THREADS)]
+    opener = shared_opener()
+    backbones = [Backbone.open(find_backbone(BACKBONE), runtime="tensorflow", opener=ModelCache(opener).open) for _ in range(NUM_THREADS)]
     right = Backbone.load(BACKBONE).features(picture())
 
     def features(number: int) -> Array | None:
@@ -105,8 +105,8 @@ def test_an_image_that_is_none_fails_for_its_own_thread_alone() -> None:
 
 
 def test_threads_share_what_tensorflow_runs_and_nothing_else() -> None:
-    opener = for_threads()
+    opener = shared_opener()
     file = FILES["backbone"]
-    assert Models(opener).open(file, "tensorflow") is Models(opener).open(file, "tensorflow")
-    one, two = Models(opener).open(file, "litert"), Models(opener).open(file, "litert")
+    assert ModelCache(opener).open(file, "tensorflow") is ModelCache(opener).open(file, "tensorflow")
+    one, two = ModelCache(opener).open(file, "litert"), ModelCache(opener).open(file, "litert")
     assert one is not two

@@ -11,10 +11,10 @@ import pytest
 from streamvc.capture.source import open_source
 from streamvc.errors import InferenceError, PublishError
 from streamvc.events import Event
-from streamvc.inference.models import Models
+from streamvc.inference.model_cache import ModelCache
 from streamvc.node.scheduler import FrameScheduler
 from streamvc.node.worker import InferenceWorker, Step
-from streamvc.recording import Recorder, Recording
+from streamvc.recording import Recorder, RecordingSettings
 from streamvc.sampling import Sampler
 from streamvc.session import Session
 from streamvc.threads import Worker
@@ -30,7 +30,7 @@ class Bench:
 
     def __init__(self) -> None:
         self.due = FrameScheduler[Session](1e6)
-        self.models = Models()
+        self.models = ModelCache()
         self.events: list[Event] = []
         self.steps: Queue[Step] = Queue()
         self.failures: Queue[tuple[str, Exception]] = Queue()
@@ -110,7 +110,7 @@ def test_a_camera_that_is_removed_is_ended_and_what_is_recorded_of_it_is_complet
     bench = Bench()
     with bench.thread:
         for name in ("yard", "door"):
-            bench.add(name, Recorder(name, Recording(tmp_path)))
+            bench.add(name, Recorder(name, RecordingSettings(tmp_path)))
             for frame in frames:
                 bench.see(name, frame)
         bench.due.remove("yard")

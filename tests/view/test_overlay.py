@@ -3,9 +3,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from streamvc.view.overlay import AMBER, CARD_WIDTH, GREEN, GREY, MARGIN, Colour, Image, Status, draw
+from streamvc.view.overlay import AMBER, CARD_WIDTH, GREEN, GREY, MARGIN, Colour, Image, OverlayStatus, draw
 
-RUNNING = Status(
+RUNNING = OverlayStatus(
     top=(("PushUps", 0.8), ("WallPushups", 0.1), ("Lunges", 0.02)),
     active="PushUps",
     active_s=12.4,
@@ -72,7 +72,7 @@ def test_the_running_label_stands_out_and_nothing_else_does() -> None:
 
 
 def test_no_score_is_made_up_while_warming_up() -> None:
-    warm = Status(warming_up=True, fps_in=25.0)
+    warm = OverlayStatus(warming_up=True, fps_in=25.0)
 
     assert (draw(plain(640, 480), warm) == draw(plain(640, 480), replace(warm, top=RUNNING.top))).all()
     assert count(draw(plain(640, 480), warm), GREY) == 0
@@ -96,7 +96,7 @@ def test_each_figure_is_shown(change: dict[str, float]) -> None:
 @pytest.mark.parametrize("brightness", [0, 128, 255])
 @pytest.mark.parametrize("height", [240, 480, 1080])
 def test_text_is_far_brighter_than_what_is_behind_it(brightness: int, height: int) -> None:
-    status = Status(top=(("PushUps", 0.0),), active="PushUps")
+    status = OverlayStatus(top=(("PushUps", 0.0),), active="PushUps")
     card = draw(plain(height * 4 // 3, height, brightness), status)[: height // 4, : height // 3].astype(int)
     background = np.median(card[height // 20 : height // 8, height // 20 :], axis=(0, 1)).max()
 

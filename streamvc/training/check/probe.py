@@ -76,8 +76,8 @@ def probe_all(paths: Sequence[Path], num_workers: int | None = None, advance: Ad
 
     Args:
         paths: The videos.
-        num_workers: How many are looked at at a time; as many as there are cores if not given.
-        advance: Is told of the progress.
+        num_workers: How many are opened at a time; as many as there are cores if not given.
+        advance: Is called with the progress.
     """
 
     def look(path: Path) -> VideoFacts | str:

@@ -46,8 +46,8 @@ def check_dataset(dataset: Dataset, *, num_workers: int | None = None, advance: 
 
     Args:
         dataset: The data set.
-        num_workers: How many videos are looked at at a time; as many as there are cores if not given.
-        advance: Is told of the progress.
+        num_workers: How many videos are decoded at a time; as many as there are cores if not given.
+        advance: Is called with the progress.
     """
     found = survey(dataset, num_workers=num_workers, advance=advance)
     return DatasetCheck(found, find_problems(found))

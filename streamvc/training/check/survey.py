@@ -99,8 +99,8 @@ def survey(dataset: Dataset, *, num_workers: int | None = None, advance: Advance
 
     Args:
         dataset: The data set.
-        num_workers: How many videos are looked at at a time; as many as there are cores if not given.
-        advance: Is told of the progress.
+        num_workers: How many videos are decoded at a time; as many as there are cores if not given.
+        advance: Is called with the progress.
     """
     looked = probe_all(list(dict.fromkeys(clip.path for clip in dataset.clips)), num_workers, advance)
     videos = {path: facts for path, facts in looked.items() if isinstance(facts, VideoFacts)}

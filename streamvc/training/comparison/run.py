@@ -40,7 +40,7 @@ def compare(
     shown: bool = False,
     advance: Advance = silent,
 ) -> Comparison:
-    """Train and measure recipes, each in a process of its own, one after the other; one that fails is told of, and the others go on.
+    """Train and measure recipes, each in a process of its own, one after the other; one that fails is reported, and the others go on.
 
     The bundle of a recipe goes to `out`/NAME, its figures to `out`/NAME.json. What lies there already is not made again, if data and plan are the
     same; so a comparison that was interrupted, or is asked for again with more recipes, goes on where it was.
@@ -50,9 +50,9 @@ def compare(
         out: Folder of the bundles and the figures.
         plans: What to train: one plan a recipe, with the same folds and seed.
         cache: Folder of cached features; `cache_folder()` if not given.
-        num_workers: How many clips are looked at at a time; as many as there are cores if not given.
+        num_workers: How many clips are decoded at a time; as many as there are cores if not given.
         shown: Whether progress is shown on standard error.
-        advance: Is told of the progress, of all but the single trainings, where it is not shown.
+        advance: Is called with the progress of all but the single trainings, where it is not shown.
 
     Raises:
         DataError: The data cannot be used, or nothing can be written to `out`.
@@ -110,7 +110,7 @@ def _key(plan: TrainingPlan, digest: str) -> str:
 
 
 def _stored(out: Path, recipe: str, key: str) -> TrainedRecipe | None:
-    """What came of a training before; None if there was none, or another one."""
+    """The figures of an earlier training; None if there was none, or of another plan."""
     try:
         trained = TrainedRecipe.model_validate_json((out / f"{recipe}.json").read_bytes())
         load_bundle(out / recipe)

@@ -10,7 +10,7 @@ import pytest
 from streamvc.errors import InferenceError
 from streamvc.inference.backbone import Backbone, find_backbone
 from streamvc.inference.bundle import load_bundle
-from streamvc.inference.models import Models
+from streamvc.inference.model_cache import ModelCache
 from streamvc.inference.recognizer import Recognizer
 from streamvc.inference.runtime import Model, open_model
 from tests.inference.settings import BACKBONE, picture
@@ -18,7 +18,7 @@ from tests.inference.settings import BACKBONE, picture
 FILE = find_backbone(BACKBONE) / "backbone.tflite"
 
 
-class OpenedFiles(Models):
+class OpenedFiles(ModelCache):
     """Remembers what was asked for."""
 
     def __init__(self) -> None:
@@ -32,7 +32,7 @@ class OpenedFiles(Models):
 
 
 def test_a_file_is_opened_once_while_somebody_keeps_it() -> None:
-    models = Models()
+    models = ModelCache()
     one = models.open(FILE)
     assert models.open(FILE) is one
     assert models.open(FILE, threads=2) is not one
@@ -43,7 +43,7 @@ def test_a_file_is_opened_once_while_somebody_keeps_it() -> None:
 
 
 def test_a_file_that_was_replaced_is_another_one(tmp_path: Path) -> None:
-    models, path = Models(), tmp_path / "backbone.tflite"
+    models, path = ModelCache(), tmp_path / "backbone.tflite"
     shutil.copy(FILE, path)
     before = models.open(path)
     path.unlink()
@@ -53,7 +53,7 @@ def test_a_file_that_was_replaced_is_another_one(tmp_path: Path) -> None:
 
 def test_a_file_that_is_not_there_is_the_error_of_opening_one(tmp_path: Path) -> None:
     with pytest.raises(InferenceError, match="no such file"):
-        Models().open(tmp_path / "none.tflite")
+        ModelCache().open(tmp_path / "none.tflite")
 
 
 @pytest.mark.parametrize("load", [lambda opener: Backbone.open(FILE.parent, opener=opener), lambda opener: Recognizer.load("figure", opener=opener)])
@@ -76,7 +76,7 @@ def test_a_bundle_of_parts_shares_all_its_networks() -> None:
 
 
 def test_a_shared_model_gives_what_one_of_its_own_gives() -> None:
-    shared = Models()
+    shared = ModelCache()
     one, other = (Backbone.open(FILE.parent, opener=shared.open) for _ in range(2))
     images = [picture(), np.ascontiguousarray(picture()[::-1])]
     found = [extractor.features(image) for extractor, image in zip((one, other), images, strict=True)]

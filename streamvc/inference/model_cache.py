@@ -1,4 +1,4 @@
-"""Models that several streams share."""
+"""A cache of loaded models, which several streams share."""
 
 from pathlib import Path
 from weakref import WeakValueDictionary
@@ -9,7 +9,7 @@ from streamvc.threads import Lock
 ModelKey = tuple[object, ...]
 
 
-class Models:
+class ModelCache:
     """Opens each `.tflite` file once, for as long as somebody keeps it: one interpreter serves all streams, as what they remember lies outside it.
 
     All that was opened here belongs to one thread at a time; to open more is allowed to any other meanwhile.
