@@ -9,16 +9,24 @@ GAP_S = 1.0  # seconds without a frame after which nothing older may be used
 EARLY = 0.05  # share of a tick period by which a frame may come before its tick and still count for it
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Sample:
-    """A frame that is due.
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """A moment of the model's clock at which a frame is due.
 
     Attributes:
-        frame: The frame.
-        timestamp: Stream time of the tick that it stands for, in seconds: results lie on one grid, wherever in it the frames fell.
-        num_ticks: How many ticks of the model's clock it stands for: 1, or more where frames are missing.
+        timestamp: Stream time of the tick, in seconds: results lie on one grid, wherever in it the frames fell.
+        num_ticks: For how many ticks the frame stands: 1, or more where frames are missing.
         gap_s: Seconds of missing video before it, where these exceed the sampler's limit; 0.0 otherwise. All older state is void then.
     """
+
+    timestamp: float
+    num_ticks: int
+    gap_s: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Sample:
+    """A frame that is due, and the tick that it stands for; see `Tick`."""
 
     frame: Frame
     timestamp: float
@@ -44,16 +52,21 @@ class Sampler:
 
     def step(self, frame: Frame) -> Sample | None:
         """Take the next frame of the stream; returns it as a sample where it is due."""
-        tick = math.floor(frame.timestamp * self._rate_hz + EARLY)
-        last, self._last = self._last, frame.timestamp
-        segment, self._segment = self._segment, frame.segment
-        silence = 0.0 if last is None else frame.timestamp - last
-        is_gap = last is not None and (silence > self._gap_s or silence < 0 or frame.segment != segment)
+        tick = self.pick(frame.timestamp, frame.segment)
+        return None if tick is None else Sample(frame, tick.timestamp, tick.num_ticks, tick.gap_s)
+
+    def pick(self, timestamp: float, segment: int = 0) -> Tick | None:
+        """As `step`, by the time and the segment of the next frame alone."""
+        tick = math.floor(timestamp * self._rate_hz + EARLY)
+        last, self._last = self._last, timestamp
+        before, self._segment = self._segment, segment
+        silence = 0.0 if last is None else timestamp - last
+        is_gap = last is not None and (silence > self._gap_s or silence < 0 or segment != before)
         num_ticks = 1 if last is None or is_gap else tick - self._tick
         if num_ticks <= 0:
             return None
         self._tick = tick
-        return Sample(frame, tick / self._rate_hz, num_ticks, gap_s=(abs(silence) or 1 / self._rate_hz) if is_gap else 0.0)
+        return Tick(tick / self._rate_hz, num_ticks, gap_s=(abs(silence) or 1 / self._rate_hz) if is_gap else 0.0)
 
     def reset(self) -> None:
         """Forget the stream; the next frame is the first of a new one."""

@@ -12,7 +12,7 @@ gap means.
 import secrets
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
@@ -113,7 +113,7 @@ class Session:
         self._started_at = started_at
         self._source_id = source_id or secrets.token_hex()
         self._received, self._sampled = Rate(), Rate()
-        self._last: Frame | None = None  # but for its image
+        self._last: Frame | None = None
         self._shown = NO_IMAGE  # what was due last, for the recorder
         self._began: float | None = None  # of what goes on; see `Frame.began`
         self._first: float | None = None  # when the first picture without a timestamp was captured
@@ -196,7 +196,7 @@ class Session:
             self.num_samples += 1
             self.num_still += is_still
             self._sampled.step(frame.timestamp, self.num_samples)
-        self._last = replace(frame, image=NO_IMAGE)
+        self._last = frame  # its image is not looked at again
         return self._tell(events)
 
     def gap(self) -> list[Event]:

@@ -144,8 +144,8 @@ class Mailbox(Generic[T]):
         self._capacity = capacity
         self._items: list[T] = []
         self._lock = threading.Lock()
+        self._changed = threading.Condition(self._lock)
         self._closed = False
-        self._ended = threading.Event()
         # One byte lies between the two while there are items; closing the writing end makes the other readable for good.
         self._reading, self._writing = socket.socketpair()
 
@@ -175,8 +175,25 @@ class Mailbox(Generic[T]):
         Raises:
             ChannelClosed: It was closed meanwhile.
         """
-        if self._ended.wait(max(0.0, moment - time.monotonic())):
-            raise ChannelClosed
+        with self._changed:
+            if self._changed.wait_for(lambda: self._closed, max(0.0, moment - time.monotonic())):
+                raise ChannelClosed
+
+    def wait_for(self, is_ready: Callable[[], bool]) -> None:
+        """Let the writer wait until this is so; it is asked again after each `notify`.
+
+        Raises:
+            ChannelClosed: It was closed meanwhile.
+        """
+        with self._changed:
+            self._changed.wait_for(lambda: self._closed or is_ready())
+            if self._closed:
+                raise ChannelClosed
+
+    def notify(self) -> None:
+        """Something has changed that the writer may wait for."""
+        with self._changed:
+            self._changed.notify_all()
 
     def take(self) -> list[T]:
         """Take all items, oldest first; an empty list where there are none. For one thread.
@@ -199,7 +216,7 @@ class Mailbox(Generic[T]):
             if not self._closed:
                 self._closed = True
                 self._writing.close()
-                self._ended.set()
+                self._changed.notify_all()
 
     def discard(self) -> None:
         """Close it from the reader's end, and let go of all that is in it."""

@@ -57,6 +57,7 @@ class Decoder:
         if times != "pts":
             self.rest.never()
         self._shape = (0, 0, 3)
+        self._quarters = 0  # turns to the left
         self._read = 0.0  # time.monotonic() when the last packet was
         self._video = video
         self._times = times
@@ -102,8 +103,11 @@ class Decoder:
         self._timeline.jump()
 
     def _pictures(self, frame: VideoFrame) -> list[Picture]:
-        arrived = frame.opaque if isinstance(frame.opaque, float) else time.monotonic()
-        quarters = round(frame.rotation / 90) % 4
+        opaque = frame.opaque
+        arrived = opaque if isinstance(opaque, float) else time.monotonic()
+        if frame.key_frame:
+            self._quarters = round(frame.rotation / 90) % 4
+        quarters = self._quarters
         height, width = (frame.width, frame.height) if quarters % 2 else (frame.height, frame.width)
         self._shape, read = (height, width, 3), self._read
         turn = TURNS.get(quarters)

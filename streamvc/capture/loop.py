@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from typing import Protocol
 from urllib.parse import urlsplit
 
@@ -20,7 +19,7 @@ from streamvc.capture.wakeups import WakeupScheduler
 from streamvc.capture.zones import Zones
 from streamvc.errors import AccessError, SourceError
 from streamvc.sampling import Sampler
-from streamvc.types import Array, Frame
+from streamvc.types import Array
 
 MARGIN_S = 2.0  # seconds beyond the time-outs of the reading itself, after which a decoder hangs
 SPARE_S = 0.5  # seconds beyond those after which a picture is analysed in any case, that its keyframe may come late
@@ -95,8 +94,8 @@ class CaptureLoop:
             if picture.shape != self._shape:
                 self._begin(picture.shape)
             was_waited_for = index > 0 and self._blocking.was_needed(picture.read)  # the first may have lain there, nobody knows
-            picture = self._note_arrival(picture, was_waited_for)
-            is_due = self._is_due(index, picture)
+            self._note_arrival(picture, was_waited_for)
+            is_due = self._is_due(picture)
             if is_due or self._settings.all_pictures:
                 self._tell(index, picture, is_due)
             if is_due:
@@ -152,24 +151,22 @@ class CaptureLoop:
 
         return write
 
-    def _note_arrival(self, picture: Picture, was_waited_for: bool) -> Picture:
+    def _note_arrival(self, picture: Picture, was_waited_for: bool) -> None:
         """Learn when the picture came, and from that when stream time began; skip what lies there when there is too much of it."""
         if not self._is_camera:
-            return picture
+            return
         if self._policy == "latest":
             came = self._lateness.step(picture.timestamp, picture.clock, picture.read, was_waited_for=was_waited_for)
-            picture = replace(picture, captured=min(picture.captured, came))
+            picture.captured = min(picture.captured, came)
             if self._stream.rest:
                 self._stream.rest.skips = self._lateness.is_hopeless
         self._arrivals.step(picture.timestamp, picture.captured)
-        return picture
 
-    def _is_due(self, index: int, picture: Picture) -> bool:
-        frame = Frame(index, picture.timestamp, NO_IMAGE, segment=picture.segment)
-        samples = [sample for sampler in self._samplers if (sample := sampler.step(frame))]
-        if any(sample.gap_s for sample in samples):
+    def _is_due(self, picture: Picture) -> bool:
+        ticks = [tick for sampler in self._samplers if (tick := sampler.pick(picture.timestamp, picture.segment))]
+        if any(tick.gap_s for tick in ticks):
             self._gate.reset()  # whoever analyses the pictures has forgotten the last one
-        return bool(samples)
+        return bool(ticks)
 
     def _absence(self, picture: Picture) -> Absence | None:
         """Why nobody is to see the picture."""

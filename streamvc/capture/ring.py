@@ -3,6 +3,7 @@
 import mmap
 import os
 import tempfile
+from collections.abc import Callable
 from typing import Self
 
 import numpy as np
@@ -17,15 +18,18 @@ Image = NDArray[np.uint8]
 class Loan:
     """A picture in a slot of a ring, until it is given back."""
 
-    def __init__(self, image: Image, used: Image) -> None:
+    def __init__(self, image: Image, used: Image, released: Callable[[], None] | None = None) -> None:
         self.image = image
         self._used: Image | None = used
+        self._released = released
 
     def release(self) -> None:
         """Give the slot back. May be called by any thread; only the first call does anything."""
         used, self._used = self._used, None
         if used is not None:
             used[0] = False
+            if self._released:
+                self._released()
 
 
 class Ring:
@@ -67,13 +71,18 @@ class Ring:
         self._used[free[0]] = True
         return int(free[0])
 
+    @property
+    def has_room(self) -> bool:
+        """For the writer: a slot is free."""
+        return not self._used.all()
+
     def slot(self, number: int) -> Image:
         """For the writer: the picture of a slot, (H, W, 3) uint8."""
         image: Image = self._images[number]
         return image
 
-    def lend(self, number: int) -> Loan:
-        """For the reader: what was written into a slot, read-only.
+    def lend(self, number: int, released: Callable[[], None] | None = None) -> Loan:
+        """For the reader: what was written into a slot, read-only; `released` is called when it is given back.
 
         Raises:
             ValueError: There is no such slot.
@@ -82,7 +91,7 @@ class Ring:
             raise ValueError(f"there is no slot {number}")
         image = self.slot(number)
         image.flags.writeable = False
-        return Loan(image, self._used[number : number + 1])
+        return Loan(image, self._used[number : number + 1], released)
 
 
 def new_memory(height: int, width: int) -> int:

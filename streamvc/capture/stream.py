@@ -10,9 +10,11 @@ from streamvc.types import Array, Clock
 Decode = Literal["all", "reference", "keyframes"]  # which pictures: not those that no other is made from; those alone that are made from no other
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class Picture:
     """A decoded picture, not yet converted: `write` puts it straight into the slot it is meant for, so that nothing is copied twice.
+
+    It is handed from stage to stage, and `captured` and `read` are set to what each knows: there are too many pictures for a new one each time.
 
     Attributes:
         timestamp: Seconds of stream time since the first picture.

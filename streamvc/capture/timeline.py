@@ -8,7 +8,7 @@ arrival of its pictures does, so that no clock but this machine's has a say in w
 import math
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from streamvc.capture.stream import Picture
 from streamvc.sampling import GAP_S
@@ -195,7 +195,9 @@ def paced(pictures: Iterator[Picture | None], wait_until: Callable[[float], None
         wait_until(moment)
         released = time.monotonic()
         came = begun + released - ready
-        yield replace(picture, captured=min(came, moment) if as_camera else came, read=max(picture.read, moment))
+        picture.captured = min(came, moment) if as_camera else came
+        picture.read = max(picture.read, moment)
+        yield picture
 
 
 class Arrivals:

@@ -189,14 +189,15 @@ class MailboxReceiver:
         self.say(opened)
 
     def put(self, due: Due, write: Callable[[Array], None] | None) -> bool:
-        slot = None
-        if write is not None:
-            while (slot := self._ring.claim()) is None:
-                if not self._is_lossless:
-                    return False
-                self.wait_until(time.monotonic() + RETRY_S)
-            write(self._ring.slot(slot))
-        self.say(_arrived(replace(due, slot=slot, decoded=time.monotonic()), self._ring))
+        if write is None:
+            self.say(Arrived(replace(due, decoded=time.monotonic()), None, _nothing_to_release))
+            return True
+        while (slot := self._ring.claim()) is None:
+            if not self._is_lossless:
+                return False
+            self._said.wait_for(lambda: self._ring.has_room)
+        write(self._ring.slot(slot))
+        self.say(_arrived(replace(due, slot=slot, decoded=time.monotonic()), self._ring, self._said.notify))
         return True
 
     def say(self, said: Said) -> None:
@@ -218,12 +219,11 @@ def _capture(settings: CaptureSettings, receiver: MailboxReceiver) -> None:
     receiver.say(said)
 
 
-def _arrived(due: Due, ring: Ring | None) -> Arrived:
-    loan = ring.lend(due.slot) if ring and due.slot is not None else None
-    frame = None
-    if loan:
-        frame = Frame(due.index, due.timestamp, loan.image, due.clock, due.captured, due.decoded, due.segment, due.began)
-    return Arrived(due, frame, loan.release if loan else _nothing_to_release)
+def _arrived(due: Due, ring: Ring | None, released: Callable[[], None] | None = None) -> Arrived:
+    if due.slot is None or ring is None:
+        return Arrived(due, None, _nothing_to_release)
+    loan = ring.lend(due.slot, released)
+    return Arrived(due, Frame(due.index, due.timestamp, loan.image, due.clock, due.captured, due.decoded, due.segment, due.began), loan.release)
 
 
 def _nothing_to_release() -> None:
