@@ -87,7 +87,7 @@ def _random_palette(rng: np.random.Generator) -> Palette:
     colours[Part.HAIR] = hexed(str(rng.choice(hairs)))
     colours[Part.SHIRT] = max((_cloth(rng), _cloth(rng)), key=lambda cloth: float(np.abs(cloth - skin).max()))
     colours[Part.TRIM] = _cloth(rng)
-    colours[Part.TROUSERS] = hued(rng.choice([0.60, 0.62, 0.08, 0.0, rng.random()]), rng.uniform(0.05, 0.6), rng.uniform(0.12, 0.6))
+    colours[Part.TROUSERS] = hued(float(rng.choice([0.60, 0.62, 0.08, 0.0, rng.random()])), rng.uniform(0.05, 0.6), rng.uniform(0.12, 0.6))
     colours[Part.SHOES] = hexed(str(rng.choice(SHOES)))
     colours[Part.SOLES] = hexed("e6e4de")
     colours[Part.EYE] = hexed("f4f1ec")

@@ -21,7 +21,7 @@ def fill(image: Array, low: Sequence[float], high: Sequence[float], colour: Arra
 
 def wall_colour(rng: np.random.Generator) -> Array:
     """A colour for walls, mostly pale."""
-    return hued(rng.random(), rng.choice([0.04, 0.12, 0.25, 0.40], p=(0.4, 0.3, 0.2, 0.1)), rng.uniform(0.55, 0.95))
+    return hued(rng.random(), float(rng.choice([0.04, 0.12, 0.25, 0.40], p=(0.4, 0.3, 0.2, 0.1))), rng.uniform(0.55, 0.95))
 
 
 def paint_wall(rng: np.random.Generator, width: float, height: float, colour: Array) -> Array:
@@ -99,7 +99,7 @@ def _picture(rng: np.random.Generator, wall: Array, x: float) -> None:
             cv2.circle(canvas, centre, int(rng.uniform(0.08, 0.4) * size[0]), colour, -1, cv2.LINE_AA)
         else:
             cv2.rectangle(canvas, centre, (int(rng.uniform(0, size[0])), int(rng.uniform(0, size[1]))), colour, -1)
-    frame = hued(0.08, rng.uniform(0, 0.5), rng.choice([0.15, 0.5, 0.95]))
+    frame = hued(0.08, rng.uniform(0, 0.5), float(rng.choice([0.15, 0.5, 0.95])))
     fill(wall, (x - width / 2 - 0.03, y - 0.03), (x + width / 2 + 0.03, y + height + 0.03), frame)
     left, low = int((x - width / 2) * PX_PER_M), wall.shape[0] - int(y * PX_PER_M)
     at = wall[max(low - size[1], 0) : low, max(left, 0) : left + size[0]]

@@ -286,7 +286,7 @@ def _play(container: InputContainer, video: VideoStream, decoder: Decoder, name:
 
 def _has_end(container: InputContainer) -> bool:
     """Whether a stream from a web server is a file. (A playlist is one also where its video goes on.)"""
-    return container.duration is not None or (not _in_bursts(container) and _has_times(container) and container.size > 0)
+    return container.duration is not None or (not _in_bursts(container) and _has_times(container) and (container.size or 0) > 0)
 
 
 def _in_bursts(container: InputContainer) -> bool:

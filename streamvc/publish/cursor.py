@@ -63,7 +63,11 @@ class Cursor:
             try:
                 # The reader may be in any thread, but in one at a time.
                 self.connection = sqlite3.connect(path, timeout=BUSY_S, check_same_thread=False)
-                self._prepare()
+                try:
+                    self._prepare()
+                except sqlite3.Error:
+                    self.connection.close()
+                    raise
             except sqlite3.Error:
                 self._lock.release()
                 raise

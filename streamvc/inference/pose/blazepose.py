@@ -111,7 +111,7 @@ def _best(rows: FloatArray) -> FloatArray | None:
     points = shapes[:, 2:4] + ANCHORS[likely, None]
     same = _overlap(middles, sizes, int(scores.argmax())) > LEAST_OVERLAP
     weights = scores[same] / scores[same].sum()
-    best: FloatArray = (weights[:, None, None] * points[same]).sum(axis=0)
+    best: FloatArray = (weights[:, None, None] * points[same]).sum(axis=0, dtype=np.float32)
     return best
 
 
