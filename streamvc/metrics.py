@@ -37,7 +37,7 @@ def top_k(scores: NDArray[np.floating], truth: IntArray, k: int = 1) -> float:
     return float((best == truth[:, None]).any(axis=1).mean())
 
 
-def confusion(truth: IntArray, predicted: IntArray, num_labels: int) -> IntArray:
+def confusion_matrix(truth: IntArray, predicted: IntArray, num_labels: int) -> IntArray:
     """Count each pair: (L, L), a row per right label, a column per given label."""
     counts = np.zeros((num_labels, num_labels), np.int64)
     np.add.at(counts, (truth, predicted), 1)

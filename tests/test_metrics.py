@@ -2,10 +2,11 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sklearn.metrics import confusion_matrix, precision_recall_fscore_support, top_k_accuracy_score
+from sklearn.metrics import confusion_matrix as sklearn_confusion_matrix
 from sklearn.metrics import log_loss as sklearn_log_loss
+from sklearn.metrics import precision_recall_fscore_support, top_k_accuracy_score
 
-from streamvc.metrics import calibration_error, confusion, fit_temperature, label_figures, log_loss, softmax, top_k
+from streamvc.metrics import calibration_error, confusion_matrix, fit_temperature, label_figures, log_loss, softmax, top_k
 
 NUM_LABELS = 5
 
@@ -32,15 +33,15 @@ def test_confusion_and_label_figures_agree_with_scikit_learn() -> None:
     truth[truth == 3] = 2  # label 3 is given but never right
     logits[:, 4] = -99  # label 4 is right but never given
     predicted = logits.argmax(axis=1)
-    counts = confusion(truth, predicted, NUM_LABELS)
-    np.testing.assert_array_equal(counts, confusion_matrix(truth, predicted))
+    counts = confusion_matrix(truth, predicted, NUM_LABELS)
+    np.testing.assert_array_equal(counts, sklearn_confusion_matrix(truth, predicted))
     precision, recall, f1, num = precision_recall_fscore_support(truth, predicted, zero_division=0.0)
     figures = label_figures(counts)
     np.testing.assert_allclose([(one.precision, one.recall, one.f1, one.num) for one in figures], np.transpose([precision, recall, f1, num]))
 
 
 def test_a_label_that_is_not_there_has_figures_of_zero() -> None:
-    figures = label_figures(confusion(np.array([0, 0]), np.array([0, 0]), 2))
+    figures = label_figures(confusion_matrix(np.array([0, 0]), np.array([0, 0]), 2))
     assert (figures[0].f1, figures[1].f1, figures[1].num) == (1.0, 0.0, 0)
 
 

@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from streamvc.inference.views import Square, shrink, towards
+from streamvc.inference.views import Square, downscale, towards
 
 FloatArray = NDArray[np.float32]
 Mask = NDArray[np.uint8]
@@ -109,7 +109,7 @@ class ForegroundView:
 
     def step(self, image: NDArray[np.uint8], num_ticks: int = 1) -> Foreground:
         """Take the next frame, (H, W, 3) uint8 of the size of the one before, so many ticks behind it."""
-        small = shrink(image).astype(np.float32)
+        small = downscale(image).astype(np.float32)
         background = small.copy() if self._background is None else self._background * _exposure(small, self._background)
         levels = _Levels.of(background)
         change = _largest(cv2.absdiff(small, background))

@@ -107,7 +107,7 @@ def square_around(body: BodyPose) -> Square | None:
     return Square((left + right) / 2, (top + bottom) / 2, MARGIN * max(right - left, bottom - top))
 
 
-def shrink(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def downscale(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """A small picture, its longer side being `GRID_PX`, in which noise is averaged out."""
     scale = GRID_PX / max(image.shape[:2])
     height, width = (max(1, round(side * scale)) for side in image.shape[:2])
@@ -116,7 +116,7 @@ def shrink(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 def _small(image: NDArray[np.uint8]) -> NDArray[np.float32]:
-    grey = cv2.cvtColor(shrink(image), cv2.COLOR_BGR2GRAY)
+    grey = cv2.cvtColor(downscale(image), cv2.COLOR_BGR2GRAY)
     small: NDArray[np.float32] = cv2.GaussianBlur(grey, (3, 3), 0).astype(np.float32)
     return small
 

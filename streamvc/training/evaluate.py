@@ -269,7 +269,7 @@ def measure(
     clip_scores = np.stack([result.scores.mean(axis=0) for result in results])
     window_scores = np.concatenate([result.scores for result in results])
     window_truth = np.repeat(truth, [len(result.scores) for result in results])
-    counts = metrics.confusion(truth, clip_scores.argmax(axis=1), len(labels))
+    counts = metrics.confusion_matrix(truth, clip_scores.argmax(axis=1), len(labels))
     is_active = [[labels[index] != background for index in each] for each in (truth, window_truth)]
     return Evaluation(
         clip_top1=metrics.top_k(clip_scores, truth),
