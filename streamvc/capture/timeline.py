@@ -216,7 +216,8 @@ class Arrivals:
     def step(self, timestamp: float, arrived: float) -> None:
         """Take the stream time of the next picture, and the moment at which it arrived, in seconds."""
         if arrived >= self._until:
+            self._least_before = self._least if arrived < self._until + SPAN_S else math.inf  # what was long ago says nothing
+            self._least = math.inf
             self._until = arrived + SPAN_S
-            self._least_before, self._least = self._least, math.inf
         self._least = min(self._least, arrived - timestamp)
         self.start = min(self._least, self._least_before)

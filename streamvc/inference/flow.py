@@ -92,9 +92,9 @@ def _inside(flow: Floats, speed: Floats, acceleration: Floats) -> Floats:
     mean = flow.mean(axis=(0, 1))
     across, down = np.diff(flow, axis=1)[:-1], np.diff(flow, axis=0)[:, :-1]
     deformed = [across[..., 0] + down[..., 1], across[..., 1] - down[..., 0], across[..., 0] - down[..., 1]]
-    sizes = [speed.mean(), _ratio(acceleration, speed), *(np.abs(each).mean() for each in deformed)]
+    sizes = [_mean(speed), _ratio(acceleration, speed), *(_mean(np.abs(each)) for each in deformed)]
     spreads = np.log1p(np.concatenate([_spread(_lengths(flow - mean)), _spread(acceleration), sizes]))
-    one_way = math.hypot(*mean) / (float(speed.mean()) + STILL)
+    one_way = math.hypot(*mean) / (float(_mean(speed)) + STILL)
     bands = [_directions(band) for band in (flow, *np.array_split(flow, NUM_BANDS))]
     return np.concatenate([spreads, [one_way], _ways(flow, speed), *bands], dtype=np.float32)
 
@@ -108,11 +108,18 @@ def _spread(values: Floats) -> Floats:
     """Percentiles (without what lies between two values, which would take ten times as long), mean and standard deviation."""
     ordered = np.sort(values, axis=None)
     percentiles: Floats = ordered[(SHARES * (len(ordered) - 1)).astype(int)]
-    return np.append(percentiles, [values.mean(), values.std()])
+    mean = _mean(values)
+    return np.append(percentiles, [mean, np.sqrt(_mean(np.square(values - mean)))])
+
+
+def _mean(values: Floats) -> np.float32:
+    """To the last digit what NumPy's own says, in half the time: that goes through Python."""
+    mean: np.float32 = np.add.reduce(values, axis=None) / values.size
+    return mean
 
 
 def _ratio(acceleration: Floats, speed: Floats) -> float:
-    return float(acceleration.mean()) / (float(speed.mean()) + STILL)
+    return float(_mean(acceleration)) / (float(_mean(speed)) + STILL)
 
 
 def _ways(flow: Floats, speed: Floats) -> Floats:
@@ -127,5 +134,5 @@ def _ways(flow: Floats, speed: Floats) -> Floats:
 def _directions(flow: Floats) -> Floats:
     """How much moves across, how much up or down, and how much more down than up."""
     across, down = flow[..., 0], flow[..., 1]
-    drop = float(down.mean())
-    return np.array([np.log1p(np.abs(across).mean()), np.log1p(np.abs(down).mean()), math.copysign(math.log1p(abs(drop)), drop)], np.float32)
+    drop = float(_mean(down))
+    return np.array([np.log1p(_mean(np.abs(across))), np.log1p(_mean(np.abs(down))), math.copysign(math.log1p(abs(drop)), drop)], np.float32)

@@ -34,8 +34,8 @@ class Head(ABC):
     def scores(self) -> NDArray[np.float32]:
         """(L,) float32: the softmax of the logits at the head's temperature."""
         logits = self.logits() / self._temperature
-        powers = np.exp(logits - logits.max())
-        scores: NDArray[np.float32] = powers / powers.sum()
+        powers = np.exp(logits - np.maximum.reduce(logits))  # `max` and `sum` take a detour through Python
+        scores: NDArray[np.float32] = powers / np.add.reduce(powers)
         return scores
 
 
@@ -59,11 +59,10 @@ class StepHead(Head):
         _check_shape("step.tflite", step, (1, p + s), (1, s + num_labels))
         self._project = project
         self._step = step
-        self._split = p
+        self._projection_size, self._state_size = p, s
         self._stateful = settings.mode == "stateful"
         self._projections: deque[NDArray[np.float32]] = deque(maxlen=settings.window)
-        self._input = np.zeros(p + s, np.float32)
-        self._output = np.zeros(s + num_labels, np.float32)
+        self._output = self._nothing = np.zeros(s + num_labels, np.float32)
 
     def push(self, feature: Array, times: int = 1) -> None:
         """Take a feature; see `Head.push`."""
@@ -77,24 +76,22 @@ class StepHead(Head):
     def logits(self) -> NDArray[np.float32]:
         """(L,) float32; see `Head.logits`."""
         if not self._stateful:
-            self._input[self._split :] = 0
+            self._output = self._nothing
             for projection in self._projections:
                 self._advance(projection)
-        return self._output[len(self._input) - self._split :].copy()
+        return self._output[self._state_size :]
 
     def reset(self) -> None:
         """Forget all that was pushed."""
         self._projections.clear()
-        self._input[:] = 0
-        self._output[:] = 0
+        self._output = self._nothing
 
     def _advance(self, projection: NDArray[np.float32]) -> None:
-        self._input[: self._split] = projection
-        self._output = self._step.run(self._fill)[0]
-        self._input[self._split :] = self._output[: len(self._input) - self._split]
+        def fill(tensor: Array) -> None:
+            tensor[0, : self._projection_size] = projection
+            tensor[0, self._projection_size :] = self._output[: self._state_size]
 
-    def _fill(self, tensor: Array) -> None:
-        tensor[0] = self._input
+        self._output = self._step.run(fill)[0]
 
 
 class WindowHead(Head):

@@ -23,9 +23,10 @@ class InterpreterModel:
         (source,), (sink,) = interpreter.get_input_details(), interpreter.get_output_details()
         self.input = _spec(source)
         self.output = _spec(sink)
-        # Views of the interpreter's own memory, made for each run: it refuses to run while one of them lives. Writing there saves a copy.
+        # A view of the interpreter's own memory, made for each run: it refuses to run while one of them lives. Writing there saves a copy.
         self._view_input: Callable[[], Array] = interpreter.tensor(source["index"])
-        self._view_output: Callable[[], Array] = interpreter.tensor(sink["index"])
+        self._sink: int = sink["index"]
+        self._is_real = self.output.dtype == np.float32
 
     def run(self, fill: Callable[[Array], None]) -> NDArray[np.float32]:
         try:
@@ -37,7 +38,8 @@ class InterpreterModel:
             self._interpreter.invoke()
         except (RuntimeError, ValueError) as error:
             raise InferenceError(f"{self._path}: the runtime failed: {_line(error)}") from error
-        return self.output.decode(self._view_output())
+        output: Array = self._interpreter.get_tensor(self._sink)  # a copy
+        return output if self._is_real else self.output.decode(output)
 
 
 def open_interpreter(interpreter: Callable[..., Any], path: Path, threads: int) -> InterpreterModel:

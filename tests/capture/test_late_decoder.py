@@ -84,6 +84,7 @@ def throttled(pid: int, running_s: float = 0.006) -> Iterator[None]:
         thread.join()
 
 
+@pytest.mark.slow
 def test_one_that_gets_too_little_time_skips_to_keyframes_and_shows_nothing_that_is_old() -> None:
     clock = Clock(SIZE)
     with ScriptedCamera([Play(60)], pictures=clock.pictures(), size=SIZE, fps=FPS) as camera, DecoderForkServer() as fork_server:
@@ -100,6 +101,7 @@ def test_one_that_gets_too_little_time_skips_to_keyframes_and_shows_nothing_that
     assert max(shown) - min(shown) > 6.0  # it is not late for ever
 
 
+@pytest.mark.slow
 def test_a_recording_that_plays_as_a_camera_is_caught_up_with_too(tmp_path: Path) -> None:
     pictures = [textured(number % NUM_KNOWN, SIZE) for number in range(18 * FPS)]
     path = write_video(tmp_path / "room.mp4", pictures, fps=FPS, options={"preset": "ultrafast", "g": "25", "qp": "20", "bf": "0"})

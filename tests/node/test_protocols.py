@@ -90,6 +90,7 @@ def seconds_between(arrivals: list[Arrived]) -> list[float]:
     return [later.due.captured - earlier.due.captured for earlier, later in pairwise(arrivals)]
 
 
+@pytest.mark.slow
 def test_a_live_playlist_is_shown_as_a_camera_would_be_and_not_by_segments(tmp_path: Path) -> None:
     playlist = tmp_path / "live.m3u8"
     with sending(str(playlist), "hls", HLS), serving_files(tmp_path) as host:
