@@ -34,7 +34,7 @@ def test_confusion_and_label_figures_agree_with_scikit_learn() -> None:
     logits[:, 4] = -99  # label 4 is right but never given
     predicted = logits.argmax(axis=1)
     counts = confusion_matrix(truth, predicted, NUM_LABELS)
-    np.testing.assert_array_equal(counts, sklearn_confusion_matrix(truth, predicted))
+    np.testing.assert_array_equal(counts, sklearn_confusion_matrix(truth, predicted, labels=range(NUM_LABELS)))
     precision, recall, f1, num = precision_recall_fscore_support(truth, predicted, zero_division=0.0)
     figures = label_figures(counts)
     np.testing.assert_allclose([(one.precision, one.recall, one.f1, one.num) for one in figures], np.transpose([precision, recall, f1, num]))
