@@ -115,7 +115,7 @@ class Watch:
                     opener=models.open,
                 )
                 settings = replace(
-                    capture_settings(camera, session.rates_hz),
+                    capture_settings(camera, session.rates_hz, None if all_pictures else session.picture_input),
                     staleness_s=STALENESS_S,
                     play="paced" if pace else "unpaced",
                     policy=policy,

@@ -22,6 +22,8 @@ from numpy.typing import NDArray
 from streamvc.detection import UPDATE_S, Detector
 from streamvc.events import Detection, Event, ModelInfo, Reason, StreamInfo, Timing, event_id
 from streamvc.health import Rate
+from streamvc.inference.backbone import Backbone
+from streamvc.inference.manifest import ImageInput
 from streamvc.inference.recognizer import Recognizer
 from streamvc.inference.runtime import Opener
 from streamvc.recording import NOTHING, Recorder
@@ -119,6 +121,15 @@ class Session:
         self._first: float | None = None  # when the first picture without a timestamp was captured
         self._num_gaps = 0
         self._is_new = False  # behind a gap of which only what comes next tells how long it was
+
+    @property
+    def picture_input(self) -> ImageInput | None:
+        """How pictures may be brought to size before they are given, as all models would do so anyway; None where they must come as they are."""
+        inputs = [each.extractor.input for each in self._passes if isinstance(each.extractor, Backbone) and each.extractor.num_frames == 1]
+        first = inputs[0] if len(inputs) == len(self._passes) else None
+        if self.recorder or first is None or first.crop != "whole":
+            return None
+        return first if all((each.crop, each.size_px, each.resize) == (first.crop, first.size_px, first.resize) for each in inputs) else None
 
     @property
     def running(self) -> list[Detection]:
@@ -342,22 +353,22 @@ class _Pass:
     def __init__(self, recognizer: Recognizer) -> None:
         self.sampler = recognizer.sampler
         self.heads: list[_Head] = []
-        self._extractor = recognizer.extractor
+        self.extractor = recognizer.extractor
         self._known: Feature | None = None
         self._image: NDArray[np.uint8] | None = None
 
     def feature(self, sample: Sample, *, is_still: bool) -> Feature | None:
         """The feature that a sample completes; None where it completes none, or where it shows what was never seen."""
         image = sample.frame.image
-        if self._extractor.num_frames > 1:  # what the last feature was made of is not what this one is of
+        if self.extractor.num_frames > 1:  # what the last feature was made of is not what this one is of
             self._image = self._image if is_still else image.copy()
-            return None if self._image is None else self._extractor.step(self._image, sample.num_ticks)
+            return None if self._image is None else self.extractor.step(self._image, sample.num_ticks)
         if is_still:
             return self._known and Feature(self._known.values, sample.num_ticks)
-        self._known = self._extractor.step(image, sample.num_ticks)
+        self._known = self.extractor.step(image, sample.num_ticks)
         return self._known
 
     def forget(self) -> None:
         """Forget what was seen. The sampler keeps its place: at a gap it has the new beginning in it."""
-        self._extractor.reset()
+        self.extractor.reset()
         self._known = self._image = None

@@ -409,3 +409,14 @@ def test_thresholds_may_be_given_for_each_model(clip_frames: list[Frame], other:
     assert {event.model.name for event in events} == {FIGURE}
     with pytest.raises(ValueError, match="thresholds"):
         session(FIGURE, other, thresholds=[ALWAYS])
+
+
+def test_pictures_brought_to_size_before_they_are_given_give_the_same_events(clip_frames: list[Frame]) -> None:
+    frames = due_at(5.0, clip_frames)[:40]
+    given = session(FIGURE, thresholds=ALWAYS)
+    wanted = given.picture_input
+    assert wanted
+    assert session(FIGURE, FIGHT).picture_input is None
+    size = (wanted.size_px, wanted.size_px)
+    small = [replace(frame, image=np.asarray(cv2.resize(frame.image, size, interpolation=cv2.INTER_LINEAR), np.uint8)) for frame in frames]
+    assert timeless(analysed(given, small)) == timeless(analysed(session(FIGURE, thresholds=ALWAYS), frames))

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from typing import Protocol
 from urllib.parse import urlsplit
 
+import cv2
 import numpy as np
 
 from streamvc.capture.blocking import BlockingDetector
@@ -23,6 +24,7 @@ from streamvc.types import Array
 
 MARGIN_S = 2.0  # seconds beyond the time-outs of the reading itself, after which a decoder hangs
 SPARE_S = 0.5  # seconds beyond those after which a picture is analysed in any case, that its keyframe may come late
+INTERPOLATION = {"linear": cv2.INTER_LINEAR, "area": cv2.INTER_AREA}
 NO_IMAGE = np.empty((0, 0, 3), np.uint8)
 
 
@@ -119,9 +121,20 @@ class CaptureLoop:
         """Pictures of this shape come from now on."""
         height, width, _ = self._shape = shape
         stream = self._stream
-        self._receiver.open(
-            Opened((width, height), stream.fps, stream.codec, stream.is_live, self._silence_s(), self._policy, stream.duration_s, stream.num_frames)
+        handed = (self._settings.size_px,) * 2 if self._settings.size_px else (width, height)
+        self._whole = np.empty(shape, np.uint8)
+        opened = Opened(
+            size=(width, height),
+            handed_size=handed,
+            fps=stream.fps,
+            codec=stream.codec,
+            is_live=stream.is_live,
+            silence_s=self._silence_s(),
+            policy=self._policy,
+            duration_s=stream.duration_s,
+            num_frames=stream.num_frames,
         )
+        self._receiver.open(opened)
         self._gate = MotionGate(self._settings.motion, self._zones.mask(*small_size(height, width)))
         self._freeze = FreezeDetector(self._settings.frozen_s if self._is_camera else 0.0)
 
@@ -142,12 +155,15 @@ class CaptureLoop:
                 self._gate.reset()
 
     def _write(self, picture: Picture) -> Callable[[Array], None]:
-        if self._zones.are_all:
+        if self._zones.are_all and not self._settings.size_px:
             return picture.write
 
         def write(image: Array) -> None:
-            picture.write(image)
-            self._zones.apply(image)
+            whole = self._whole if self._settings.size_px else image
+            picture.write(whole)
+            self._zones.apply(whole)
+            if self._settings.size_px:  # here, as the picture lies in this processor's cache
+                cv2.resize(whole, image.shape[:2], dst=image, interpolation=INTERPOLATION[self._settings.resize])
 
         return write
 

@@ -15,6 +15,7 @@ from streamvc.types import Clock, Frame
 
 Absence = Literal[Unseen, "frozen"]
 Policy = Literal["latest", "every"]
+Resize = Literal["linear", "area"]
 Play = Literal["unpaced", "paced", "as_camera"]
 FinishReason = Literal["lost", "refused", "end_of_stream", "died"]
 Polygon = tuple[tuple[float, float], ...]
@@ -60,6 +61,8 @@ class CaptureSettings:
             in wall-clock time, waiting for nobody.
         policy: Of pictures that wait, the `latest` is kept, or `every` one: the stream waits. None: the latest of what is live, every one of a
             recording that is not played as a camera.
+        size_px: Side of the square that pictures are stretched to, as whoever looks at them would do so anyway; None to leave them as they are.
+        resize: Interpolation for that.
         all_pictures: Hand on those that are not due, too, and those that are still: somebody wants to see them.
     """
 
@@ -77,6 +80,8 @@ class CaptureSettings:
     staleness_s: float = 0.5
     play: Play = "as_camera"
     policy: Policy | None = None
+    size_px: int | None = None
+    resize: Resize = "linear"
     all_pictures: bool = False
 
 
@@ -92,7 +97,8 @@ class Opened:
     """The first picture is there; said again where the size of the pictures changes, which is a gap.
 
     Attributes:
-        size: Width and height of the pictures, in pixels.
+        size: Width and height of the camera's pictures, in pixels.
+        handed_size: Those of the pictures that are handed on.
         fps: Pictures/s as announced; None where nothing is announced.
         codec: Short name of the codec, such as `h264`; None where there is none.
         is_live: It happens now; False for a recording.
@@ -103,6 +109,7 @@ class Opened:
     """
 
     size: tuple[int, int]
+    handed_size: tuple[int, int]
     fps: float | None
     codec: str | None
     is_live: bool

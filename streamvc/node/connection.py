@@ -9,6 +9,7 @@ import psutil
 
 from streamvc.capture.messages import Arrived, CaptureSettings, Due, Finished, MotionSettings, Opened
 from streamvc.errors import NodeError
+from streamvc.inference.manifest import ImageInput
 from streamvc.node.decoder import Decoder, OpenDecoder, Said
 from streamvc.node.settings import CameraConfig
 
@@ -114,8 +115,8 @@ class DecoderConnection:
         self.late += due.absence == "late"
 
 
-def capture_settings(config: CameraConfig, rates_hz: tuple[float, ...]) -> CaptureSettings:
-    """What a camera's decoder is told."""
+def capture_settings(config: CameraConfig, rates_hz: tuple[float, ...], picture: ImageInput | None = None) -> CaptureSettings:
+    """What a camera's decoder is told; `picture` is how its pictures may be brought to size."""
     motion = config.motion
     return CaptureSettings(
         name=config.name,
@@ -128,6 +129,8 @@ def capture_settings(config: CameraConfig, rates_hz: tuple[float, ...]) -> Captu
         decode=config.decode,
         open_timeout_s=config.open_timeout_s,
         read_timeout_s=config.read_timeout_s,
+        size_px=picture.size_px if picture else None,
+        resize=picture.resize if picture else "linear",
     )
 
 

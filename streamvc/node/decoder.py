@@ -120,7 +120,7 @@ class ProcessDecoder:
             case Opened():
                 if not descriptors:
                     raise ValueError("a stream was opened without a ring")
-                width, height = message.size
+                width, height = message.handed_size
                 self._ring = Ring(descriptors[0], height, width)
                 return message
             case Due():
@@ -183,7 +183,7 @@ class MailboxReceiver:
         self._is_lossless = False
 
     def open(self, opened: Opened) -> None:
-        width, height = opened.size
+        width, height = opened.handed_size
         self._ring = Ring.of_memory(height, width)
         self._is_lossless = opened.policy == "every"
         self.say(opened)

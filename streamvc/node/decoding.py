@@ -29,7 +29,7 @@ class SocketReceiver:
         self._is_lossless = False
 
     def open(self, opened: Opened) -> None:
-        width, height = opened.size
+        width, height = opened.handed_size
         descriptor = new_memory(height, width)
         self._ring = Ring(descriptor, height, width)
         self._is_lossless = opened.policy == "every"

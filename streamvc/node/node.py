@@ -174,7 +174,7 @@ class Node:
                 opener=self._models[worker].open,
             )
             opened.pop_all()
-        settings = replace(capture_settings(camera, session.rates_hz), staleness_s=limits.staleness_s, policy="latest")
+        settings = replace(capture_settings(camera, session.rates_hz, session.picture_input), staleness_s=limits.staleness_s, policy="latest")
         return Plan(camera, session, settings, worker)
 
     def _tell_of_the_gone(self) -> None:

@@ -18,8 +18,8 @@ from streamvc.capture.messages import (
 
 MESSAGES: list[Message] = [
     Started(7),
-    Opened((640, 360), None, "h264", True, 12.0),
-    Opened((640, 360), 25.0, None, False, 12.0, "every", 2.0, 50),
+    Opened((640, 360), (640, 360), None, "h264", True, 12.0),
+    Opened((640, 360), (640, 360), 25.0, None, False, 12.0, "every", 2.0, 50),
     Due(2, None, True, 40, 1.6, 0, "pts", 12.25, 12.26, 10.65, 41, 1, 0),
     Due(None, "frozen", False, 40, 1.6, 3, "arrival", 12.25, 12.26, None, 41, 1, 0),
     Finished("died", 'killed, says "it"'),

@@ -354,7 +354,7 @@ class Puppeteer(DecoderForkServer):
         self.puppet = connection.dup()
 
 
-OPENED = Opened((64, 48), 25.0, "h264", True, 12.0)
+OPENED = Opened((64, 48), (64, 48), 25.0, "h264", True, 12.0)
 DUE = Due(0, None, True, 0, 0.0, 0, "pts", 1.0, 1.0, None, 1, 0, 0)
 
 
