@@ -21,7 +21,7 @@ from pathlib import Path
 
 from bench_node import Row, show, watched
 from bench_videos import quick_model
-from streamvc.testing import Die, Play, Refuse, ScriptedCamera, Stall, Step
+from streamvc.testing import Die, Play, Refuse, ScriptedCamera, ScriptStep, Stall
 
 PLAY_S, AFTER_S = 5.0, 15.0  # before the loss, and after it
 SETTLE_S = 1.0  # in which what was on its way may still come
@@ -85,7 +85,7 @@ class Loss:
     lost: float = math.inf
     back: float = math.inf
 
-    def steps(self) -> Iterator[Step]:
+    def steps(self) -> Iterator[ScriptStep]:
         yield Play(PLAY_S)
         self.lost = time.monotonic()
         if self.how == "dies":

@@ -40,7 +40,7 @@ from streamvc.node.status import Distribution, Snapshot
 from streamvc.publish.cloudevents import decode
 from streamvc.publish.log import query
 from streamvc.publish.records import Criteria
-from streamvc.testing import Corrupt, Die, Play, Refuse, ScriptedCamera, Stall, Step
+from streamvc.testing import Corrupt, Die, Play, Refuse, ScriptedCamera, ScriptStep, Stall
 from streamvc.types import Array, Frame
 
 WARM_UP_S = 10.0
@@ -196,7 +196,7 @@ def still(arguments: argparse.Namespace, folder: Path) -> Iterator[Row]:
 def neighbours(arguments: argparse.Namespace, folder: Path) -> Iterator[Row]:
     """One of eight that fails, and the rate of the seven others."""
     video = moving_video(arguments.folder, lasting(arguments), arguments.video)
-    scripts: dict[str, Callable[[], Iterator[Step]]] = {
+    scripts: dict[str, Callable[[], Iterator[ScriptStep]]] = {
         "stalled": lambda: iter([Play(3), Stall(math.inf)]),
         "dead": lambda: itertools.cycle([Play(3), Die(), Refuse(2)]),
         "corrupt": lambda: iter([Play(2), Corrupt(0.001), Play(math.inf)]),

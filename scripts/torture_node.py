@@ -24,7 +24,7 @@ from bench_node import Row, files, lasting, observe, show, watched
 from bench_videos import RATE_HZ, moving_video, quick_model
 from node_process import Cost, NodeProcess, are_running, by_name
 from streamvc.node.status import Snapshot
-from streamvc.testing import Burst, Corrupt, Die, Freeze, Jump, Play, Refuse, Resize, ScriptedCamera, Stall, Step
+from streamvc.testing import Burst, Corrupt, Die, Freeze, Jump, Play, Refuse, Resize, ScriptedCamera, ScriptStep, Stall
 from streamvc.testing.rtsp import PACKAGES, RtspServer, find_gstreamer
 
 WARM_UP_S = 5.0
@@ -167,7 +167,20 @@ def has_frames(name: str, more_than: int = 0) -> Callable[[Snapshot], bool]:
 
 def script(arguments: argparse.Namespace, folder: Path) -> Iterator[Row]:
     """One camera that does everything, again and again."""
-    steps: list[Step] = [Play(3), Freeze(3), Play(2), Stall(7), Play(2), Burst(1), Play(2), Jump(30), Play(2), Jump(-60), Play(2), Resize(640, 480)]
+    steps: list[ScriptStep] = [
+        Play(3),
+        Freeze(3),
+        Play(2),
+        Stall(7),
+        Play(2),
+        Burst(1),
+        Play(2),
+        Jump(30),
+        Play(2),
+        Jump(-60),
+        Play(2),
+        Resize(640, 480),
+    ]
     steps += [Play(2), Resize(320, 240), Corrupt(0.002), Play(3), Corrupt(0), Play(3), Die(), Play(2), Refuse(3)]
     with ScriptedCamera(itertools.cycle(steps)) as camera:
         yield from beside(arguments, folder, [{"name": "scripted", "source": camera.url, "frozen_s": 2.0, "read_timeout_s": 3.0}])

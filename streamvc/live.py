@@ -32,7 +32,7 @@ from streamvc.node.settings import CameraConfig, Motion
 from streamvc.node.status import CameraStatus
 from streamvc.node.worker import InferenceWorker, Step
 from streamvc.recording import Recorder, RecordingSettings
-from streamvc.session import Model, Session, Sink
+from streamvc.session import ModelLike, Session, Sink
 from streamvc.threads import Worker
 from streamvc.thresholds import Thresholds
 
@@ -100,7 +100,7 @@ class Watch:
         with ExitStack() as opened:
             for camera in cameras:
                 found = address.find(camera.address)
-                given: Sequence[Model] = (recognizers or {}).get(camera.name) or [use.name for use in camera.models]
+                given: Sequence[ModelLike] = (recognizers or {}).get(camera.name) or [use.name for use in camera.models]
                 session = Session(
                     given,
                     camera=camera.name,

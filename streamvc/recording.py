@@ -23,6 +23,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from streamvc.clocks import SteadyClock
 from streamvc.errors import ViewError
 from streamvc.events import Detection, Media
 from streamvc.threads import Mailbox, Worker
@@ -43,6 +44,7 @@ NUM_RAW = 32  # pictures that may wait to be compressed, 22 MB
 TIDY_S = 60.0  # seconds between two looks at what is too old or too much
 NAME = re.compile(r"[0-9A-Z]{26}\.(jpg|mp4)")  # of the files that are ours: an event's identifier
 UNFINISHED = re.compile(r"\.[0-9A-Z]{26}\.[0-9]+\.partial\.(jpg|mp4)")  # and while they are written
+HOLD_S = 3600.0  # for which a clock that is set ahead must stay there, before files that are old by it are removed
 ABANDONED_S = 3600.0  # after which an unfinished file is that of a program that was killed
 
 NOTHING = Media(snapshot=None, clip=None)
@@ -143,6 +145,7 @@ class Recorder:
         self._clips: dict[str, _Clip] = {}
         self.num_lost = 0  # files that could not be written
         self._tidied = -TIDY_S
+        self._clock: SteadyClock | None = None  # by which files are old
         self._jobs: Mailbox[Job] = Mailbox(QUEUE_SIZE + NUM_RAW)
         self._worker = Worker("record", self._write_all, self._jobs.close).start()
 
@@ -261,10 +264,16 @@ class Recorder:
             return
         self._tidied = time.monotonic()
         try:
-            for path in outdated(self._recording, time.time()):
+            self._clock = self._clock or SteadyClock(HOLD_S, newest(self._recording))
+            for path in outdated(self._recording, self._clock.step(time.time(), time.monotonic())):
                 path.unlink(missing_ok=True)
         except OSError as error:
             logger.error("%s: old recordings cannot be removed: %s", self._recording.folder, error.strerror)
+
+
+def newest(recording: RecordingSettings) -> float | None:
+    """When the newest file was written, in Unix seconds; None where there is none."""
+    return max((found.st_mtime for found, _ in _files(recording.folder, NAME)), default=None)
 
 
 def outdated(recording: RecordingSettings, now: float) -> Iterator[Path]:

@@ -33,7 +33,7 @@ from streamvc.types import Feature, Frame, Prediction
 
 Sink = Callable[[Event], None]
 Trace = Callable[[ModelInfo, Prediction], None]
-Model = str | Path | Recognizer
+ModelLike = str | Path | Recognizer
 
 NO_IMAGE: NDArray[np.uint8] = np.empty((0, 0, 3), np.uint8)
 
@@ -56,7 +56,7 @@ class Session:
 
     def __init__(
         self,
-        models: Model | Sequence[Model],
+        models: ModelLike | Sequence[ModelLike],
         *,
         camera: str = "camera",
         thresholds: Thresholds | Sequence[Thresholds] | None = None,
@@ -94,7 +94,7 @@ class Session:
             InferenceError: The runtime is not installed or cannot run it.
             ValueError: There is no model, or not as many thresholds.
         """
-        given = [models] if isinstance(models, Model) else list(models)
+        given = [models] if isinstance(models, ModelLike) else list(models)
         settings = [thresholds or Thresholds()] * len(given) if thresholds is None or isinstance(thresholds, Thresholds) else list(thresholds)
         if not given or len(settings) != len(given):
             raise ValueError("a session needs a model, and thresholds for all of them or for each")

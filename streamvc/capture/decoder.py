@@ -36,7 +36,7 @@ TIMELESS = {True: "the moments at which they come are taken", False: "they are t
 TURNS = {1: cv2.ROTATE_90_COUNTERCLOCKWISE, 2: cv2.ROTATE_180, 3: cv2.ROTATE_90_CLOCKWISE}  # by quarter turns to the left
 
 
-class Decoder:
+class PictureDecoder:
     """Decodes a stream in the calling thread alone.
 
     More threads would decode large pictures sooner, but they take the cores that the interpreter of the model needs, and delay each picture by

@@ -21,7 +21,7 @@ from av.packet import Packet
 from av.stream import Discard, Disposition
 from av.video.stream import VideoStream
 
-from streamvc.capture.decoder import Decoder
+from streamvc.capture.decoder import PictureDecoder
 from streamvc.capture.stream import Decode, Picture, Stream
 from streamvc.capture.timeline import JUMP_S
 from streamvc.errors import AccessError, SourceError
@@ -256,8 +256,8 @@ def _recording(container: InputContainer, name: str, decode: Decode) -> Stream:
     return Stream(pictures, is_live=False, fps=decoder.fps, duration_s=length_s, num_frames=num_frames, codec=codec, rest=decoder.rest)
 
 
-def _decoder(container: InputContainer, video: VideoStream, name: str, decode: Decode = "all") -> Decoder:
-    return Decoder(video, "dts" if container.format.name == "avi" else "pts", name, decode)
+def _decoder(container: InputContainer, video: VideoStream, name: str, decode: Decode = "all") -> PictureDecoder:
+    return PictureDecoder(video, "dts" if container.format.name == "avi" else "pts", name, decode)
 
 
 def _length_s(container: InputContainer, video: VideoStream, fps: float | None) -> float | None:
@@ -269,7 +269,7 @@ def _length_s(container: InputContainer, video: VideoStream, fps: float | None) 
     return container.duration / av.time_base if container.duration and len(container.streams) == 1 else None
 
 
-def _play(container: InputContainer, video: VideoStream, decoder: Decoder, name: str, length_s: float | None) -> Iterator[Picture | None]:
+def _play(container: InputContainer, video: VideoStream, decoder: PictureDecoder, name: str, length_s: float | None) -> Iterator[Picture | None]:
     """The pictures of a recording, as far as it can be read."""
     damaged = False
     try:
@@ -299,12 +299,12 @@ def _has_times(container: InputContainer) -> bool:
 
 def _live(container: InputContainer, name: str, timeouts: Timeouts, decode: Decode) -> Stream:
     video = _find_video(container, name)
-    decoder = Decoder(video, "pts" if _has_times(container) else "arrival", name, decode, is_live=True)
+    decoder = PictureDecoder(video, "pts" if _has_times(container) else "arrival", name, decode, is_live=True)
     pictures = _receive(container, video, decoder, name, timeouts)
     return Stream(pictures, is_live=True, fps=decoder.fps, codec=video.codec_context.name, in_bursts=_in_bursts(container), rest=decoder.rest)
 
 
-def _receive(container: InputContainer, video: VideoStream, decoder: Decoder, name: str, timeouts: Timeouts) -> Iterator[Picture | None]:
+def _receive(container: InputContainer, video: VideoStream, decoder: PictureDecoder, name: str, timeouts: Timeouts) -> Iterator[Picture | None]:
     """The pictures of a live stream, until it is lost."""
     why, timed_out = "the other side ended the stream", False
     asked = seen = time.monotonic()

@@ -15,7 +15,7 @@ from streamvc.events import Health, Reason, Status
 from streamvc.health import STALL_S, HealthReporter
 from streamvc.node.connection import DecoderConnection
 from streamvc.node.decoder import OpenDecoder
-from streamvc.node.lifecycle import APART_S, Kill, Lifecycle, Start, State
+from streamvc.node.lifecycle import APART_S, Kill, Lifecycle, LifecycleState, Start
 from streamvc.node.overload import Demand, Rates, Tally
 from streamvc.node.scheduler import Counts, FrameScheduler
 from streamvc.node.settings import CameraConfig
@@ -29,8 +29,8 @@ FAILED_S = 60.0  # after which a camera whose analysis has failed is tried again
 Report = Callable[[Health], None]
 Reconnects = Literal["always", "once_up", "never"]
 
-AWAY: set[State] = {"lost", "connecting"}  # in turns, until it is there
-FAULTS: dict[State, Status] = {"stalled": "stalled", "frozen": "frozen", "lost": "down"}
+AWAY: set[LifecycleState] = {"lost", "connecting"}  # in turns, until it is there
+FAULTS: dict[LifecycleState, Status] = {"stalled": "stalled", "frozen": "frozen", "lost": "down"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +89,7 @@ class Camera:
         self._lifecycle = Lifecycle(open_timeout_s=config.open_timeout_s, read_timeout_s=config.read_timeout_s)
         self._rest: _Rest | None = None
         self._reporter = HealthReporter(self.name)
-        self._told: State = "connecting"
+        self._told: LifecycleState = "connecting"
         self._since = 0.0  # of the state that was told, or of its absence
         self._told_apart = False
         self._detail: str | None = None

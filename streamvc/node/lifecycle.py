@@ -10,9 +10,9 @@ from typing import Literal
 from streamvc.capture.messages import FinishReason
 from streamvc.health import STALL_S
 
-State = Literal["connecting", "running", "stalled", "frozen", "lost", "disabled"]
+LifecycleState = Literal["connecting", "running", "stalled", "frozen", "lost", "disabled"]
 
-LEGAL: Mapping[State, frozenset[State]] = {
+LEGAL: Mapping[LifecycleState, frozenset[LifecycleState]] = {
     "connecting": frozenset({"running", "frozen", "lost", "disabled"}),
     "running": frozenset({"stalled", "frozen", "lost", "disabled"}),
     "stalled": frozenset({"running", "frozen", "lost", "disabled"}),
@@ -66,7 +66,7 @@ class Lifecycle:
 
     def __init__(self, *, open_timeout_s: float, read_timeout_s: float, rng: random.Random | None = None) -> None:
         """A camera that is to be connected at once; `rng` makes the jitter of the delays."""
-        self.state: State = "connecting"
+        self.state: LifecycleState = "connecting"
         self.since = 0.0
         self.is_set_apart = False
         self.num_connections = self.num_gaps = self.num_deaths = 0
@@ -172,7 +172,7 @@ class Lifecycle:
         self.is_set_apart = False
         self._deaths.clear()
 
-    def _move(self, state: State, now: float) -> None:
+    def _move(self, state: LifecycleState, now: float) -> None:
         if state == self.state:
             return
         if state not in LEGAL[self.state]:

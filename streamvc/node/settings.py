@@ -22,7 +22,7 @@ from streamvc.recording import RecordingSettings
 from streamvc.thresholds import Thresholds
 
 Priority = Literal["high", "normal", "low"]
-Runtime = Literal["litert", "tflite-runtime", "tensorflow"]
+RuntimeName = Literal["litert", "tflite-runtime", "tensorflow"]
 
 MIN_RATE_HZ = 2.0  # below it the sampler would take the time between two frames for a gap
 
@@ -180,7 +180,7 @@ class Limits(Settings):
 
     workers: Count = 1
     threads: Count = 1
-    runtime: Runtime | None = None
+    runtime: RuntimeName | None = None
     staleness_s: Positive = 0.5
     connecting: Count = 8
 

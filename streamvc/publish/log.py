@@ -15,6 +15,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Self
 
+from streamvc.clocks import SteadyClock
 from streamvc.errors import PublishError
 from streamvc.events import Event
 from streamvc.publish import records
@@ -30,6 +31,8 @@ KEEP_S = 30 * 24 * 3600.0
 KEEP_BYTES = 1024**3
 MEMORY_BYTES = 16 * 1024**2  # kept at most where there is no file
 CLEANUP_S = 60.0  # seconds between two deletions of old messages, also where nothing is written
+WRITTEN_HOLD_S = 300.0  # for which a clock that is set ahead must stay there, before messages are dated by it ...
+DELETED_HOLD_S = 3600.0  # ... and before what is old by it is deleted
 CLEANUP_EVERY = 500  # messages after which old ones are deleted, and the write-ahead log is carried over
 NUM_DELETED = 200  # messages deleted at once: a few milliseconds
 NUM_READ = 1_000  # messages that a query reads at once
@@ -70,6 +73,7 @@ class EventLog:
         self._keep_s = keep_s
         self._keep_bytes = min(keep_bytes or MEMORY_BYTES, MEMORY_BYTES) if path is None else keep_bytes
         self._num_appended = self._row = 0
+        self._clock = SteadyClock(WRITTEN_HOLD_S)
         self._listening = Lock()
         self._listeners: tuple[Mailbox[None], ...] = ()
         self._database = Database(path, self._begin)
@@ -87,7 +91,7 @@ class EventLog:
             PublishError: It could not be written. It can be tried again.
         """
         with self._database.writing() as connection:
-            self._row = max(self._row + 1, records.row_at(time.time()))
+            self._row = max(self._row + 1, records.row_at(self._clock.step(time.time(), time.monotonic())))
             records.insert(connection, self._row, message)
             if event is not None:
                 records.note_running(connection, event, message.body)
@@ -172,6 +176,7 @@ class EventLog:
         if not self.epoch:
             (last,) = connection.execute("SELECT coalesce(max(epoch), 0) FROM epochs").fetchone()
             self._row = records.last_row(connection)
+            self._age_clock = SteadyClock(DELETED_HOLD_S, records.time_of(self._row) if self._row else None)
             self.sequences = records.sequences(connection)
             self.unended = records.unended(connection)
             self.epoch = max(last + 1, time.time_ns() // 1_000_000)
@@ -199,7 +204,8 @@ class EventLog:
 
     def _delete_some(self) -> bool:
         """Delete some of what is too old or too much; whether there may be more of it."""
-        before = 0 if self._keep_s is None else records.row_at(time.time() - self._keep_s)
+        now = self._age_clock.step(time.time(), time.monotonic())
+        before = 0 if self._keep_s is None else records.row_at(now - self._keep_s)
         with self._database.writing() as connection:
             if self._keep_bytes is not None and records.num_bytes(connection) > self._keep_bytes:
                 before = records.MAX_INTEGER

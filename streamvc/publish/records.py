@@ -56,6 +56,11 @@ def row_at(time_s: float) -> int:
     return min(max(0, int(time_s * 1e6)), MAX_INTEGER)
 
 
+def time_of(row: int) -> float:
+    """When it was written, in Unix seconds."""
+    return row / 1e6
+
+
 def insert(connection: sqlite3.Connection, row: int, message: Message) -> None:
     """Write a message; it is the last of its camera and kind from now on."""
     topic = message.topic

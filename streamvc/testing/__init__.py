@@ -2,6 +2,20 @@
 
 from streamvc.testing.camera import ScriptedCamera
 from streamvc.testing.pictures import moving_pattern, recording
-from streamvc.testing.script import Burst, Corrupt, Die, Freeze, Jump, Play, Refuse, Resize, Stall, Step
+from streamvc.testing.script import Burst, Corrupt, Die, Freeze, Jump, Play, Refuse, Resize, ScriptStep, Stall
 
-__all__ = ["Burst", "Corrupt", "Die", "Freeze", "Jump", "Play", "Refuse", "Resize", "ScriptedCamera", "Stall", "Step", "moving_pattern", "recording"]
+__all__ = [
+    "Burst",
+    "Corrupt",
+    "Die",
+    "Freeze",
+    "Jump",
+    "Play",
+    "Refuse",
+    "Resize",
+    "ScriptStep",
+    "ScriptedCamera",
+    "Stall",
+    "moving_pattern",
+    "recording",
+]

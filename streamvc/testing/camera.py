@@ -11,7 +11,7 @@ import numpy as np
 
 from streamvc.testing.encoding import Encoder, damage
 from streamvc.testing.pictures import moving_pattern
-from streamvc.testing.script import Burst, Corrupt, Die, Freeze, Jump, Play, Refuse, Resize, Stall, Step
+from streamvc.testing.script import Burst, Corrupt, Die, Freeze, Jump, Play, Refuse, Resize, ScriptStep, Stall
 from streamvc.testing.viewers import Viewers
 from streamvc.threads import Worker
 from streamvc.types import Array
@@ -34,7 +34,7 @@ class ScriptedCamera:
 
     def __init__(
         self,
-        script: Iterable[Step],
+        script: Iterable[ScriptStep],
         *,
         pictures: Iterator[Array] | None = None,
         size: tuple[int, int] = (320, 240),
@@ -91,7 +91,7 @@ class ScriptedCamera:
             self._viewers.hang_up()
             self._encoder.close()
 
-    def _do(self, step: Step) -> None:
+    def _do(self, step: ScriptStep) -> None:
         match step:
             case Play(seconds):
                 for time_s in self._times(seconds):

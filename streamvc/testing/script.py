@@ -65,4 +65,4 @@ class Refuse:
     seconds: float
 
 
-Step = Play | Freeze | Stall | Burst | Jump | Resize | Corrupt | Die | Refuse
+ScriptStep = Play | Freeze | Stall | Burst | Jump | Resize | Corrupt | Die | Refuse

@@ -13,7 +13,7 @@ import pytest
 
 from streamvc.capture.source import open_source
 from streamvc.errors import SourceError
-from streamvc.testing import Burst, Corrupt, Die, Freeze, Jump, Play, Refuse, Resize, ScriptedCamera, Stall, Step, moving_pattern, recording
+from streamvc.testing import Burst, Corrupt, Die, Freeze, Jump, Play, Refuse, Resize, ScriptedCamera, ScriptStep, Stall, moving_pattern, recording
 from streamvc.testing.camera import Scheme
 from streamvc.types import Array, Frame
 
@@ -81,7 +81,7 @@ def test_the_size_changes() -> None:
 
 
 def test_damage_is_the_same_each_time_and_passes_with_the_next_keyframe() -> None:
-    script: list[Step] = [OPENING, Corrupt(0.002), Play(0.2), Corrupt(0.0), Play(1.0)]
+    script: list[ScriptStep] = [OPENING, Corrupt(0.002), Play(0.2), Corrupt(0.0), Play(1.0)]
     seen = []
     for _ in range(2):
         with ScriptedCamera(script, fps=FPS) as camera:
@@ -104,7 +104,7 @@ def test_a_dead_camera_is_back_at_once_and_goes_on_with_its_script() -> None:
 def test_one_that_refuses_is_back_later_at_the_same_place() -> None:
     refuses, back = threading.Event(), threading.Event()
 
-    def script() -> Iterator[Step]:
+    def script() -> Iterator[ScriptStep]:
         yield OPENING
         refuses.set()
         yield Refuse(0.5)
