@@ -3,6 +3,7 @@
 It is a node without processes: the same hub looks after the cameras, the same capture loop reads them, the same sessions recognise.
 """
 
+import logging
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import replace
@@ -35,6 +36,8 @@ from streamvc.recording import Recorder, RecordingSettings
 from streamvc.session import ModelLike, Session, Sink
 from streamvc.threads import Worker
 from streamvc.thresholds import Thresholds
+
+logger = logging.getLogger(__name__)
 
 STALENESS_S = 0.5  # a frame of a live camera that is older is never analysed
 LEAVE_S = 0.5  # for a thread that captures to end; one that hangs in a read ends at its time-outs, or with the program
@@ -233,6 +236,8 @@ class Watch:
         failures = [camera.failure for camera in self._cameras.values()]
         if failures and all(failures) and failures[0]:
             raise failures[0]
+        for failure in filter(None, failures):
+            logger.warning("%s", failure)
 
 
 def watch(

@@ -121,7 +121,7 @@ class Camera:
         """Why it has been given up; None where it has not, or not because of its source."""
         if not self.is_over or not self._rest or self._rest.reason != "lost":
             return None
-        return (AccessError if self._was_refused else SourceError)(f"{redact(self._plan.config.address)}: {self._detail}")
+        return (AccessError if self._was_refused else SourceError)(f"{self._where}: {self._detail}")
 
     @property
     def due(self) -> float:
@@ -208,6 +208,12 @@ class Camera:
         )
 
     @property
+    def _where(self) -> str:
+        """What errors call its source; see `capture.address`."""
+        address = self._plan.config.address
+        return f"camera {address}" if address.isdecimal() else redact(address)
+
+    @property
     def num_frames(self) -> int | None:
         """How many frames a recording holds, as announced; None where that is unknown."""
         opened = self._connection.opened
@@ -241,7 +247,7 @@ class Camera:
     def _finish(self, said: Finished, now: float) -> None:
         if said.reason != "end_of_stream":
             # Whoever reads that knows the camera's name; where that is says nothing more.
-            words = redact(said.detail).removeprefix(f"{redact(self._plan.config.address)}: ")
+            words = redact(said.detail).removeprefix(f"{self._where}: ")
             self._detail, self._hung, self._was_refused = self._hung or words, None, said.reason == "refused"
             self._lifecycle.finished(now, said.reason)
             if self._is_given_up:
@@ -314,6 +320,7 @@ class Camera:
         if health is None:
             return
         if health.fps_in is None:  # else it is up, as before
-            level = logging.WARNING if health.status in FAULTS.values() else logging.INFO
+            # Of one that is given up, whoever watches it alone hears by an error.
+            level = logging.WARNING if health.status in FAULTS.values() and not self.is_over else logging.INFO
             logger.log(level, "%s is %s%s", self.name, health.status, f": {health.detail}" if health.detail else "", extra={"camera": self.name})
         self._channels.report(health)
