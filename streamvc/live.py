@@ -33,7 +33,7 @@ from streamvc.node.settings import CameraConfig, Motion
 from streamvc.node.status import CameraStatus
 from streamvc.node.worker import InferenceWorker, Step
 from streamvc.recording import Recorder, RecordingSettings
-from streamvc.session import ModelLike, Session, Sink
+from streamvc.session import ModelLike, Session, Sink, tell
 from streamvc.threads import Worker
 from streamvc.thresholds import Thresholds
 
@@ -192,15 +192,7 @@ class Watch:
         return self._decoders[-1]
 
     def _publish(self, event: Event) -> None:
-        """Every sink hears every event, whatever another one raises."""
-        problem: Exception | None = None
-        for sink in self._sinks:
-            try:
-                sink(event)
-            except Exception as error:  # raised below
-                problem = problem or error
-        if problem is not None:
-            raise problem
+        tell(self._sinks, [event])
 
     def _fail(self, camera: str, error: Exception) -> None:
         """A camera's analysis has failed; where it is the only one, that is the end."""

@@ -298,16 +298,21 @@ class Session:
         return min(self._began + timestamp + time.time() - time.monotonic(), captured)
 
     def _tell(self, events: list[Event]) -> list[Event]:
-        problem: Exception | None = None
-        for event in events:
-            for sink in self._sinks:
-                try:
-                    sink(event)
-                except Exception as error:  # raised below: first, all the others hear it too
-                    problem = problem or error
-        if problem is not None:
-            raise problem
+        tell(self._sinks, events)
         return events
+
+
+def tell(sinks: Sequence[Sink], events: Sequence[Event]) -> None:
+    """Call each sink with each event, whatever another one raises; the first that was raised is raised then."""
+    problem: Exception | None = None
+    for event in events:
+        for sink in sinks:
+            try:
+                sink(event)
+            except Exception as error:  # raised below: first, all the others hear it too
+                problem = problem or error
+    if problem is not None:
+        raise problem
 
 
 @dataclass(frozen=True, slots=True)

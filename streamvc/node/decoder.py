@@ -189,15 +189,18 @@ class MailboxReceiver:
         self.say(opened)
 
     def put(self, due: Due, write: Callable[[Array], None] | None) -> bool:
-        if write is None:
+        if write is None and not self._is_lossless:
             self.say(Arrived(replace(due, decoded=time.monotonic()), None, _nothing_to_release))
             return True
+        # What waits takes a slot even where there is no picture: no more may wait than there are slots.
         while (slot := self._ring.claim()) is None:
             if not self._is_lossless:
                 return False
             self._said.wait_for(lambda: self._ring.has_room)
-        write(self._ring.slot(slot))
-        self.say(_arrived(replace(due, slot=slot, decoded=time.monotonic()), self._ring, self._said.notify))
+        if write is not None:
+            write(self._ring.slot(slot))
+        arrived = _arrived(replace(due, slot=slot, decoded=time.monotonic()), self._ring, self._said.notify)
+        self.say(arrived if write is not None else replace(arrived, frame=None))
         return True
 
     def say(self, said: Said) -> None:
