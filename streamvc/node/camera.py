@@ -241,6 +241,7 @@ class Camera:
             self._lifecycle.heard(now)
             return
         self._lifecycle.arrived(now, absence == "frozen")
+        self._tell()  # what is true of it is told before what it shows
         if absence != "frozen":
             self._channels.scheduler.offer(self.name, said)
 

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager, ExitStack, closing
 from dataclasses import dataclass, field
 from pathlib import Path
+from queue import SimpleQueue
 
 import pytest
 
@@ -198,13 +199,14 @@ class Defective:
     choice: SinkFilter = field(default_factory=SinkFilter)
     batch_size: int = 10
     num_calls: int = 0
-    delivered: list[int] = field(default_factory=list)
+    delivered: SimpleQueue[int] = field(default_factory=SimpleQueue)
 
     def deliver(self, messages: Sequence[Message]) -> None:
         self.num_calls += 1
         if self.num_calls == 1:
             raise KeyError("a defect")
-        self.delivered += [message.sequence for message in messages]
+        for message in messages:
+            self.delivered.put(message.sequence)
 
     def close(self) -> None:
         pass
@@ -214,7 +216,7 @@ def test_a_defect_of_a_sink_is_logged_at_once_and_does_not_end_it(caplog: pytest
     sink = Defective()
     with EventLog() as log, closing(Positions(None)) as positions, closing(SinkRunner(log, sink, "key", positions, PATIENCE_S)):
         append(log, [1, 2, 3])
-    assert sink.delivered == [1, 2, 3]
+        assert [sink.delivered.get(timeout=PATIENCE_S) for _ in range(3)] == [1, 2, 3]
     assert "defective fails with KeyError: 'a defect'; what is published waits in the log" in caplog.text
     assert "Traceback" in caplog.text
 
