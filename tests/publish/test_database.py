@@ -236,7 +236,10 @@ def test_a_log_that_is_taken_away_is_begun_anew(tmp_path: Path, caplog: pytest.L
             sequence += 1
             append(log, sequence)
             assert sequence < 20_000
-        assert kept(log) == [sequence]
+        # Whoever tidies up may have begun it, before a message came.
+        sequence += 1
+        append(log, sequence)
+        assert kept(log) in ([sequence], [sequence - 1, sequence])
         assert "was taken away" in caplog.text
     with EventLog(path) as log:
         assert log.sequences == {("front_door", "event"): sequence}
