@@ -244,6 +244,27 @@ def test_what_is_too_old_is_deleted_but_not_how_things_are_now(path: Path) -> No
         assert log.sequences == {("front_door", "event"): 510, ("front_door", "state"): 2, ("front_door", "health"): 1}
 
 
+@pytest.mark.parametrize("when", ["while it runs", "when it starts"])
+def test_a_clock_that_is_weeks_ahead_for_a_minute_deletes_nothing_and_dates_nothing(path: Path, monkeypatch: pytest.MonkeyPatch, when: str) -> None:
+    real, shift_s = time.time, 0.0
+    monkeypatch.setattr(time, "time", lambda: real() + shift_s)
+    with EventLog(path, keep_s=30 * 86400.0) as log:
+        fill(log, 10)
+        if when == "while it runs":
+            shift_s = 45 * 86400.0
+            fill(log, 600, first=11)  # after so many it is looked for what is too old
+            shift_s = 0.0
+    if when == "when it starts":
+        shift_s = 45 * 86400.0
+        with EventLog(path, keep_s=30 * 86400.0) as log:
+            fill(log, 600, first=11)
+        shift_s = 0.0
+    with EventLog(path, keep_s=30 * 86400.0) as log:
+        assert len(log.since("front_door", "event", 0, 0, limit=1000).messages) == 610
+    if when == "while it runs":
+        assert not list(query(path, Criteria(start_s=time.time() + 60.0)))
+
+
 def test_the_oldest_are_deleted_when_it_gets_too_large(log_path: Path | None) -> None:
     num = 1_500
     with EventLog(log_path, keep_bytes=1_000_000) as log:
