@@ -119,6 +119,7 @@ class Session:
         self._shown = NO_IMAGE  # what was due last, for the recorder
         self._began: float | None = None  # of what goes on; see `Frame.began`
         self._first: float | None = None  # when the first picture without a timestamp was captured
+        self._decided: list[Event] = []  # and not told yet: where a model fails, it is told with the ends that follow
         self._num_gaps = 0
         self._is_new = False  # behind a gap of which only what comes next tells how long it was
 
@@ -196,19 +197,19 @@ class Session:
         if self.recorder and not is_still:
             self.recorder.see(frame)
             self._shown = frame.image.copy() if samples else self._shown
-        events = self._meet_gap(frame, max((sample.gap_s for _, sample in samples), default=0.0))
+        self._decided += self._meet_gap(frame, max((sample.gap_s for _, sample in samples), default=0.0))
         self._began = frame.began
         for each, sample in samples:
             feature = each.feature(sample, is_still=is_still)
             self.featured = time.monotonic()
             for head in each.heads:
-                events += self._events(head, head.observe(sample, feature), frame)
+                self._decided += self._events(head, head.observe(sample, feature), frame)
         if samples:
             self.num_samples += 1
             self.num_still += is_still
             self._sampled.step(frame.timestamp, self.num_samples)
         self._last = frame  # its image is not looked at again
-        return self._tell(events)
+        return self._tell()
 
     def gap(self) -> list[Event]:
         """What follows is not what follows the last frame: end what runs, forget what was seen. The next frame is the first of a new stream."""
@@ -216,11 +217,11 @@ class Session:
 
     def flush(self, reason: Reason) -> list[Event]:
         """As `gap`, for another reason."""
-        events = self._end(reason)
+        self._decided += self._end(reason)
         self._is_new = reason == "gap"
         for each in self._passes:
             each.sampler.reset()
-        return self._tell(events)
+        return self._tell()
 
     def close(self, reason: Reason = "stop") -> list[Event]:
         """End what runs, once; nothing runs after it."""
@@ -297,7 +298,8 @@ class Session:
             return None
         return min(self._began + timestamp + time.time() - time.monotonic(), captured)
 
-    def _tell(self, events: list[Event]) -> list[Event]:
+    def _tell(self) -> list[Event]:
+        events, self._decided = self._decided, []
         tell(self._sinks, events)
         return events
 

@@ -420,3 +420,17 @@ def test_pictures_brought_to_size_before_they_are_given_give_the_same_events(cli
     size = (wanted.size_px, wanted.size_px)
     small = [replace(frame, image=np.asarray(cv2.resize(frame.image, size, interpolation=cv2.INTER_LINEAR), np.uint8)) for frame in frames]
     assert timeless(analysed(given, small)) == timeless(analysed(session(FIGURE, thresholds=ALWAYS), frames))
+
+
+def test_an_end_that_was_decided_is_not_lost_where_a_model_fails_right_behind_it(clip_frames: list[Frame]) -> None:
+    frames = due_at(5.0, clip_frames)[:40]
+    given = session(FIGURE, thresholds=ALWAYS)
+    before = taken(given, frames)
+    num_running = len(given.running)
+    assert num_running
+    behind_a_gap = replace(frames[-1], timestamp=frames[-1].timestamp + 60.0, image=np.zeros((9, 9), np.uint8))
+    with pytest.raises(InferenceError):
+        given.take(behind_a_gap)
+    ends = given.flush("error")
+    assert [(event.phase, event.reason) for event in ends] == num_running * [("end", "gap")]
+    assert {event.event_id for event in ends} <= {event.event_id for event in before}
