@@ -2,6 +2,7 @@
 
 import math
 import queue
+import re
 import resource
 import socket
 from collections.abc import Iterator
@@ -164,5 +165,6 @@ def test_that_cameras_are_not_analysed_is_told_and_when_it_is_over(watched: Watc
             while not watched.said.empty():
                 told.append(watched.said.get())
     assert degraded.camera == "node"
-    assert (degraded.detail or "").startswith("1 of 1 cameras is analysed below its rate, at 0.0 of 5.0 Hz")
+    # The camera's pictures come by the clock of this machine, and are counted once a second.
+    assert re.match(r"1 of 1 cameras is analysed below its rate, at 0\.0 of (4\.9|5\.[01]) Hz", degraded.detail or "")
     assert (told[-1].status, told[-1].detail, watched.hub.problem) == ("up", None, None)

@@ -240,7 +240,8 @@ def test_a_log_that_is_taken_away_is_begun_anew(tmp_path: Path, caplog: pytest.L
         sequence += 1
         append(log, sequence)
         assert kept(log) in ([sequence], [sequence - 1, sequence])
-        assert "was taken away" in caplog.text
+        # Or whoever tidies up came right between the two, when there was no folder.
+        assert "was taken away" in caplog.text or "cannot be written: No such file or directory" in caplog.text
     with EventLog(path) as log:
         assert log.sequences == {("front_door", "event"): sequence}
 
