@@ -4,19 +4,25 @@ What passes between threads (a `Mailbox`, a frame buffer, due frames) is bounded
 An exception in a thread closes what it feeds and travels behind the data: whoever reads it meets it after the last good item.
 """
 
+import atexit
+import logging
 import os
 import socket
 import sys
 import threading
 import time
+import weakref
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
 from typing import Generic, Self, TypeVar
 
+logger = logging.getLogger(__name__)
+
 T = TypeVar("T")
 A = TypeVar("A")
 Lock = threading.RLock  # for what several threads call and cannot be a channel; not to be held over anything that waits
+EXIT_TIMEOUT_S = 2.0  # for all threads together, when the program ends
 
 
 class ChannelClosed(Exception):  # noqa: N818 - an end, not an error
@@ -53,6 +59,7 @@ class Worker:
             os.setpriority(os.PRIO_PROCESS, thread, os.getpriority(os.PRIO_PROCESS, thread) + self._niceness)
 
     def start(self) -> Self:
+        _started.add(self)
         self._thread.start()
         return self
 
@@ -78,6 +85,23 @@ class Worker:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+_started: weakref.WeakSet[Worker] = weakref.WeakSet()
+
+
+@atexit.register
+def _stop_all() -> None:
+    """Stop the threads that nobody has closed before the interpreter goes: it would abort one that is in foreign code, and the program with it."""
+    running = [worker for worker in _started if worker.is_running]
+    for worker in running:
+        try:
+            worker._stop()
+        except Exception:
+            logger.exception("a thread cannot be stopped")
+    end = time.monotonic() + EXIT_TIMEOUT_S
+    for worker in running:
+        worker.join(max(0.0, end - time.monotonic()))
 
 
 @contextmanager

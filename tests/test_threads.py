@@ -1,5 +1,6 @@
 import os
 import select
+import subprocess
 import sys
 import threading
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -189,3 +190,18 @@ def test_what_takes_too_long_is_stopped_and_what_does_not_is_not() -> None:
         stopped.result(10.0)
     with time_limit(60.0, lambda: pytest.fail("it was stopped")):
         pass
+
+
+def test_a_worker_that_nobody_closed_is_stopped_before_the_program_ends() -> None:
+    script = """
+import threading
+from streamvc.threads import Worker
+stop = threading.Event()
+def wait():
+    stop.wait()
+    print("stopped")
+Worker("wait", wait, stop.set).start()
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60)
+
+    assert (done.returncode, done.stdout, done.stderr) == (0, "stopped\n", "")
