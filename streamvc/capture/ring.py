@@ -72,9 +72,9 @@ class Ring:
         return int(free[0])
 
     @property
-    def has_room(self) -> bool:
-        """For the writer: a slot is free."""
-        return not self._used.all()
+    def is_half_free(self) -> bool:
+        """For a writer that waits: there is room for several pictures, so that it is woken once for all of them."""
+        return bool(2 * np.count_nonzero(self._used) <= NUM_SLOTS)
 
     def slot(self, number: int) -> Image:
         """For the writer: the picture of a slot, (H, W, 3) uint8."""

@@ -24,7 +24,7 @@ class Preprocessor:
         self._resized = np.empty((*size, 3), np.uint8)
         self._before = np.empty_like(self._resized)
         self._grey = np.empty(size, np.uint8)
-        self._coloured = np.empty_like(self._resized) if spec.colour == "rgb" else self._resized
+        self._rgb = np.empty_like(self._resized) if spec.colour == "rgb" else None
         # A pixel has 256 values, so that normalisation, and for an int8 backbone quantisation too, is a table.
         self._table = tensor.encode((np.arange(256) - spec.mean) / spec.scale)[None]
 
@@ -34,8 +34,12 @@ class Preprocessor:
         Raises:
             InferenceError: That is not an image.
         """
-        self._resize(image, self._resized)
-        self._write(picture)
+        check_image(image)
+        if image.shape == self._resized.shape:  # a decoder has brought it to size
+            self._write(image, picture)
+        else:
+            self._resize(image, self._resized)
+            self._write(self._resized, picture)
 
     def write_difference(self, image: NDArray[np.uint8], before: NDArray[np.uint8] | None, picture: Array) -> None:
         """As `write`, but `127 + (image - before) / 2`: 127 where nothing changed, and everywhere if there is none before. Raises as `write`."""
@@ -45,7 +49,7 @@ class Preprocessor:
         else:
             self._resize(before, self._before)
             cv2.addWeighted(self._resized, 0.5, self._before, -0.5, STILL, dst=self._resized)
-        self._write(picture)
+        self._write(self._resized, picture)
 
     def write_greys(self, images: Sequence[NDArray[np.uint8]], picture: Array) -> None:
         """As `write`, but with three images in grey, the newest first, as blue, green and red: what stands still is grey, what moves has colours."""
@@ -53,7 +57,7 @@ class Preprocessor:
             self._resize(image, self._before)
             cv2.cvtColor(self._before, cv2.COLOR_BGR2GRAY, dst=self._grey)
             self._resized[..., channel] = self._grey
-        self._write(picture)
+        self._write(self._resized, picture)
 
     def _resize(self, image: NDArray[np.uint8], resized: NDArray[np.uint8]) -> None:
         check_image(image)
@@ -61,10 +65,10 @@ class Preprocessor:
             image = _center(image)
         cv2.resize(image, resized.shape[:2], dst=resized, interpolation=INTERPOLATION[self._spec.resize])
 
-    def _write(self, picture: Array) -> None:
-        if self._coloured is not self._resized:
-            cv2.cvtColor(self._resized, cv2.COLOR_BGR2RGB, dst=self._coloured)
-        cv2.LUT(self._coloured, self._table, dst=picture)
+    def _write(self, image: NDArray[np.uint8], picture: Array) -> None:
+        if self._rgb is not None:
+            image = cv2.cvtColor(image, cv2.COLOR_BGR2RGB, dst=self._rgb)
+        cv2.LUT(image, self._table, dst=picture)
 
 
 def check_image(image: NDArray[np.uint8]) -> None:

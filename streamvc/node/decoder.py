@@ -196,12 +196,17 @@ class MailboxReceiver:
         while (slot := self._ring.claim()) is None:
             if not self._is_lossless:
                 return False
-            self._said.wait_for(lambda: self._ring.has_room)
+            self._said.wait_for(lambda: self._ring.is_half_free)
         if write is not None:
             write(self._ring.slot(slot))
-        arrived = _arrived(replace(due, slot=slot, decoded=time.monotonic()), self._ring, self._said.notify)
+        arrived = _arrived(replace(due, slot=slot, decoded=time.monotonic()), self._ring, self._wake if self._is_lossless else None)
         self.say(arrived if write is not None else replace(arrived, frame=None))
         return True
+
+    def _wake(self) -> None:
+        """Wake the thread that captures, if it waits for room; not for each slot, as it would take the interpreter from who recognises."""
+        if self._ring.is_half_free:
+            self._said.notify()
 
     def say(self, said: Said) -> None:
         """Say it; waits where nobody has listened for long."""
