@@ -190,11 +190,12 @@ class CaptureLoop:
             return "late"
         if picture.unseen:
             return picture.unseen
-        if not (self._settings.frozen_s or self._settings.motion.gate):
+        is_looked_at = self._freeze.looks(picture.timestamp)
+        if not (is_looked_at or self._settings.motion.gate):
             return None
         luma = picture.luma()
         small = shrink(luma)
-        frozen = self._freeze.step(fingerprint(luma, small), picture.timestamp)
+        frozen = is_looked_at and self._freeze.step(fingerprint(luma, small), picture.timestamp)
         still = not self._gate.step(small, picture.timestamp)
         if frozen:
             self._gate.reset()  # the first picture behind it is let through

@@ -14,6 +14,7 @@ WIDTH_PX = 80  # of the small picture: noise is averaged out, and a person who i
 LEAST_CHANGE, GREATEST_CHANGE = 2.0, 24.0  # grey levels by which a small pixel must change, at the highest and the lowest sensitivity
 NUM_MOVED = 3  # small pixels that must have changed
 ROW_STEP = 16  # one row in so many goes into the fingerprint
+LOOK_S = 1.0  # seconds between two looks for whether a picture is frozen: it costs as much as to tell the time of several pictures
 
 
 def small_size(height: int, width: int) -> tuple[int, int]:
@@ -87,10 +88,17 @@ class FreezeDetector:
         """Say so after `frozen_s` seconds; never where that is 0."""
         self._frozen_s = frozen_s
         self._print: int | None = None
-        self._since = 0.0
+        self._since = self._looked = 0.0
+        self._is_frozen = False
+
+    def looks(self, timestamp: float) -> bool:
+        """Whether it wants the picture of this stream time: now and then; and each one of a frozen camera, to see the first that is not."""
+        return self._frozen_s > 0 and (self._print is None or self._is_frozen or not 0 <= timestamp - self._looked < LOOK_S)
 
     def step(self, print_: int, timestamp: float) -> bool:
-        """Take the fingerprint of the next picture, and its stream time in seconds; returns whether the picture is frozen."""
+        """Take the fingerprint of the next picture that it looks at, and its stream time in seconds; returns whether the picture is frozen."""
+        self._looked = timestamp
         if print_ != self._print or timestamp < self._since:
             self._print, self._since = print_, timestamp
-        return 0 < self._frozen_s <= timestamp - self._since
+        self._is_frozen = 0 < self._frozen_s <= timestamp - self._since
+        return self._is_frozen

@@ -9,7 +9,6 @@ import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import chain
 from typing import Generic, TypeVar
 
 from streamvc.capture.messages import Arrived
@@ -78,8 +77,8 @@ class FrameScheduler(Generic[T]):
     def __init__(self, staleness_s: float) -> None:
         self.staleness_s = staleness_s
         self._lanes: dict[str, _Lane[T]] = {}
-        self._leaving: list[_Lane[T]] = []  # of cameras that are removed, until their end has been taken
-        self._changed = threading.Condition()
+        self._lock = threading.Lock()
+        self._queues: dict[int, _Queue[T]] = {}  # by worker
         self._closed = False
 
     def add(self, camera: str, session: T, *, worker: int, period_s: float, priority: Priority = "normal") -> None:
@@ -97,54 +96,52 @@ class FrameScheduler(Generic[T]):
         Raises:
             ChannelClosed: It was closed.
         """
-        with self._changed:
+        with self._lock:
             if self._closed:
                 raise ChannelClosed
-            self._lanes[camera] = _Lane(camera, session, worker, period_s, RANKS[priority], time.monotonic())
+            self._lanes[camera] = _Lane(camera, session, self._queue(worker), period_s, RANKS[priority], time.monotonic())
 
     def remove(self, camera: str, reason: Reason = "stop") -> None:
         """Forget a camera and what waits of it; its worker is told to end what goes on there. One that is not there is none."""
-        with self._changed:
+        with self._lock:
             lane = self._lanes.pop(camera, None)
-            dropped = self._retire(lane, reason) if lane else []
-            self._changed.notify_all()
+            dropped = lane.put_last(reason) if lane else []
         _release(dropped)
 
     def keep_all(self, camera: str, is_wanted: bool) -> None:
         """Whether each frame of a camera is to be given out, however old, as its source waits; else the newest is."""
-        with self._changed:
+        with self._lock:
             if lane := self._lanes.get(camera):
                 lane.keeps_all = is_wanted
 
     def offer(self, camera: str, arrival: Arrived) -> None:
         """Take what has arrived, in place of what is older; waits for nothing. What is of no use, now or later, is released."""
-        with self._changed:
+        with self._lock:
             lane = self._lanes.get(camera)
             dropped = lane.put(arrival) if lane else [arrival]
-            self._changed.notify_all()
         _release(dropped)
 
     def end(self, camera: str, reason: Reason) -> None:
         """Let the camera's worker end what goes on there, once it has used what waits; what is offered thereafter is a new beginning."""
-        with self._changed:
+        with self._lock:
             lane = self._lanes.get(camera)
             dropped = lane.put_end(reason) if lane else []
-            self._changed.notify_all()
         _release(dropped)
 
     def take(self, worker: int) -> Work[T] | None:
         """What a worker is to do next; waits while there is nothing, and gives None when there is nothing left and never will be."""
         while True:
-            with self._changed:
-                while (lane := self._next(worker)) is None:
+            with self._lock:
+                queue = self._queue(worker)
+                while (lane := queue.first()) is None:
                     if self._closed:
                         return None
-                    self._changed.wait()
+                    queue.changed.wait()
                 now = time.monotonic()
                 dropped = lane.drop_stale(now - self.staleness_s)
                 work = lane.pop(now) if lane.items else None
-                if work and work.is_last:
-                    self._leaving.remove(lane)
+                if not lane.items:
+                    queue.lanes.remove(lane)
             _release(dropped)
             if work:
                 return work
@@ -155,32 +152,50 @@ class FrameScheduler(Generic[T]):
         Raises:
             KeyError: There is no such camera.
         """
-        with self._changed:
+        with self._lock:
             return self._lanes[camera].counts()
 
     def finish(self) -> None:
         """Nothing is offered any more: `take` gives None when all that waits was taken."""
-        with self._changed:
-            self._closed = True
-            self._changed.notify_all()
+        with self._lock:
+            self._close()
 
     def close(self) -> None:
         """Remove all cameras; workers are told to end what goes on at each, and then that there is nothing left."""
-        with self._changed:
-            self._closed = True
-            dropped = [arrival for lane in self._lanes.values() for arrival in self._retire(lane, "stop")]
+        with self._lock:
+            dropped = [arrival for lane in self._lanes.values() for arrival in lane.put_last("stop")]
             self._lanes.clear()
-            self._changed.notify_all()
+            self._close()
         _release(dropped)
 
-    def _retire(self, lane: "_Lane[T]", reason: Reason) -> list[Arrived]:
-        self._leaving.append(lane)
-        return lane.put_last(reason)
+    def _queue(self, worker: int) -> "_Queue[T]":
+        return self._queues.setdefault(worker, _Queue(threading.Condition(self._lock)))
 
-    def _next(self, worker: int) -> "_Lane[T] | None":
+    def _close(self) -> None:
+        self._closed = True
+        for queue in self._queues.values():
+            queue.changed.notify_all()
+
+
+class _Queue(Generic[T]):
+    """The lanes of one worker in which something waits, also those of cameras that were removed. The scheduler's lock guards it."""
+
+    def __init__(self, changed: threading.Condition) -> None:
+        self.changed = changed
+        self.lanes: list[_Lane[T]] = []
+
+    def add(self, lane: "_Lane[T]") -> None:
+        """Something waits in a lane."""
+        if lane not in self.lanes:
+            self.lanes.append(lane)
+        self.changed.notify()
+
+    def first(self) -> "_Lane[T] | None":
+        """The lane that is served next."""
+        if len(self.lanes) <= 1:
+            return self.lanes[0] if self.lanes else None
         now = time.monotonic()
-        waiting = (lane for lane in chain(self._leaving, self._lanes.values()) if lane.worker == worker and lane.items)
-        return min(waiting, key=lambda lane: lane.turn(now), default=None)
+        return min(self.lanes, key=lambda lane: lane.turn(now))
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,8 +207,8 @@ class _End:
 class _Lane(Generic[T]):
     """What waits of one camera: at most a frame and a still, an end, and again a frame and a still."""
 
-    def __init__(self, camera: str, session: T, worker: int, period_s: float, rank: int, now: float) -> None:
-        self.worker = worker
+    def __init__(self, camera: str, session: T, queue: _Queue[T], period_s: float, rank: int, now: float) -> None:
+        self._queue = queue
         self.items: list[Arrived | _End] = []
         self._camera = camera
         self._session = session
@@ -214,7 +229,7 @@ class _Lane(Generic[T]):
         """Append it; returns what it takes the place of."""
         self._offered += 1
         if self.keeps_all:
-            self.items.append(arrival)
+            self._append(arrival)
             return []
         if self._is_blind and not arrival.frame and not any(item.frame for item in self._tail()):
             self._stale += 1
@@ -222,13 +237,13 @@ class _Lane(Generic[T]):
         replaced = [item for item in self._tail() if arrival.frame or not item.frame]
         self._shed += len(replaced)
         self._drop(replaced)
-        self.items.append(arrival)
+        self._append(arrival)
         return replaced
 
     def put_end(self, reason: Reason) -> list[Arrived]:
         """Append an end; where one waits already, what came after it goes."""
         if self.keeps_all or not any(isinstance(item, _End) for item in self.items):
-            self.items.append(_End(reason))
+            self._append(_End(reason))
             return []
         tail = list(self._tail())
         self._shed += len(tail)
@@ -239,7 +254,8 @@ class _Lane(Generic[T]):
         """Put the last end in place of all that waits; the first reason holds."""
         ends = [item.reason for item in self.items if isinstance(item, _End)]
         dropped = [item for item in self.items if isinstance(item, Arrived)]
-        self.items = [_End(ends[0] if ends else reason, is_last=True)]
+        self.items = []
+        self._append(_End(ends[0] if ends else reason, is_last=True))
         return dropped
 
     def drop_stale(self, since: float) -> list[Arrived]:
@@ -270,6 +286,10 @@ class _Lane(Generic[T]):
 
     def counts(self) -> Counts:
         return Counts(self._offered, self._analysed, self._still, self._shed, self._stale)
+
+    def _append(self, item: "Arrived | _End") -> None:
+        self.items.append(item)
+        self._queue.add(self)
 
     def _tail(self) -> Iterator[Arrived]:
         """What came after the last end, the newest first."""

@@ -103,6 +103,19 @@ def test_identical_pictures_are_frozen_after_a_while_and_noise_is_not() -> None:
     assert frozen([*same, *still(2, seed=1)])[-2:] == [False, False]
 
 
+def test_a_picture_is_looked_at_once_a_second_and_at_each_where_it_is_frozen() -> None:
+    detector = FreezeDetector(2.0)
+    looked = []
+    for number in range(16):
+        looked.append(detector.looks(number / 4))
+        if looked[-1]:
+            detector.step(1, number / 4)
+
+    assert [number for number, is_looked_at in enumerate(looked) if is_looked_at] == [0, 4, 8, *range(9, 16)]
+    assert detector.looks(0.0)  # time has begun anew
+    assert not FreezeDetector(0.0).looks(5.0)
+
+
 def test_where_frozen_is_off_nothing_is() -> None:
     detector = FreezeDetector(0.0)
     assert not any(detector.step(7, float(second)) for second in range(100))
