@@ -53,9 +53,14 @@ class Lateness:
         if was_waited_for or self._waited is None:
             self._waited, self._last_lag_s = read, lag_s
         self._is_known = self._is_known or (was_waited_for and clock != "arrival")
-        came = timestamp + min(self._lags_s)
+        came = timestamp + self.lag_s
         self._judge(read, read - (came if self._is_known else self._waited), self._waited)
         return came
+
+    @property
+    def lag_s(self) -> float:
+        """Seconds from the stream time of a picture to the moment at which it comes, once there was one."""
+        return min(self._lags_s)
 
     def _judge(self, now: float, late_s: float, waited: float) -> None:
         is_late = late_s > self._bearable_s

@@ -114,8 +114,8 @@ class CaptureLoop:
 
     def _nap(self, picture: Picture, was_waited_for: bool) -> None:
         if self._may_nap and picture.clock != "arrival":
-            asked, now = self._blocking.asked, time.monotonic()
-            self._receiver.wait_until(self._wakeups.until(picture.timestamp, picture.captured, asked, now, was_waited_for=was_waited_for))
+            asked, now, lag_s = self._blocking.asked, time.monotonic(), self._lateness.lag_s
+            self._receiver.wait_until(self._wakeups.until(picture.timestamp, lag_s, asked, now, was_waited_for=was_waited_for))
 
     def _begin(self, shape: tuple[int, int, int]) -> None:
         """Pictures of this shape come from now on."""
@@ -171,8 +171,8 @@ class CaptureLoop:
         """Learn when the picture came, and from that when stream time began; skip what lies there when there is too much of it."""
         if not self._is_camera:
             return
+        came = self._lateness.step(picture.timestamp, picture.clock, picture.read, was_waited_for=was_waited_for)
         if self._policy == "latest":
-            came = self._lateness.step(picture.timestamp, picture.clock, picture.read, was_waited_for=was_waited_for)
             picture.captured = min(picture.captured, came)
             if self._stream.rest:
                 self._stream.rest.skips = self._lateness.is_hopeless

@@ -12,11 +12,10 @@ from streamvc.sampling import EARLY
 SHORTEST_S = 0.05  # of a nap: below that, it saves nothing
 LONGEST_S = 0.25  # of a nap: what comes meanwhile must find room
 MARGIN_S = 0.005  # seconds before the due picture comes, at which all others are to be decoded
-SMOOTHING = 0.1  # share by which the next is expected later, where one came late
 
 
 class WakeupScheduler:
-    """Expects the due pictures of a stream, by when those before came.
+    """Says how long to sleep before the next due picture of a stream; when that comes is known from `Lateness`.
 
     Only while each is waited for, as one that lay there may have come at any time before: then there is no nap before the next, which so is read as
     soon as it comes.
@@ -25,15 +24,14 @@ class WakeupScheduler:
     def __init__(self, rates_hz: Sequence[float]) -> None:
         """Pictures are due at these rates."""
         self._rates_hz = rates_hz
-        self._lag_s: float | None = None  # from the stream time of a picture to the moment at which it comes
         self._woken: float | None = None  # when the last nap was to end
 
-    def until(self, timestamp: float, captured: float, asked: float, now: float, *, was_waited_for: bool) -> float:
+    def until(self, timestamp: float, lag_s: float, asked: float, now: float, *, was_waited_for: bool) -> float:
         """A due picture was read; says until when the decoder may sleep, and takes it that it does.
 
         Args:
             timestamp: The picture's stream time, in seconds.
-            captured: The moment at which it came, or was read.
+            lag_s: From the stream time of a picture to the moment at which it comes.
             asked: The moment at which the decoder was ready for it.
             now: The moment now. All are in seconds of the same clock.
             was_waited_for: It did not lie there already.
@@ -41,11 +39,8 @@ class WakeupScheduler:
         busy_s = 0.0 if self._woken is None else asked - self._woken  # with the pictures before it
         self._woken = None
         if not was_waited_for:
-            self._lag_s = None
             return now
-        lag_s = captured - timestamp
-        self._lag_s = lag_s if self._lag_s is None else min(lag_s, self._lag_s + SMOOTHING * (lag_s - self._lag_s))
-        moment = min(self._next_due(timestamp) + self._lag_s - busy_s - MARGIN_S, now + LONGEST_S)
+        moment = min(self._next_due(timestamp) + lag_s - busy_s - MARGIN_S, now + LONGEST_S)
         if moment - now < SHORTEST_S:
             return now
         self._woken = moment

@@ -2,6 +2,7 @@ import random
 
 import pytest
 
+from streamvc.capture.lateness import Lateness
 from streamvc.capture.wakeups import LONGEST_S, MARGIN_S, WakeupScheduler
 
 DECODING_S = 0.001
@@ -13,6 +14,7 @@ class Stream:
     def __init__(self, *, jitter_s: float = 0.0, drift: float = 0.0, backlog_s: float = 0.0, fps: int = 25, rate_hz: float = 5.0) -> None:
         rng = random.Random(1)
         self.naps = WakeupScheduler([rate_hz])
+        self.lateness = Lateness(bearable_s=0.5)
         self.come = [backlog_s + number / fps * (1 + drift) + rng.uniform(0, jitter_s) for number in range(2000)]
         self.come[: int(backlog_s * fps)] = [backlog_s] * int(backlog_s * fps)
         self.fps, self.every = fps, round(fps / rate_hz)
@@ -25,9 +27,10 @@ class Stream:
             captured = max(asked, come) if number else come
             was_waited_for = number > 0 and come > asked  # nobody knows how long the first has lain there
             now = captured + DECODING_S
+            self.lateness.step(number / self.fps, "pts", captured, was_waited_for=was_waited_for)
             if number % self.every == 0:
                 self.late.append(captured - come)
-                until = self.naps.until(number / self.fps, captured, asked, now, was_waited_for=was_waited_for)
+                until = self.naps.until(number / self.fps, self.lateness.lag_s, asked, now, was_waited_for=was_waited_for)
                 self.slept.append(until - now)
                 now = until
             asked = now
