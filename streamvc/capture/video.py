@@ -27,6 +27,7 @@ from streamvc.capture.timeline import JUMP_S
 from streamvc.errors import AccessError, SourceError
 
 SEGMENT_TIMEOUT_S = 30.0  # at least, for HLS and DASH: they send a segment every few seconds
+STILLS = Disposition.attached_pic | Disposition.timed_thumbnails
 AVFMT_NOTIMESTAMPS = 0x0080  # FFmpeg makes up the times of such formats (MJPEG, raw H.264)
 UNINDEXED = ("mpeg", "mpegts")  # formats that do not know which pictures can be decoded by themselves
 LONGEST_GOP_S = 10.0  # seconds from one such picture to the next, at most, in what is broadcast
@@ -235,15 +236,23 @@ def _open(url: str, name: str, options: dict[str, str] | None = None, timeouts: 
 
 
 def _find_video(container: InputContainer, name: str) -> VideoStream:
-    videos = [stream for stream in container.streams.video if not stream.disposition & Disposition.attached_pic]
+    """The video that a player would show; all else in the container is not read. Never a cover or a thumbnail."""
+    videos = [stream for stream in container.streams.video if not stream.disposition & STILLS]
     if not videos:
         raise SourceError(f"{name}: there is no video in it{', only sound' if container.streams.audio else ''}")
-    if videos[0].codec_context is None:
+    video = max(videos, key=_preference)  # of equals, the first
+    if video.codec_context is None:
         raise SourceError(f"{name}: its video codec is not supported; convert it, to H.264 for instance")
     for stream in container.streams:
-        if stream is not videos[0]:
+        if stream is not video:
             stream.discard = Discard.all
-    return videos[0]
+    return video
+
+
+def _preference(video: VideoStream) -> tuple[bool, bool, bool, int]:
+    """A sorting key: can it be decoded, is it more than one picture, does the file call it its default, and how large is it."""
+    codec = video.codec_context
+    return codec is not None, video.frames != 1, bool(video.disposition & Disposition.default), codec.width * codec.height if codec else 0
 
 
 def _recording(container: InputContainer, name: str, decode: Decode) -> Stream:
