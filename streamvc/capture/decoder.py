@@ -75,7 +75,7 @@ class PictureDecoder:
         """Decode a packet; gives no, one or several pictures, and None for one that is damaged. At rest, or in haste, one that is not decoded."""
         self._read = time.monotonic()
         if packet.size and (unseen := self.rest.leaves(packet)):  # an empty one ends the stream
-            return self._unseen(packet, unseen)
+            return [] if packet.is_discard else self._unseen(packet, unseen)
         told, kept = self.timestamp, self.rest.take()
         if packet.is_keyframe or not kept:
             pictures = [*self._decode(packet), *self._last_picture(packet)]
