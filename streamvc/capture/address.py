@@ -12,6 +12,8 @@ Kind = Literal["camera", "file", "images", "url"]
 
 SCHEMES = ("rtsp", "rtsps", "http", "https", "rtmp", "rtmps", "udp", "tcp", "srt")
 
+IMAGE_SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".jp2", ".pbm", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"})
+
 LOGIN = re.compile(r"(?<=://)[^/?#]*@")
 # A password with an unescaped "/", "?" or "#" in it: no such URL can be opened, but the error that says so must not show it.
 MISTYPED_LOGIN = re.compile(r"(?<=://)[^@]*:(?!\d*[/?#])[^@]*@")
@@ -83,4 +85,4 @@ def _find_path(path: Path) -> Address:
         raise SourceError(f"{path}: there is no such file or folder; a camera is given by its number, a stream by its URL")
     if path.is_file() and path.stat().st_size == 0:
         raise SourceError(f"{path}: the file is empty")
-    return Address("file", str(path), str(path))
+    return Address("images" if path.suffix.lower() in IMAGE_SUFFIXES else "file", str(path), str(path))

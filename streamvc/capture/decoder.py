@@ -16,6 +16,7 @@ from av.video.frame import VideoFrame
 from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 
+from streamvc.capture.display import Orientation, orientation_of, squared, without_comb
 from streamvc.capture.rest import Rest, Unseen
 from streamvc.capture.stream import Decode, Picture
 from streamvc.capture.timeline import Moment, Timeline
@@ -33,7 +34,6 @@ SKIPPED: dict[Decode, Literal["DEFAULT", "NONREF", "NONKEY"]] = {"all": "DEFAULT
 WITH_LUMA = frozenset({"gray", "nv12", "nv21"} | {f"{kind}{form}p" for kind in ("yuv", "yuvj") for form in ("411", "420", "422", "440", "444")})
 
 TIMELESS = {True: "the moments at which they come are taken", False: "they are taken to come at the announced rate"}  # by whether it is live
-TURNS = {1: cv2.ROTATE_90_COUNTERCLOCKWISE, 2: cv2.ROTATE_180, 3: cv2.ROTATE_90_CLOCKWISE}  # by quarter turns to the left
 
 
 class PictureDecoder:
@@ -57,7 +57,10 @@ class PictureDecoder:
         if times != "pts":
             self.rest.never()
         self._shape = (0, 0, 3)
-        self._quarters = 0  # turns to the left
+        self._orientation: Orientation | None = None  # as it was last told; None before the first picture
+        # What the container says of its pixels counts, and without that, what the stream does with each keyframe.
+        self._aspect = video.sample_aspect_ratio
+        self._is_told = self._aspect != video.codec_context.sample_aspect_ratio
         self._read = 0.0  # time.monotonic() when the last packet was
         self._video = video
         self._times = times
@@ -72,7 +75,7 @@ class PictureDecoder:
         """Decode a packet; gives no, one or several pictures, and None for one that is damaged. At rest, or in haste, one that is not decoded."""
         self._read = time.monotonic()
         if packet.size and (unseen := self.rest.leaves(packet)):  # an empty one ends the stream
-            return self._unseen(packet, unseen)
+            return [] if packet.is_discard else self._unseen(packet, unseen)
         told, kept = self.timestamp, self.rest.take()
         if packet.is_keyframe or not kept:
             pictures = [*self._decode(packet), *self._last_picture(packet)]
@@ -105,16 +108,18 @@ class PictureDecoder:
     def _pictures(self, frame: VideoFrame) -> list[Picture]:
         opaque = frame.opaque
         arrived = opaque if isinstance(opaque, float) else time.monotonic()
-        if frame.key_frame:
-            self._quarters = round(frame.rotation / 90) % 4
-        quarters = self._quarters
-        height, width = (frame.width, frame.height) if quarters % 2 else (frame.height, frame.width)
-        self._shape, read = (height, width, 3), self._read
-        turn = TURNS.get(quarters)
-        write, luma = partial(self._write, frame, turn), partial(self._luma, frame, turn)
+        if frame.key_frame or self._orientation is None:
+            self._orientation = orientation_of(frame)
+            self._aspect = self._aspect if self._is_told else self._video.codec_context.sample_aspect_ratio
+        orientation = self._orientation
+        size = squared(frame.width, frame.height, self._aspect)
+        width, height = orientation.size(*size)
+        shape, read = (height, width, 3), self._read
+        self._shape = shape
+        write, luma = partial(self._write, frame, size, orientation), partial(self._luma, frame, size, orientation)
 
         def picture(moment: Moment) -> Picture:
-            return Picture(moment.timestamp, self._clock(moment), arrived, read, (height, width, 3), write, luma, segment=moment.segment)
+            return Picture(moment.timestamp, self._clock(moment), arrived, read, shape, write, luma, segment=moment.segment)
 
         self._untimed.append(picture)
         return self._timed(self._timeline.step(self._time_of(frame, arrived), arrived))
@@ -158,26 +163,27 @@ class PictureDecoder:
         """To the last digit what PyAV makes of a picture's time."""
         return None if ticks is None else ticks * self._tick_s.numerator / self._tick_s.denominator
 
-    def _write(self, frame: VideoFrame, turn: int | None, slot: Array) -> None:
-        image = self._convert(frame, "bgr24")
-        if turn is None:
-            np.copyto(slot, image)
+    def _write(self, frame: VideoFrame, size: tuple[int, int], orientation: Orientation, slot: Array) -> None:
+        if frame.interlaced_frame:
+            image = without_comb(self._convert(frame, (frame.width, frame.height), "bgr24"), size)
         else:
-            cv2.rotate(image, turn, dst=slot)
+            image = self._convert(frame, size, "bgr24")
+        np.copyto(slot, orientation.apply(image))
 
-    def _luma(self, frame: VideoFrame, turn: int | None) -> Array:
+    def _luma(self, frame: VideoFrame, size: tuple[int, int], orientation: Orientation) -> Array:
         if frame.format.name in WITH_LUMA:
             plane = frame.planes[0]
             image: Array = np.frombuffer(memoryview(plane), np.uint8).reshape(frame.height, plane.line_size)[:, : frame.width]
+            if size != (frame.width, frame.height):
+                image = cv2.resize(image, size, interpolation=cv2.INTER_LINEAR)
         else:
-            image = self._convert(frame, "gray")
-        turned: Array = image if turn is None else cv2.rotate(image, turn)
-        return turned
+            image = self._convert(frame, size, "gray")
+        return orientation.apply(image)
 
-    def _convert(self, frame: VideoFrame, form: str) -> Array:
+    def _convert(self, frame: VideoFrame, size: tuple[int, int], form: str) -> Array:
         # One reformatter for all frames: a frame's own one sets itself up anew each time, which costs more than the conversion.
         try:
-            return self._reformatter.reformat(frame, format=form, threads=1).to_ndarray()
+            return self._reformatter.reformat(frame, *size, format=form, threads=1).to_ndarray()
         except av.FFmpegError as error:
             raise SourceError(f"{self._name}: pictures of the form {frame.format.name} cannot be converted ({error.strerror})") from error
 

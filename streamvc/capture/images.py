@@ -11,28 +11,32 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from streamvc.capture.address import IMAGE_SUFFIXES
 from streamvc.capture.stream import Picture, Stream
 from streamvc.errors import SourceError
 from streamvc.types import Array
 
 DEFAULT_FPS = 25.0
-SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".jp2", ".pbm", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"})
 
 _log = logging.getLogger(__name__)
 
 
 @contextmanager
 def open_images(folder: Path, fps: float | None) -> Iterator[Stream]:
-    """Open the images of `folder` in natural order (2.png before 10.png), `fps` of them a second.
+    """Open the images of `folder` in natural order (2.png before 10.png), `fps` of them a second; or a single one.
 
     Raises:
         SourceError: There is no image in it.
     """
     fps = fps or DEFAULT_FPS
-    paths = sorted((path for path in _list(folder) if path.suffix.lower() in SUFFIXES and not path.name.startswith(".")), key=_natural)
+    paths = [folder] if folder.is_file() else sorted(filter(_is_image, _list(folder)), key=_natural)
     if not paths:
-        raise SourceError(f"{folder}: there are no images in this folder ({', '.join(sorted(SUFFIXES))})")
+        raise SourceError(f"{folder}: there are no images in this folder ({', '.join(sorted(IMAGE_SUFFIXES))})")
     yield Stream(_pictures(paths, fps), is_live=False, fps=fps, duration_s=len(paths) / fps, num_frames=len(paths))
+
+
+def _is_image(path: Path) -> bool:
+    return path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".")
 
 
 def _list(folder: Path) -> list[Path]:

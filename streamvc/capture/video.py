@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from fractions import Fraction
-from itertools import pairwise
+from itertools import chain, pairwise
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -27,9 +27,10 @@ from streamvc.capture.timeline import JUMP_S
 from streamvc.errors import AccessError, SourceError
 
 SEGMENT_TIMEOUT_S = 30.0  # at least, for HLS and DASH: they send a segment every few seconds
+STILLS = Disposition.attached_pic | Disposition.timed_thumbnails
 AVFMT_NOTIMESTAMPS = 0x0080  # FFmpeg makes up the times of such formats (MJPEG, raw H.264)
 UNINDEXED = ("mpeg", "mpegts")  # formats that do not know which pictures can be decoded by themselves
-LONGEST_GOP_S = 10.0  # seconds from one such picture to the next, at most, in what is broadcast
+LONGEST_GOP_S = 10.0  # seconds from one such picture to the next, at most, in what is broadcast; cameras that save bytes know longer ones
 SHORT_S = 1.0  # seconds by which a recording may end before its announced length without a warning
 FRUGAL_CODECS = ("h264",)  # they mark the pictures that no other is made from, and their decoders leave these out on request
 
@@ -96,10 +97,10 @@ class Recording:
         Raises:
             SourceError: It cannot be read further.
         """
-        if since_s is not None:
-            next(filter(None, self._read()), None)  # time counts from the first picture
-            self._jump(since_s)
-        return (picture for picture in self._read() if picture is None or picture.timestamp >= (since_s or 0.0))
+        if since_s is None:
+            return self._read()
+        next(filter(None, self._read()), None)  # time counts from the first picture
+        return (picture for picture in self._from(since_s) if picture is None or picture.timestamp >= since_s)
 
     def timestamps(self) -> list[float]:
         """The stream time of each picture in seconds, in order, without decoding any. Empty where that cannot be known, or would save nothing.
@@ -160,12 +161,20 @@ class Recording:
         for packet in self._packets():
             yield from self._decoder.step(packet)
 
+    def _from(self, since_s: float) -> Iterator[Picture | None]:
+        """The pictures from one on that can be decoded by itself and is not later than a moment, as far as there is one."""
+        back_s = LONGEST_GOP_S if self._container.format.name in UNINDEXED else 0.0
+        while True:
+            self._jump(since_s - back_s)
+            first = next(filter(None, self._read()), None)
+            if not back_s or since_s <= back_s or (first and first.timestamp <= since_s):
+                return chain([first], self._read()) if first else self._read()
+            back_s *= 2
+
     def _jump(self, to_s: float) -> None:
         """Go to the last picture before a moment that can be decoded by itself; stay where the file knows no times."""
         if not _has_times(self._container):
             return
-        if self._container.format.name in UNINDEXED:
-            to_s -= LONGEST_GOP_S
         ticks = (self._video.start_time or 0) + round(to_s / (self._video.time_base or 1))
         with suppress(av.FFmpegError):
             self._container.seek(ticks, stream=self._video)
@@ -235,22 +244,31 @@ def _open(url: str, name: str, options: dict[str, str] | None = None, timeouts: 
 
 
 def _find_video(container: InputContainer, name: str) -> VideoStream:
-    videos = [stream for stream in container.streams.video if not stream.disposition & Disposition.attached_pic]
+    """The video that a player would show; all else in the container is not read. Never a cover or a thumbnail."""
+    videos = [stream for stream in container.streams.video if not stream.disposition & STILLS]
     if not videos:
         raise SourceError(f"{name}: there is no video in it{', only sound' if container.streams.audio else ''}")
-    if videos[0].codec_context is None:
+    video = max(videos, key=_preference)  # of equals, the first
+    if video.codec_context is None:
         raise SourceError(f"{name}: its video codec is not supported; convert it, to H.264 for instance")
     for stream in container.streams:
-        if stream is not videos[0]:
+        if stream is not video:
             stream.discard = Discard.all
-    return videos[0]
+    return video
+
+
+def _preference(video: VideoStream) -> tuple[bool, bool, bool, int]:
+    """A sorting key: can it be decoded, is it more than one picture, does the file call it its default, and how large is it."""
+    codec = video.codec_context
+    return codec is not None, video.frames != 1, bool(video.disposition & Disposition.default), codec.width * codec.height if codec else 0
 
 
 def _recording(container: InputContainer, name: str, decode: Decode) -> Stream:
     video = _find_video(container, name)
     decoder = _decoder(container, video, name, decode)
     length_s = _length_s(container, video, decoder.fps)
-    num_frames = video.frames or (round(length_s * decoder.fps) if length_s and decoder.fps else None)
+    num_shown = round(length_s * decoder.fps) if length_s and decoder.fps else None
+    num_frames = video.frames if video.frames and (num_shown is None or video.frames - num_shown <= 1) else num_shown
     pictures = _play(container, video, decoder, name, length_s)
     codec = video.codec_context.name
     return Stream(pictures, is_live=False, fps=decoder.fps, duration_s=length_s, num_frames=num_frames, codec=codec, rest=decoder.rest)
@@ -261,11 +279,16 @@ def _decoder(container: InputContainer, video: VideoStream, name: str, decode: D
 
 
 def _length_s(container: InputContainer, video: VideoStream, fps: float | None) -> float | None:
-    """The announced length. A cut AVI announces all its frames, yet a duration that fits its size; sound may be longer than the video."""
-    if video.frames and fps:
+    """The announced length. A cut AVI announces all its frames, yet a duration that fits its size; sound may be longer than the video.
+
+    An MP4 that was cut without encoding it anew counts frames before its start, which are never shown; its duration is right.
+    """
+    if video.frames and fps and container.format.name == "avi":
         return video.frames / fps
     if video.duration and video.time_base:
         return float(video.duration * video.time_base)
+    if video.frames and fps:
+        return video.frames / fps
     return container.duration / av.time_base if container.duration and len(container.streams) == 1 else None
 
 

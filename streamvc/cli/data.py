@@ -90,7 +90,7 @@ def _form(survey: "DatasetSurvey") -> str:
         ("frames/s", _counted(survey.rates)),
         ("sizes", _counted(survey.sizes)),
         ("codecs", _counted(survey.codecs)),
-        ("background", survey.dataset.background or "none" if survey.dataset.untrimmed else ""),
+        ("background", survey.dataset.background or ("none" if survey.dataset.untrimmed else "")),
     ]
     for is_system, kinds in groupby(survey.dataset.ignored, lambda ignored: ignored.is_system):
         rows.append(("left by systems" if is_system else "passed over", ", ".join(f"{kind.num} {kind.what}" for kind in kinds)))

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from streamvc.errors import DataError
 from streamvc.training.dataset import Clip, Dataset, load_videos
-from streamvc.training.dataset.segments import BACKGROUND
+from streamvc.training.dataset.types import BACKGROUND
 from streamvc.training.feature_sequence import FeatureSequence
 from streamvc.training.features import extract
 from streamvc.training.folds import group_folds

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from streamvc.training.check.survey import DatasetSurvey
 from streamvc.training.dataset import Clip
+from streamvc.training.dataset.types import BACKGROUND_NAMES
 from streamvc.training.folds import leaking_groups
 
 SLACK_S = 1.0  # seconds by which a video may end before its announced length, or a segment after its video
@@ -34,7 +35,7 @@ class DatasetProblem:
 
 def find_problems(survey: DatasetSurvey) -> tuple[DatasetProblem, ...]:
     """All that is wrong, the fatal first."""
-    kinds = (_empty_labels, _groups, _refused, _damaged, _cut, _beyond, _twins, _leaks, _short, _unequal, _no_groups)
+    kinds = (_empty_labels, _groups, _alike, _refused, _damaged, _cut, _beyond, _twins, _leaks, _short, _unequal, _no_groups)
     found = [problem for find in kinds for problem in find(survey)]
     return tuple(sorted(found, key=lambda problem: not problem.is_fatal))
 
@@ -52,6 +53,16 @@ def _groups(survey: DatasetSurvey) -> Iterator[DatasetProblem]:
         yield DatasetProblem("one group", text, is_fatal=True)
     elif single := [label for label, counts in survey.labels.items() if counts.num_groups == 1]:
         yield DatasetProblem("one group", f"{_num(single, 'label')} with one group only: no fold can both train and test on it", tuple(single))
+
+
+def _alike(survey: DatasetSurvey) -> Iterator[DatasetProblem]:
+    """Labels that people would take for one; the model has to tell them apart."""
+    spelt = defaultdict(list)
+    for label in survey.dataset.labels:
+        spelt["nothing" if label.lower() in BACKGROUND_NAMES else label.casefold()].append(label)
+    for labels in (labels for labels in spelt.values() if len(labels) > 1):
+        text = f"the labels {' and '.join(labels)} mean the same, but count as several: merge them (--merge {labels[0]}={labels[-1]})"
+        yield DatasetProblem("alike", text, tuple(labels))
 
 
 def _refused(survey: DatasetSurvey) -> Iterator[DatasetProblem]:

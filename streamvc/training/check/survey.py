@@ -106,7 +106,10 @@ def survey(dataset: Dataset, *, num_workers: int | None = None, advance: Advance
     videos = {path: facts for path, facts in looked.items() if isinstance(facts, VideoFacts)}
     refused = {path: reason for path, reason in looked.items() if isinstance(reason, str)}
     lengths_s = {clip: _length_s(clip, videos[clip.path]) for clip in dataset.clips if clip.path in videos}
-    is_clip = {clip: clip.end_s or clip.label != dataset.background or length_s >= MIN_BACKGROUND_S for clip, length_s in lengths_s.items()}
+    is_clip = {
+        clip: not clip.start_s or clip.end_s or clip.label != dataset.background or length_s >= MIN_BACKGROUND_S
+        for clip, length_s in lengths_s.items()
+    }
     return DatasetSurvey(dataset, videos, refused, {clip: length_s for clip, length_s in lengths_s.items() if is_clip[clip]})
 
 

@@ -1,6 +1,7 @@
 """Finds the videos beneath a folder, and names the kinds of the other files."""
 
 import os
+import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -38,14 +39,17 @@ class VideoFiles:
 def find_files(folder: Path) -> VideoFiles:
     """Look for videos beneath a folder, at any depth. A hidden folder counts as one thing that was passed over, whatever is in it.
 
+    Links are followed, but not back to a folder that holds them, and no folder is looked at twice.
+
     Raises:
         OSError: A folder cannot be read.
     """
     found = VideoFiles()
+    seen = {folder.resolve()}
     for root, folders, names in os.walk(folder, onerror=_refuse, followlinks=True):
         for name in filter(is_hidden, folders):
             found.others[IgnoredKind(f"{name}/", is_system=True)] += 1
-        folders[:] = sorted(name for name in folders if not is_hidden(name))
+        folders[:] = [name for name in sorted(folders) if not is_hidden(name) and _is_new(Path(root, name), folder, seen)]
         for name in sorted(names):
             if kind := kind_of(name):
                 found.others[kind] += 1
@@ -54,13 +58,31 @@ def find_files(folder: Path) -> VideoFiles:
     return found
 
 
+def _is_new(path: Path, top: Path, seen: set[Path]) -> bool:
+    """Whether a folder beneath `top` is to be looked at; it counts as seen from now on."""
+    target = path.resolve()
+    is_new = target not in seen and not holds(target, path.parent) and not holds(target, top)
+    seen.add(target)
+    return is_new
+
+
 def _refuse(error: OSError) -> NoReturn:
     raise error
 
 
+def holds(folder: Path, inner: Path) -> bool:
+    """Whether a folder, all links followed, is another one or holds it: a link to it from there leads in a circle."""
+    return inner.resolve().is_relative_to(folder)
+
+
 def folders_in(folder: Path) -> Iterator[Path]:
-    """The folders in a folder that somebody meant, sorted."""
-    return (path for path in sorted(folder.iterdir()) if path.is_dir() and not is_hidden(path.name))
+    """The folders in a folder that somebody meant, sorted; not links that lead back to where they are."""
+    return (path for path in sorted(folder.iterdir()) if path.is_dir() and not is_hidden(path.name) and not holds(path.resolve(), folder))
+
+
+def composed(name: str) -> str:
+    """A name with its accents written as one letter each (NFC): macOS writes them apart, and looks the same."""
+    return unicodedata.normalize("NFC", name)
 
 
 def kind_of(name: str) -> IgnoredKind | None:

@@ -4,7 +4,7 @@ from collections import Counter
 from pathlib import Path
 
 from streamvc.errors import DataError
-from streamvc.training.dataset.files import IgnoredKind, count_and_name, find_files, folders_in, is_hidden, kind_of
+from streamvc.training.dataset.files import IgnoredKind, composed, count_and_name, find_files, folders_in, is_hidden, kind_of
 from streamvc.training.dataset.listing import TEST_NAMES, ClipEntry, ClipListing, is_side, side_of
 from streamvc.training.dataset.types import Side
 
@@ -37,7 +37,7 @@ def _read_labels(root: Path, folders: list[Path], split: Side | None, others: Co
         raise DataError(f"{root}: no clips in {count_and_name(empty, 'label folder')}")
     for found in files.values():
         others += found.others
-    return [ClipEntry(path, folder.name, split=split) for folder, found in files.items() for path in found.videos]
+    return [ClipEntry(path, composed(folder.name), split=split) for folder, found in files.items() for path in found.videos]
 
 
 def _loose(folder: Path) -> Counter[IgnoredKind]:

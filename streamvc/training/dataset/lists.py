@@ -9,6 +9,7 @@ from pathlib import Path
 from streamvc.errors import DataError
 from streamvc.training.dataset.files import IgnoredKind, count_and_name, folders_in
 from streamvc.training.dataset.listing import ClipEntry, ClipListing
+from streamvc.training.dataset.rows import decode_text
 from streamvc.training.dataset.types import Side
 
 INDEX = "classInd.txt"
@@ -68,7 +69,7 @@ def _read_list(path: Path, labels: dict[str, str], side: Side) -> Iterator[ClipE
     """The videos of a list; where it gives their numbers, these must be those of their folders."""
     known = set(labels.values())
     for row, line in _lines(path):
-        name, *number = line.split()
+        name, *number = line.replace("\\", "/").split()
         label = name.partition("/")[0]
         if label not in known or (number and labels.get(number[0]) != label):
             raise DataError(f"{path}, row {row}: {line} does not agree with {INDEX}")
@@ -87,7 +88,7 @@ def _find_videos(lists: Path, labels: Collection[str]) -> Path:
 def _lines(path: Path) -> Iterator[tuple[int, str]]:
     """The lines that are not blank, with their number."""
     try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
+        lines = decode_text(path.read_bytes()).splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"{path} cannot be read: {error}") from error
     return ((number, line) for number, line in enumerate(lines, start=1) if line.strip())

@@ -11,9 +11,10 @@ from streamvc.training.dataset.lists import find_list, is_list, read_lists
 from streamvc.training.dataset.rows import read_table
 from streamvc.training.dataset.segments import read_segments
 from streamvc.training.dataset.tables import read_clips
-from streamvc.training.dataset.types import Clip, Dataset
+from streamvc.training.dataset.types import Clip, Dataset, background_of
 
-TABLES = ("clips.csv", "segments.csv")  # a folder that holds one is read by it
+SUFFIXES = (".csv", ".tsv")
+TABLES = tuple(f"{name}{suffix}" for name in ("clips", "segments") for suffix in SUFFIXES)  # a folder that holds one is read by it
 
 
 def load_dataset(data: Path, group: str | None = None) -> Dataset:
@@ -35,7 +36,7 @@ def load_dataset(data: Path, group: str | None = None) -> Dataset:
     if len(labels) == 1:
         raise DataError(f"{data} has the one label {labels[0]}; a recogniser needs two or more, so add clips of something else")
     clips, grouping = group_clips(listing, group)
-    return Dataset(clips, labels, grouping, tally(listing.others), listing.background, listing.untrimmed)
+    return Dataset(clips, labels, grouping, tally(listing.others), listing.background or background_of(labels), listing.untrimmed)
 
 
 def load_videos(path: Path) -> tuple[Clip, ...]:
@@ -66,7 +67,7 @@ def _read(data: Path) -> ClipListing:
     try:
         if data.is_dir():
             return _read_folder(data)
-        if data.is_file() and data.suffix.lower() == ".csv":
+        if data.is_file() and data.suffix.lower() in SUFFIXES:
             return _read_csv(data)
         if data.is_file() and is_list(data):
             return read_lists(data)
@@ -79,7 +80,7 @@ def _read_folder(folder: Path) -> ClipListing:
     for name in TABLES:
         if (folder / name).is_file():
             return _read_csv(folder / name)
-    if sides := sorted(path for path in folder.glob("*.csv") if is_side(path.stem)):
+    if sides := sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES and is_side(path.stem)):
         return read_clips([read_table(path) for path in sides])
     if first := find_list(folder):
         return read_lists(first)

@@ -5,7 +5,7 @@ from dataclasses import replace
 from itertools import groupby
 
 from streamvc.errors import DataError
-from streamvc.training.dataset.types import Clip, Dataset
+from streamvc.training.dataset.types import Clip, Dataset, background_of
 
 APART_S = 0.5  # seconds; segments of one label that are no further apart are one
 
@@ -30,7 +30,7 @@ def merge_labels(dataset: Dataset, merge: Mapping[str, str]) -> Dataset:
     labels = tuple(sorted({clip.label for clip in clips}))
     if len(labels) == 1:
         raise DataError(f"{labels[0]} would be the one label that is left; a recogniser needs two or more")
-    return replace(dataset, clips=clips, labels=labels, background=merge.get(dataset.background or "", dataset.background))
+    return replace(dataset, clips=clips, labels=labels, background=merge.get(dataset.background or "", dataset.background) or background_of(labels))
 
 
 def _joined(clips: Iterable[Clip]) -> tuple[Clip, ...]:

@@ -10,9 +10,8 @@ from streamvc.training.dataset.finding import VideoFinder
 from streamvc.training.dataset.listing import ClipEntry, ClipListing
 from streamvc.training.dataset.rows import ClipTable, TableRow
 from streamvc.training.dataset.tables import find_videos, inside
+from streamvc.training.dataset.types import BACKGROUND, BACKGROUND_NAMES
 
-BACKGROUND = "nothing"
-BACKGROUND_FOLDERS = frozenset({"background", BACKGROUND})
 SHORTEST_S = 1.0  # seconds; less than that between two segments may well belong to one of them
 
 
@@ -64,4 +63,4 @@ def _uncovered(path: Path, rows: Sequence[TableRow]) -> Iterator[ClipEntry]:
 
 
 def _background_videos(root: Path) -> list[Path]:
-    return [path for folder in folders_in(root) if folder.name.lower() in BACKGROUND_FOLDERS for path in find_files(folder).videos]
+    return [path for folder in folders_in(root) if folder.name.lower() in BACKGROUND_NAMES for path in find_files(folder).videos]

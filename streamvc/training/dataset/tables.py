@@ -21,7 +21,7 @@ def read_clips(tables: Sequence[ClipTable]) -> ClipListing:
     others: Counter[IgnoredKind] = Counter()
     entries: list[ClipEntry] = []
     for table in tables:
-        kinds = [kind_of(Path(row.name).name) for row in table.rows]
+        kinds = [kind_of(row.name.replace("\\", "/").rpartition("/")[2]) for row in table.rows]
         others.update(filter(None, kinds))
         rows = [row for row, kind in zip(table.rows, kinds, strict=True) if kind is None]
         paths = find_videos(table.path, rows)

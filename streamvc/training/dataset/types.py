@@ -1,11 +1,15 @@
 """What a data set is: labelled clips, and where their groups are from."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 Grouping = Literal["column", "pattern", "name", "folder", "file"]
 Side = Literal["train", "test"]
+
+BACKGROUND = "nothing"
+BACKGROUND_NAMES = frozenset({"background", BACKGROUND})
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +58,7 @@ class Dataset:
         grouping: Where groups are from: the `group` column, the pattern that was asked for, the file names (`_g08_`), folders (`subject1/`), or
             none, each file being its own group. Where clips differ in this, the weakest.
         ignored: What was passed over, and how often.
-        background: The label of what no segment covers; None where nothing has it.
+        background: The label of what no segment covers, or that says so by its name (`nothing`, `background`); None where there is none.
         untrimmed: The clips are segments of longer videos.
     """
 
@@ -69,3 +73,10 @@ class Dataset:
     def num_groups(self) -> int:
         """How many groups the clips are from."""
         return len({clip.group for clip in self.clips})
+
+
+def background_of(labels: Iterable[str]) -> str | None:
+    """The label that says by its name that nothing of interest is seen, as that of all shipped models does; None where none does, or several do."""
+    labels = list(labels)
+    named = [label for label in labels if label.lower() == BACKGROUND] or [label for label in labels if label.lower() in BACKGROUND_NAMES]
+    return named[0] if len(named) == 1 else None

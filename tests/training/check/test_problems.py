@@ -180,3 +180,11 @@ def test_files_that_take_others_down_are_survived(shared_data: Path, data: Path)
     found = look(data)
     assert found.survey.labels["run"].num_clips == 5
     assert [problem.items for problem in found.problems if problem.kind == "damaged"] == [("run/v_run_g01_c09.mp4 (2 pictures)",)]
+
+
+def test_labels_that_mean_the_same_are_told(good: Path, tmp_path: Path) -> None:
+    labels = sorted(path.name for path in good.iterdir() if path.is_dir())
+    data = Path(shutil.copytree(good, tmp_path / "data"))
+    (data / labels[0]).rename(data / "Nothing")
+    (data / labels[1]).rename(data / "background")
+    assert [problem.items for problem in look(data).problems if problem.kind == "alike"] == [("Nothing", "background")]

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from streamvc.errors import DataError
-from streamvc.training.dataset import Dataset, IgnoredFiles, load_dataset
+from streamvc.training.dataset import Dataset, IgnoredFiles, load_dataset, load_videos
 
 from .layouts import touch
 
@@ -104,3 +104,37 @@ def test_sides_without_folders_of_labels_are_refused(tmp_path: Path) -> None:
     touch(tmp_path, "train/a.mp4", "test/b.mp4")
     with pytest.raises(DataError, match="test holds no folders; make one folder of clips per label in it"):
         load_dataset(tmp_path)
+
+
+def test_links_in_circles_end_and_bring_no_clip_twice(tmp_path: Path) -> None:
+    touch(tmp_path, "data/run/a.mp4", "data/walk/slow/b.mp4", "elsewhere/c.mp4")
+    data = tmp_path / "data"
+    for link, target in [
+        ("run/all", ".."),
+        ("walk/all", ".."),
+        ("walk/slow/up", "../.."),
+        ("walk/self", "."),
+        ("run/far", "../../elsewhere"),
+        ("x", "."),
+    ]:
+        (data / link).symlink_to(target)
+    (tmp_path / "elsewhere/back").symlink_to("../data")  # by a way round
+    (data / "run/far2").symlink_to("far")
+    assert rows(load_dataset(data)) == [("a.mp4", "run", None), ("c.mp4", "run", None), ("b.mp4", "walk", None)]
+    assert sorted(clip.path.name for clip in load_videos(data)) == ["a.mp4", "b.mp4", "c.mp4"]
+
+
+def test_a_folder_may_itself_be_a_link(tmp_path: Path) -> None:
+    touch(tmp_path, "disk/run/a.mp4", "disk/walk/b.mp4")
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data/run").symlink_to("../disk/run")
+    (tmp_path / "data/walk").symlink_to(tmp_path / "disk/walk")
+    (tmp_path / "link").symlink_to("data")
+    assert rows(load_dataset(tmp_path / "link")) == [("a.mp4", "run", None), ("b.mp4", "walk", None)]
+
+
+def test_links_that_lead_nowhere_are_no_videos_to_fall_over(tmp_path: Path) -> None:
+    touch(tmp_path, "run/a.mp4", "walk/b.mp4")
+    (tmp_path / "run/loop").symlink_to("loop")
+    (tmp_path / "gone").symlink_to("nowhere")
+    assert rows(load_dataset(tmp_path)) == [("a.mp4", "run", None), ("b.mp4", "walk", None)]

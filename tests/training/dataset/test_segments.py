@@ -40,7 +40,7 @@ def test_a_table_with_its_own_label_for_nothing_has_said_where_it_is(tmp_path: P
     write(tmp_path / "segments.csv", HEAD + "a.mp4,2,4,walk\na.mp4,6,8,Nothing\n")
     dataset = load_dataset(tmp_path / "segments.csv")
     assert spans(dataset) == [("a.mp4", 2.0, 4.0, "walk"), ("a.mp4", 6.0, 8.0, "Nothing")]
-    assert dataset.background is None
+    assert dataset.background == "Nothing"
 
 
 def test_the_group_is_the_column_the_subjects_folder_or_the_video(tmp_path: Path) -> None:
