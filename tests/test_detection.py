@@ -1,5 +1,6 @@
 from collections import defaultdict
 from collections.abc import Iterable
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from streamvc.events import Decision, Detection
 from streamvc.types import Prediction
 
 DECISION = Decision(enter=0.7, leave=0.4, min_s=0.5, cooldown_s=2.0, smoothing_s=0.0)
+EXACT = replace(DECISION, enter=0.75, leave=0.5)  # thresholds that a score of 32 bits can have
 HOP_S = 0.2
 
 
@@ -51,6 +53,17 @@ def test_inside_the_band_nothing_is_said_and_below_it_ends() -> None:
     assert end.score == pytest.approx(0.9)
 
 
+def test_a_score_at_a_threshold_is_not_below_it() -> None:
+    found = run(Detector(["squat", "lunge"], [EXACT] * 2, update_s=0.0), [0.75] * 4 + [0.5] * 3 + [0.49])
+    assert squats(found) == [("start", 0.6), ("end", 1.4)]
+
+
+def test_a_minimum_duration_of_some_hops_ends_with_the_last_of_them_whenever_it_began() -> None:
+    for first in range(50):
+        stage = Detector(["squat", "lunge"], [replace(DECISION, min_s=3 * HOP_S, cooldown_s=0.0)] * 2, update_s=0.0)
+        assert squats(run(stage, [0.5] * first + [0.9] * 4)) == [("start", pytest.approx((first + 3) * HOP_S))]
+
+
 def test_no_new_start_within_the_cooldown() -> None:
     found = run(detector(), [0.9] * 4 + [0.5, 0.35] + [0.9] * 15)
     assert squats(found) == [("start", 0.6), ("end", 1.0), ("start", 3.0)]
@@ -66,10 +79,20 @@ def test_one_label_ends_before_the_next_starts() -> None:
     assert [(item.phase, item.label) for item in found] == [("start", "squat"), ("end", "squat"), ("start", "lunge")]
 
 
+def test_what_ends_with_a_prediction_is_told_before_what_starts_with_it() -> None:
+    stage = Detector(["squat", "lunge"], [replace(DECISION, min_s=0.0)] * 2, update_s=0.0)
+    found = run(stage, [0.1, 0.9, 0.1])
+    assert [(item.phase, item.label) for item in found] == [("start", "lunge"), ("end", "lunge"), ("start", "squat"), ("end", "squat")]
+
+
 def test_the_background_is_never_an_activity_and_ends_what_it_outscores() -> None:
     found = run(detector(background="lunge"), [0.1] * 6 + [0.9] * 4 + [0.45] + [0.1] * 6)
     assert squats(found) == [("start", 1.8), ("end", 2.0)]
     assert {item.label for item in found} == {"squat"}
+
+
+def test_what_scores_no_more_than_the_background_is_none() -> None:
+    assert squats(run(detector(background="lunge"), [0.9] * 4 + [0.5] * 3)) == [("start", 0.6), ("end", 0.8)]
 
 
 def test_flush_ends_all_at_the_last_prediction_once() -> None:
@@ -80,6 +103,13 @@ def test_flush_ends_all_at_the_last_prediction_once() -> None:
     assert (end.phase, end.t_end, end.reason) == ("end", pytest.approx(0.8), "gap")
     assert stage.running == []
     assert stage.flush("stop") == []
+
+
+def test_what_was_about_to_start_before_a_gap_starts_behind_it_or_not_at_all() -> None:
+    stage = detector()
+    assert run(stage, [0.9] * 2) == []
+    assert stage.flush("gap") == []
+    assert [(item.phase, item.t_start) for item in run(stage, [0.9] * 4, start=60.0)] == [("start", 60.0)]
 
 
 def test_after_a_flush_a_clock_that_starts_anew_is_no_obstacle() -> None:

@@ -177,6 +177,7 @@ class EventLog:
             (last,) = connection.execute("SELECT coalesce(max(epoch), 0) FROM epochs").fetchone()
             self._row = records.last_row(connection)
             self._age_clock = SteadyClock(DELETED_HOLD_S, records.time_of(self._row) if self._row else None)
+            self._age_clock.step(time.time(), time.monotonic())  # not only when the thread that deletes has its turn: it may have jumped by then
             self.sequences = records.sequences(connection)
             self.unended = records.unended(connection)
             self.epoch = max(last + 1, time.time_ns() // 1_000_000)

@@ -61,6 +61,11 @@ def test_what_moves_slowly_is_seen_once_it_has_moved_far_enough() -> None:
     assert any(passed(pictures, gate)[10:])
 
 
+def test_daylight_that_changes_slowly_is_no_motion() -> None:
+    pictures = [picture + number // 10 for number, picture in enumerate(still(200, noise=2.0))]  # in 40 s three times what is motion
+    assert passed(pictures, MotionGate(settings()))[10:].count(True) == pytest.approx(190 / RATE_HZ / 2.0, abs=1)
+
+
 def test_motion_outside_the_zone_is_none() -> None:
     left = Zones(include=(((0.0, 0.0), (0.5, 0.0), (0.5, 1.0), (0.0, 1.0)),))
     pictures = [with_person(picture, 400 + 10 * (number % 2)) for number, picture in enumerate(still(30))]
@@ -114,6 +119,11 @@ def test_a_picture_is_looked_at_once_a_second_and_at_each_where_it_is_frozen() -
     assert [number for number, is_looked_at in enumerate(looked) if is_looked_at] == [0, 4, 8, *range(9, 16)]
     assert detector.looks(0.0)  # time has begun anew
     assert not FreezeDetector(0.0).looks(5.0)
+
+
+def test_a_picture_that_is_frozen_where_time_begins_anew_is_so_after_a_while_there_too() -> None:
+    detector = FreezeDetector(2.0)
+    assert [detector.step(7, timestamp) for timestamp in (100.0, 101.0, 5.0, 6.0, 7.0)] == [False] * 4 + [True]
 
 
 def test_where_frozen_is_off_nothing_is() -> None:

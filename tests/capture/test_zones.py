@@ -56,6 +56,14 @@ def test_what_is_outside_becomes_grey_in_place_and_the_rest_stays() -> None:
     assert (image[mask == 0] == GREY).all()
 
 
+@given(st.integers(0, 19), st.integers(0, 19), st.floats(0.02, 0.98), st.floats(0.02, 0.98))
+def test_each_pixel_that_a_zone_reaches_into_is_looked_at(one: int, other: int, in_one: float, in_other: float) -> None:
+    left, right = sorted((one + in_one, other + in_other))
+    mask = Zones((((left / 20, 0.0), (right / 20, 0.0), (right / 20, 1.0), (left / 20, 1.0)),)).mask(4, 20)
+    assert mask is not None
+    assert np.flatnonzero(mask[1]).tolist() == list(range(int(left), int(right) + 1))
+
+
 corners = st.tuples(st.floats(0, 1), st.floats(0, 1))
 polygon_lists = st.lists(st.lists(corners, min_size=3, max_size=6).map(tuple), min_size=1, max_size=3).map(tuple)
 

@@ -22,7 +22,7 @@ def arrived(frame: Frame, *, still: bool = False, release: Callable[[], None] = 
 def arrival(
     number: int = 0, *, age_s: float = 0.0, still: bool = False, period_s: float = 0.2, release: Callable[[], None] = lambda: None
 ) -> Arrived:
-    """The picture of this number, captured so many seconds ago."""
-    captured = time.monotonic() - age_s
-    frame = Frame(number, number * period_s, PICTURE, "pts", captured, captured)
+    """The picture of this number, captured so many seconds ago and decoded now."""
+    now = time.monotonic()
+    frame = Frame(number, number * period_s, PICTURE, "pts", now - age_s, now)
     return arrived(frame, still=still, release=release)

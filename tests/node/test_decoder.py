@@ -276,6 +276,24 @@ def test_a_decoder_that_hangs_in_a_read_is_killed(fork_server: DecoderForkServer
     assert gone(pid)
 
 
+def sockets(pid: int) -> set[str]:
+    """Those that a process has open."""
+    names = {str(descriptor.readlink()) for descriptor in Path(f"/proc/{pid}/fd").iterdir()}
+    return {name for name in names if name.startswith("socket:")}
+
+
+def test_a_decoder_has_the_connection_of_no_other(fork_server: DecoderForkServer, tmp_path: Path) -> None:
+    folders = [tmp_path / name for name in ("first", "second", "third")]
+    for folder in folders:
+        folder.mkdir()
+    decoders = [hanging(fork_server, folder) for folder in folders]
+    open_sockets = [sockets(pid) for _, pid in decoders]
+    for decoder, _ in decoders:
+        decoder.close()
+    assert all(open_sockets)
+    assert sum(map(len, open_sockets)) == len(set.union(*open_sockets))
+
+
 def test_one_that_hangs_ends_with_its_connection(fork_server: DecoderForkServer, tmp_path: Path) -> None:
     decoder, pid = hanging(fork_server, tmp_path)
     decoder.close()

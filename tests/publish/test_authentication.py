@@ -1,14 +1,16 @@
 """Encrypted sockets on loopback, and who gets in: by what arrives, and by what goes over the cable."""
 
 import logging
+import os
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 import pytest
 import zmq
+from zmq.utils import z85
 
 from streamvc.errors import PublishError
 from streamvc.publish import keys
@@ -133,28 +135,48 @@ def test_strangers_are_logged_by_fingerprint_once_and_secrets_never(
         assert secret not in caplog.text
 
 
-def ask(folder: Path, questions: list[list[bytes]]) -> list[bytes]:
-    """What an authenticator answers, as codes."""
-    with zmq.Context() as context, context.socket(zmq.REQ) as asking, closing(Authenticator(context, folder)) as authenticator:
-        asking.connect(ZAP_ENDPOINT)
-        codes = []
-        for question in questions:
-            asking.send_multipart(question)
+@contextmanager
+def asking(folder: Path) -> Iterator[Callable[[list[bytes]], bytes]]:
+    """What an authenticator answers, as a code."""
+    with zmq.Context() as context, context.socket(zmq.REQ) as socket, closing(Authenticator(context, folder)) as authenticator:
+        socket.connect(ZAP_ENDPOINT)
+
+        def ask(question: list[bytes]) -> bytes:
+            socket.send_multipart(question)
             authenticator.answer()
-            codes.append(asking.recv_multipart()[2])
-        return codes
+            return socket.recv_multipart()[2]
+
+        yield ask
 
 
 def test_a_crowd_of_strangers_does_not_fill_the_log(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
     crowd = [[b"1.0", b"1", b"streamvc", b"192.0.2.1", b"", b"CURVE", number.to_bytes(32, "big")] for number in range(2 * MAX_LOGGED)]
-    assert set(ask(folder, crowd)) == {b"400"}
+    with asking(folder) as ask:
+        assert {ask(each) for each in crowd} == {b"400"}
     assert len(caplog.records) == MAX_LOGGED + 1
 
 
+def question(key_file: Path) -> list[bytes]:
+    """What libzmq asks for a client with this key."""
+    return [b"1.0", b"1", b"streamvc", b"192.0.2.1", b"", b"CURVE", z85.decode(keys.load_client(key_file).public)]
+
+
+def test_whom_a_key_file_allows_is_what_it_says_now(folder: Path, tmp_path: Path) -> None:
+    before, after = folder / "clients" / "display.key", keys.new_client(tmp_path / "elsewhere", "display")
+    with asking(folder) as ask:
+        assert [ask(question(each)) for each in (before, after)] == [b"200", b"400"]
+        public = before.with_suffix(".public")
+        written = public.stat()
+        public.write_bytes(after.with_suffix(".public").read_bytes())  # in place: the same file, as long as before
+        os.utime(public, ns=(written.st_atime_ns, written.st_mtime_ns + 1))
+        assert [ask(question(each)) for each in (before, after)] == [b"400", b"200"]
+
+
 def test_what_is_not_a_question_is_answered_all_the_same(folder: Path) -> None:
-    assert set(ask(folder, [[b""], [b"2.0"] * 7, [b"1.0", b"1"], [b"1.0", *[b"\xff"] * 7]])) == {b"500"}
     keyless = [[b"1.0", b"1", b"streamvc", b"\xff", b"", mechanism, key] for mechanism, key in ((b"NULL", b""), (b"CURVE", b"short"), (b"?", b""))]
-    assert set(ask(folder, keyless)) == {b"400"}
+    with asking(folder) as ask:
+        assert {ask(each) for each in ([b""], [b"2.0"] * 7, [b"1.0", b"1"], [b"1.0", *[b"\xff"] * 7])} == {b"500"}
+        assert {ask(each) for each in keyless} == {b"400"}
 
 
 def test_a_client_that_is_allowed_later_gets_in_when_it_tries_again(door: Door, folder: Path, tmp_path: Path) -> None:
@@ -193,6 +215,15 @@ def test_a_folder_that_cannot_be_understood_lets_nobody_in(door: Door, folder: P
     (folder / "revoked" / "damaged.public").write_text("?")
     assert refused(door, door.endpoint, folder / "clients" / "display.key")
     assert [record.levelno for record in caplog.records].count(logging.ERROR) == 1  # not at each question
+
+
+def test_who_was_let_in_is_not_where_it_is_no_longer_known_who_was_revoked(door: Door, folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+    display = folder / "clients" / "display.key"
+    assert not refused(door, door.endpoint, display)
+    (folder / "revoked").mkdir()
+    (folder / "revoked" / "damaged.public").write_text("?")
+    assert refused(door, door.endpoint, display)
+    assert door.authenticator.revoked() == ["display"]
 
 
 def test_who_speaks_without_keys_hears_a_greeting_and_no_more(door: Door) -> None:

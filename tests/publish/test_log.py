@@ -1,7 +1,7 @@
 import math
 import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,6 +9,8 @@ import pytest
 
 from streamvc.errors import PublishError
 from streamvc.events import Event
+from streamvc.publish import records
+from streamvc.publish.database import Database
 from streamvc.publish.log import EventLog, default_log, query
 from streamvc.publish.records import Criteria
 from streamvc.publish.wire import Message
@@ -242,6 +244,17 @@ def test_what_is_too_old_is_deleted_but_not_how_things_are_now(path: Path) -> No
         assert (answer.messages, answer.first, answer.last, answer.renumbered) == ([], 0, 510, False)
     with EventLog(path) as log:
         assert log.sequences == {("front_door", "event"): 510, ("front_door", "state"): 2, ("front_door", "health"): 1}
+
+
+def test_the_highest_number_that_was_deleted_is_known_in_whatever_order_they_were() -> None:
+    database = Database(None, lambda _connection: None)
+    with closing(database), database.writing() as connection:
+        for row, sequence in enumerate((2, 3, 1), 1):
+            records.insert(connection, row, message(START, sequence, epoch=1))
+        for _ in range(3):
+            assert records.delete_oldest(connection, before=4, epoch=2, limit=1) == 1
+        assert records.sequences(connection) == {("front_door", "event"): 3}
+        assert records.last_row(connection) == 3
 
 
 @pytest.mark.parametrize("when", ["while it runs", "when it starts"])

@@ -25,6 +25,12 @@ def test_an_update_of_what_was_not_seen_to_begin_counts_as_its_beginning() -> No
     assert labels(StateTracker().take_event(update(1.0))) == ["PushUps"]
 
 
+def test_an_update_of_a_known_activity_is_no_new_state_whatever_its_score() -> None:
+    states = StateTracker()
+    states.take_event(START)
+    assert states.take_event(replace(update(1.0), score=START.score / 2)) is None
+
+
 def test_health_is_part_of_the_state_and_repeats_are_not() -> None:
     states = StateTracker()
     states.take_event(START)
