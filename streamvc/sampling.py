@@ -7,6 +7,7 @@ from streamvc.types import Frame
 
 GAP_S = 1.0  # seconds without a frame after which nothing older may be used
 EARLY = 0.05  # share of a tick period by which a frame may come before its tick and still count for it
+ROUNDING = 1e-3  # share by which a measured rate may be below another and still be the same: 29.97 / 6 is 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +33,14 @@ class Sample:
     timestamp: float
     num_ticks: int
     gap_s: float
+
+
+def is_enough(rate_hz: float, least_hz: float) -> bool:
+    """Whether so many frames/s, evenly spaced, are enough for a model that needs `least_hz`; see `BundleSettings.least_hz`.
+
+    Below a frame in `GAP_S` they are for none: each is behind a gap then.
+    """
+    return rate_hz * (1 + ROUNDING) >= max(least_hz, 1 / GAP_S)
 
 
 class Sampler:

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamvc.sampling import Sample, Sampler
+from streamvc.sampling import Sample, Sampler, is_enough
 from streamvc.types import Frame
 
 IMAGE = np.zeros((2, 2, 3), np.uint8)
@@ -89,3 +89,8 @@ def test_refuses_impossible_settings(rate_hz: float, gap_s: float) -> None:
 def test_samples_lie_on_the_grid_of_ticks_wherever_their_frames_fell() -> None:
     picked = samples([0.5, 0.73, 0.93, 1.52])
     assert [sample.timestamp for sample in picked] == pytest.approx([0.4, 0.6, 0.8, 1.4])
+
+
+@pytest.mark.parametrize(("rate_hz", "least_hz", "enough"), [(5.0, 5.0, True), (29.97 / 6, 5.0, True), (4.9, 5.0, False), (0.5, 0.4, False), (1.0, 0.4, True)])
+def test_a_rate_is_enough_from_what_the_model_needs_and_a_frame_a_second(rate_hz: float, least_hz: float, enough: bool) -> None:
+    assert is_enough(rate_hz, least_hz) is enough

@@ -6,6 +6,7 @@ from typing import Annotated, Literal, Self, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
 from streamvc.errors import BundleError
+from streamvc.sampling import GAP_S
 
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 # One component of a path: a manifest cannot name a file outside its folder.
@@ -24,6 +25,8 @@ PartKind = Literal["pose", "foreground", "flow", "picture", "difference", "greys
 
 FOLLOWING: tuple[Crop, ...] = ("person", "movement", "foreground")  # those that depend on the frames before
 HANDCRAFTED: tuple[PartKind, ...] = ("pose", "foreground", "flow")  # those that are numbers, of no backbone
+
+UNMEASURED = 0.8  # share of its frames that a model needs of which nothing else is known: cameras lose some, now and then
 
 # The files of a bundle by the form of its head; a window's head may have a `project.tflite` too.
 BUNDLE_FILES: dict[Form, tuple[str, ...]] = {
@@ -182,6 +185,7 @@ class BundleSettings(Manifest):
         feature_size: D, numbers of a feature.
         feature_map: Their shape (H, W, C), where they are a picture or a map.
         rate_hz: Frames per second that the head was trained at.
+        min_rate_hz: The lowest rate that it was measured at, with fewer frames; None where only `rate_hz` was. See `least_hz`.
         window: W, how many features the head looks at in mode `window`.
         stride: Samples from one prediction to the next.
         warm_up: Samples before the first prediction.
@@ -208,6 +212,7 @@ class BundleSettings(Manifest):
     feature_size: Count
     feature_map: tuple[Count, Count, Count] | None = None
     rate_hz: Positive
+    min_rate_hz: Positive | None = None
     window: Count
     stride: Count
     warm_up: Count
@@ -233,6 +238,8 @@ class BundleSettings(Manifest):
             raise ValueError("a head of the form clip needs a feature_map")
         if self.form != "step" and (self.mode != "window" or self.state_size):
             raise ValueError(f"a head of the form {self.form} has the mode window and no state")
+        if self.min_rate_hz is not None and not 1 / GAP_S <= self.min_rate_hz <= self.rate_hz:
+            raise ValueError(f"min_rate_hz ({self.min_rate_hz:g}) must be from {1 / GAP_S:g} to rate_hz ({self.rate_hz:g})")
         if self.warm_up > self.window:
             raise ValueError(f"warm_up ({self.warm_up}) must not be above window ({self.window})")
         return self
@@ -255,6 +262,11 @@ class BundleSettings(Manifest):
         if self.input is None:
             return "+".join(part.name for part in self.parts)
         return f"{self.backbone.name if self.backbone else f'{self.pictures}:{self.input.size_px}'}:{self.input.crop}"
+
+    @property
+    def least_hz(self) -> float:
+        """Frames per second below which there is no prediction: what comes of fewer was not measured."""
+        return self.min_rate_hz or UNMEASURED * self.rate_hz
 
     @property
     def first(self) -> int:
