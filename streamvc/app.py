@@ -118,7 +118,8 @@ def _publishing(options: Options, endpoint: str) -> Iterator[Publisher]:
             Publisher(endpoint, site=options.site, log=options.log, keys=options.keys, insecure=options.insecure),
         )
         if options.sinks:
-            stack.enter_context(run_sinks(publisher.log, options.sinks, site=options.site, node=publisher.node))
+            labels = {camera.name: camera.labels for camera in options.cameras}
+            stack.enter_context(run_sinks(publisher.log, options.sinks, site=options.site, node=publisher.node, labels=lambda: labels))
         if options.wait_s and not publisher.wait_for_subscriber(options.wait_s):
             logger.warning("no subscriber within %g s, going on", options.wait_s)
         yield publisher

@@ -7,6 +7,7 @@ from streamvc.events import Health, Reason, Status
 RATE_SPAN_S = 2.0  # seconds of stream time over which a rate is measured
 STALL_S = 2.0  # without a frame, after which a live camera has stalled; they pause for half a second at times
 REPEAT_S = 60.0  # seconds of stream time between two reports of a camera that stays up
+NOT_WATCHED = "it is not watched any more"  # of a camera that was removed
 CHANGE = 0.2  # share by which a rate must have changed for another
 
 

@@ -4,6 +4,7 @@ It is a node without processes: the same hub looks after the cameras, the same c
 """
 
 import logging
+import socket
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import replace
@@ -158,7 +159,7 @@ class Watch:
             StreamvcError: A single camera cannot be opened or was lost, or none of several is there; what runs was ended first.
         """
         channels = Channels(self._open_decoder, DefaultSelector(), self._scheduler, self._report)
-        self._hub = hub = Hub("watch", channels, num_connecting=len(self._plans), ends=True)
+        self._hub = hub = Hub(socket.gethostname() or "node", channels, num_connecting=len(self._plans), ends=True)
         with ExitStack() as stack:
             stack.enter_context(one_opencv_thread())
             stack.callback(self._leave)

@@ -135,6 +135,16 @@ def check_bundle(name_or_path: str | Path, runtime: str | None = None) -> Bundle
     return bundle
 
 
+def activities(name_or_path: str | Path) -> tuple[str, ...]:
+    """The labels of a bundle that become events: all but the background.
+
+    Raises:
+        BundleError: It was not found, or its manifest is damaged.
+    """
+    manifest = read_manifest(_find(name_or_path) / MANIFEST, BundleManifest)
+    return tuple(label for label in manifest.labels if label != manifest.background)
+
+
 def list_bundles() -> list[str]:
     """The names of all bundles that `load_bundle` finds by name; damaged ones too."""
     return sorted({manifest.parent.name for folder in model_folders() for manifest in folder.glob(f"*/{MANIFEST}")})

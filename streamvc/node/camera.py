@@ -104,11 +104,13 @@ class Camera:
         self._channels.scheduler.add(self.name, self._plan.session, worker=self._plan.worker, period_s=period_s, priority=self._plan.config.priority)
         self._since = now
 
-    def stop(self) -> None:
-        """End it for good, and what goes on there."""
+    def stop(self, detail: str | None = None) -> None:
+        """End it for good, and what goes on there; `detail` says why, in words."""
         self._connection.disconnect()
         self._channels.scheduler.remove(self.name)
-        if not self.is_over:
+        if detail:  # also where it was over before
+            self._report(Health(self.name, "ended", "stop", detail, None, None, self._num_dropped, seq=None, epoch=None))
+        elif not self.is_over:
             self._report(self._reporter.not_up("ended", self._num_dropped, "stop"))
 
     @property

@@ -13,7 +13,7 @@ from typing import Protocol
 
 from streamvc.errors import NodeError
 from streamvc.events import Health
-from streamvc.health import REPEAT_S
+from streamvc.health import NOT_WATCHED, REPEAT_S
 from streamvc.node.camera import Camera, Channels, Plan
 from streamvc.node.overload import Overload
 from streamvc.threads import ChannelClosed, Mailbox
@@ -132,9 +132,9 @@ class Hub:
             order(now=now)
 
     def _change(self, removed: Sequence[str], added: Sequence[Plan], now: float) -> None:
-        cameras = dict(self.cameras)
+        cameras, changed = dict(self.cameras), {plan.config.name for plan in added}
         for name in removed:
-            cameras.pop(name).stop()
+            cameras.pop(name).stop(None if name in changed else NOT_WATCHED)
         for plan in added:
             cameras[plan.config.name] = camera = Camera(plan, self._channels)
             camera.begin(now)

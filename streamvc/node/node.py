@@ -2,8 +2,8 @@
 
 import logging
 import time
-from collections.abc import Callable, Iterable
-from contextlib import ExitStack, closing
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import ExitStack, closing, suppress
 from dataclasses import replace
 from functools import partial
 from selectors import DefaultSelector
@@ -13,7 +13,9 @@ import psutil
 
 from streamvc._version import __version__
 from streamvc.capture.opencv import one_opencv_thread
+from streamvc.errors import PublishError
 from streamvc.events import Event, Health
+from streamvc.health import NOT_WATCHED
 from streamvc.inference.batching import shared_opener
 from streamvc.inference.model_cache import ModelCache
 from streamvc.node.camera import Channels, Plan
@@ -28,6 +30,7 @@ from streamvc.node.settings import CameraConfig, NodeConfig
 from streamvc.node.status import Resources, Snapshot
 from streamvc.node.web import Web
 from streamvc.node.worker import InferenceWorker
+from streamvc.publish.cloudevents import decode
 from streamvc.publish.publisher import Publisher
 from streamvc.recording import Recorder
 from streamvc.session import Session
@@ -66,10 +69,12 @@ class Node:
         self._workers: list[InferenceWorker] = []
         self._meter = Meter()
         self._plans: dict[str, Plan] = {}
+        self._labels: Mapping[str, Sequence[str]] = _labels(config)
         with ExitStack() as opened:
             opened.enter_context(one_opencv_thread())
             self._publisher = opened.enter_context(_publisher(config))
-            opened.enter_context(run_sinks(self._publisher.log, config.sinks, site=config.site, node=config.node, drain_s=DRAIN_S))
+            log, sinks = self._publisher.log, config.sinks
+            opened.enter_context(run_sinks(log, sinks, site=config.site, node=config.node, labels=lambda: self._labels, drain_s=DRAIN_S))
             scheduler = FrameScheduler[Session](config.limits.staleness_s)
             open_decoder = partial(ProcessDecoder, opened.enter_context(DecoderForkServer()))
             channels = Channels(open_decoder, DefaultSelector(), scheduler, self._publisher.report)
@@ -104,6 +109,7 @@ class Node:
                 if camera.name in new:
                     kept[camera.name] = self._plan(camera, kept.values())
                     opened.callback(_close_recorder, kept[camera.name].session)
+            self._labels = _labels(config)  # before a sink hears that a camera has gone
             self._hub.change([*changes.removed, *changes.changed], [kept[name] for name in (*changes.added, *changes.changed)])
             opened.pop_all()
         self._plans = {camera.name: kept[camera.name] for camera in config.cameras}
@@ -178,10 +184,12 @@ class Node:
         return Plan(camera, session, settings, worker)
 
     def _tell_of_the_gone(self) -> None:
-        """Cameras of runs before that are not watched any more are not down for ever."""
-        for name, status in self._publisher.statuses.items():
-            if name not in self._plans and name != self._config.node and status not in (None, "ended"):
-                self._publisher.report(Health(name, "ended", "stop", "it is not watched any more", None, None, 0, seq=None, epoch=None))
+        """Cameras of runs before that are not watched any more are told to be so, once."""
+        known = {*self._plans, self._config.node}
+        for message in self._publisher.log.last("health"):
+            with suppress(PublishError):  # it is of another version
+                if message.topic.camera not in known and getattr(decode(message.body), "detail", None) != NOT_WATCHED:
+                    self._publisher.report(Health(message.topic.camera, "ended", "stop", NOT_WATCHED, None, None, 0, seq=None, epoch=None))
 
     def _publish(self, event: Event) -> None:
         self._publisher.publish(event)
@@ -202,6 +210,10 @@ class Node:
                 raise
 
         return supervised
+
+
+def _labels(config: NodeConfig) -> dict[str, tuple[str, ...]]:
+    return {camera.name: camera.labels for camera in config.cameras}
 
 
 def _close_recorder(session: Session) -> None:

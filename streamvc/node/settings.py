@@ -13,6 +13,7 @@ from pydantic_core import PydanticCustomError
 from streamvc.capture.stream import Decode
 from streamvc.capture.zones import Zones
 from streamvc.errors import PublishError
+from streamvc.inference.bundle import activities
 from streamvc.inference.manifest import Count, Positive, Seconds, Share
 from streamvc.node.fields import HTTP, Beside, CameraName, CheckedPolygon, HttpAddress, ModelName, RuleText, SourceText, ZoneName, split_http
 from streamvc.node.timetable import Timetable
@@ -135,6 +136,15 @@ class CameraConfig(Settings):
     def address(self) -> str:
         """What is read: a camera's number, a path or a URL, this with its password."""
         return self.substream or self.source
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The activities that its models know.
+
+        Raises:
+            BundleError: A model is not there.
+        """
+        return tuple(dict.fromkeys(label for use in self.models for label in activities(use.name)))
 
     @property
     def timetable(self) -> Timetable:

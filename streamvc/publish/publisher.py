@@ -3,7 +3,7 @@
 import logging
 import socket
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, suppress
 from dataclasses import replace
 from functools import partial
@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Self
 
 from streamvc.errors import PublishError
-from streamvc.events import Event, Health, Heartbeat, State, Status
+from streamvc.events import Event, Health, Heartbeat, State
 from streamvc.publish import wire
 from streamvc.publish.arguments import AnyPath, read_optional_path, require_number, require_type
 from streamvc.publish.buffered_log import BufferedLog
@@ -129,12 +129,6 @@ class Publisher:
     def num_dropped(self) -> int:
         """Messages that found the outbox full. Subscribers see a gap in the sequence, and can request them."""
         return self._num_dropped
-
-    @property
-    def statuses(self) -> Mapping[str, Status | None]:
-        """The last status of each camera, also of earlier runs; None where none was reported."""
-        with self._lock:
-            return self._states.statuses
 
     def publish(self, event: Event) -> None:
         """Number an event, write it to the log, and send it; the camera's state too, where the event changes it.

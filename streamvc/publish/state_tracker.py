@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import replace
 
-from streamvc.events import Activity, Event, Health, State, Status
+from streamvc.events import Activity, Event, Health, State
 
 
 class StateTracker:
@@ -27,11 +27,6 @@ class StateTracker:
     def take_health(self, health: Health) -> State | None:
         """A camera has a new status."""
         return self._changed(replace(self._state(health.camera), status=health.status))
-
-    @property
-    def statuses(self) -> dict[str, Status | None]:
-        """The last status of each camera."""
-        return {camera: state.status for camera, state in self._states.items()}
 
     def clear(self) -> list[State]:
         """End all activities; returns the new states of the cameras that had any."""

@@ -8,7 +8,7 @@ import uuid
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 from urllib.parse import SplitResult, unquote
@@ -18,7 +18,8 @@ from paho.mqtt.enums import CallbackAPIVersion
 
 from streamvc.errors import SinkError
 from streamvc.publish.wire import Kind, Message
-from streamvc.sinks.mqtt_topics import OFFLINE, ONLINE, MqttMessage, TopicLayout
+from streamvc.sinks.mqtt_topics import OFFLINE, ONLINE, Labels, MqttMessage, TopicLayout
+from streamvc.sinks.positions import Positions, RetainedTopics
 from streamvc.sinks.sink import SinkFilter, read_choice, read_options, read_secret, reason
 from streamvc.threads import Lock
 
@@ -51,16 +52,43 @@ class Broker:
 
 
 class Mqtt:
-    """Publishes to a broker; connects by itself, and again when the broker comes back."""
+    """Publishes to a broker; connects by itself, and again when the broker comes back.
 
-    def __init__(self, broker: Broker, layout: TopicLayout, choice: SinkFilter | None = None, *, timeout_s: float = TIMEOUT_S) -> None:
-        """Begin to connect; wait at most `timeout_s` for each answer of the broker."""
+    What the broker retains of a camera that is not watched any more is taken back, also where it was removed between two runs.
+    """
+
+    def __init__(
+        self,
+        broker: Broker,
+        layout: TopicLayout,
+        choice: SinkFilter | None = None,
+        *,
+        labels: Callable[[], Labels] | None = None,
+        memory: RetainedTopics | None = None,
+        timeout_s: float = TIMEOUT_S,
+    ) -> None:
+        """Begin to connect.
+
+        Args:
+            broker: Where to.
+            layout: Where what is published.
+            choice: Which messages are wanted; all of events, state and health if None.
+            labels: Which cameras are watched now; if None, all that are heard of, and nothing is taken back.
+            memory: What the broker retains of earlier runs.
+            timeout_s: How long to wait for each answer of the broker, in seconds.
+        """
         self.name = f"mqtt://{broker.host}:{broker.port}"
         self.choice = choice or SinkFilter(KINDS)
         self.batch_size = BATCH_SIZE
         self._timeout_s = timeout_s
         self._broker = broker
         self._layout = layout
+        self._labels = labels
+        self._memory = memory or RetainedTopics(Positions(None), "")
+        self._heard_of: dict[str, tuple[str, ...]] = {}
+        self._watched: Labels | None = None
+        self._sensors: list[MqttMessage] = []
+        self._kept: set[str] = set()  # topics on which the broker may retain something, as these cameras are watched
         # What the broker is to retain: it is published again after each connection, as a broker without a disk forgets it.
         self._retained: dict[str, MqttMessage] = {}
         self._changing = Lock()
@@ -78,7 +106,12 @@ class Mqtt:
             self._connected.result(self._timeout_s)
         except TimeoutError as error:
             raise SinkError(f"no connection to {self.name}: it does not answer") from error
-        sent = [info for message in messages for one in self._layout.messages(message) if (info := self._publish(one))]
+        self._follow(messages)
+        outgoing = [*self._sensors, *(self._fleeting(one) for message in messages for one in self._layout.messages(message))]
+        gone = sorted(self._memory.topics - self._kept, key=lambda topic: not topic.endswith("/config")) if self._labels else []
+        self._memory.add(one.topic for one in outgoing if one.retained)  # beforehand: what is not known cannot be taken back
+        outgoing += [MqttMessage(topic, b"", retained=True) for topic in gone]
+        sent = [info for one in outgoing if (info := self._publish(one))]
         deadline = time.monotonic() + self._timeout_s
         try:
             for info in sent:
@@ -90,6 +123,7 @@ class Mqtt:
         if not arrived:
             self._restart()  # or what is delivered again would pile up behind what already waits
             raise SinkError(f"{self.name} does not confirm what it is given")
+        self._memory.remove(gone)
 
     def close(self) -> None:
         with self._changing:
@@ -100,6 +134,18 @@ class Mqtt:
             self._disconnect()
             self._finish_attempt(SinkError(f"{self.name} was closed"))
 
+    def _follow(self, messages: Sequence[Message]) -> None:
+        """See which cameras are watched, and what follows from that."""
+        cameras = (message.topic.camera for message in messages if message.topic.kind == "health")
+        self._heard_of |= {camera: () for camera in cameras if camera != self._layout.node}
+        watched = dict(self._labels() if self._labels else self._heard_of)
+        if watched != self._watched:
+            self._watched, self._sensors, self._kept = watched, list(self._layout.sensors(watched)), self._layout.kept(watched)
+
+    def _fleeting(self, mqtt_message: MqttMessage) -> MqttMessage:
+        """The message, not to be retained where it is of a camera that is not watched any more."""
+        return replace(mqtt_message, retained=mqtt_message.retained and mqtt_message.topic in self._kept)
+
     def _publish(self, mqtt_message: MqttMessage) -> paho.MQTTMessageInfo | None:
         """Publish; None where the broker retains the same already, or where MQTT cannot carry it."""
         if self._retained.get(mqtt_message.topic) == mqtt_message:
@@ -109,7 +155,9 @@ class Mqtt:
         except ValueError as error:
             logger.error("gave up what MQTT cannot carry: %s", error)
             return None
-        if mqtt_message.retained:
+        if not mqtt_message.payload:
+            self._retained.pop(mqtt_message.topic, None)
+        elif mqtt_message.retained:
             self._retained[mqtt_message.topic] = mqtt_message
         return sent
 
@@ -174,7 +222,9 @@ class Mqtt:
             client.publish(self._layout.status, ONLINE, QOS, retain=True)
 
 
-def read_url(url: SplitResult, *, site: str, node: str) -> Callable[[], Mqtt]:
+def read_url(
+    url: SplitResult, *, site: str, node: str, labels: Callable[[], Labels] | None = None, memory: RetainedTopics | None = None
+) -> Callable[[], Mqtt]:
     """What opens the sink of `mqtt://user@host:1883/prefix?discovery=1`; `mqtts://` encrypts.
 
     Options: `password_file=PATH` (or the variable STREAMVC_MQTT_PASSWORD), `ca_file=PATH` (who signed the broker's certificate), `discovery=1`
@@ -192,9 +242,12 @@ def read_url(url: SplitResult, *, site: str, node: str) -> Callable[[], Mqtt]:
     password = read_secret(options, "password_file", PASSWORD_VARIABLE) if user else None
     broker = Broker(url.hostname, url.port or PORTS[url.scheme], user, password, _tls(url.scheme, options.get("ca_file")))
     discovery = options.get("discovery")
-    found = DISCOVERY_PREFIX if discovery == "1" else discovery and _topic(discovery)
+    found = DISCOVERY_PREFIX if discovery == "1" else discovery and _topic(discovery.strip("/"))
     layout = TopicLayout(_topic(unquote(url.path).strip("/") or PREFIX), site, node, found)
-    return partial(Mqtt, broker, layout, read_choice(options, KINDS))
+    choice = read_choice(options, KINDS)
+    if found and not {"state", "health"} <= choice.kinds:
+        raise SinkError("discovery= needs state and health, which Home Assistant is shown; add them to kinds=, or leave that out")
+    return partial(Mqtt, broker, layout, choice, labels=labels, memory=memory)
 
 
 def _tls(scheme: str, ca_file: str | None) -> ssl.SSLContext | None:

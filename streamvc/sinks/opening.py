@@ -8,13 +8,15 @@ from urllib.parse import urlsplit
 from streamvc.errors import SinkError
 from streamvc.extras import install_command
 from streamvc.sinks.jsonlines import JsonLinesFile, StandardOutput
+from streamvc.sinks.mqtt_topics import Labels
+from streamvc.sinks.positions import RetainedTopics
 from streamvc.sinks.sink import Sink
 from streamvc.sinks.webhook import Webhook
 
 FORMS = "mqtt://HOST/PREFIX, mqtts://HOST/PREFIX, https://HOST/PATH, file:PATH, - (standard output), or @FILE that holds one of these"
 
 
-def open_sink(address: str, *, site: str, node: str) -> Sink:
+def open_sink(address: str, *, site: str, node: str, labels: Callable[[], Labels] | None = None, memory: RetainedTopics | None = None) -> Sink:
     """The sink at an address.
 
     Args:
@@ -22,17 +24,21 @@ def open_sink(address: str, *, site: str, node: str) -> Sink:
             file, for an address that others are not to see in the list of processes.
         site: The publisher's site.
         node: The publisher's machine.
+        labels: Which cameras are watched now, for a sink that announces them; see `Mqtt`.
+        memory: What it has announced before.
 
     Raises:
         SinkError: This is not an address, or an option of it is wrong.
     """
-    return read_address(address, site=site, node=node)()
+    return read_address(address, site=site, node=node, labels=labels, memory=memory)()
 
 
-def read_address(address: str, *, site: str, node: str) -> Callable[[], Sink]:
+def read_address(
+    address: str, *, site: str, node: str, labels: Callable[[], Labels] | None = None, memory: RetainedTopics | None = None
+) -> Callable[[], Sink]:
     """What opens the sink at an address, which so far nobody has been connected to. As `open_sink`."""
     try:
-        return _read(_resolve(address), site, node)
+        return _read(_resolve(address), site, node, labels, memory)
     except SinkError as error:
         raise SinkError(f"{_shown(address)}: {error}") from error
 
@@ -55,7 +61,7 @@ def _resolve(address: str) -> str:
         raise SinkError(f"cannot read the address of a sink in {file}") from error
 
 
-def _read(address: str, site: str, node: str) -> Callable[[], Sink]:
+def _read(address: str, site: str, node: str, labels: Callable[[], Labels] | None, memory: RetainedTopics | None) -> Callable[[], Sink]:
     if address == "-":
         return StandardOutput
     try:
@@ -74,7 +80,7 @@ def _read(address: str, site: str, node: str) -> Callable[[], Sink]:
                 from streamvc.sinks import mqtt
             except ImportError as error:
                 raise SinkError(f"MQTT needs paho-mqtt; install it with: {install_command('mqtt')}") from error
-            return mqtt.read_url(url, site=site, node=node)
+            return mqtt.read_url(url, site=site, node=node, labels=labels, memory=memory)
         case _:
             raise SinkError(f"there is no sink for {url.scheme or 'this'!r}; write its address as {FORMS}")
     return lambda: sink

@@ -6,7 +6,7 @@ import math
 import random
 import selectors
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
@@ -14,8 +14,9 @@ from pathlib import Path
 from streamvc.errors import StreamvcError
 from streamvc.publish.log import EventLog
 from streamvc.publish.records import row_at
+from streamvc.sinks.mqtt_topics import Labels
 from streamvc.sinks.opening import open_sink
-from streamvc.sinks.positions import Positions
+from streamvc.sinks.positions import Positions, RetainedTopics
 from streamvc.sinks.sink import Sink
 from streamvc.threads import ChannelClosed, Mailbox, Worker
 
@@ -27,7 +28,9 @@ DRAIN_S = 5.0  # at the end, for what was published last to arrive
 
 
 @contextmanager
-def run_sinks(log: EventLog, addresses: Sequence[str], *, site: str, node: str, drain_s: float = DRAIN_S) -> Iterator[None]:
+def run_sinks(
+    log: EventLog, addresses: Sequence[str], *, site: str, node: str, labels: Callable[[], Labels] | None = None, drain_s: float = DRAIN_S
+) -> Iterator[None]:
     """Deliver to these sinks what is written to the log until the block is left, and then the rest, for at most `drain_s`.
 
     A sink that an earlier run had too goes on at its position, if the log is a file; a new one begins with what comes.
@@ -37,19 +40,21 @@ def run_sinks(log: EventLog, addresses: Sequence[str], *, site: str, node: str, 
         addresses: See `open_sink`.
         site: The publisher's site.
         node: The publisher's machine.
+        labels: Which cameras are watched now, each with the activities that its models know; asked for by other threads.
         drain_s: How long what was published last may take to arrive.
 
     Raises:
         SinkError: An address cannot be used.
     """
     with ExitStack() as stack:
-        sinks: dict[str, Sink] = {}
-        for address in dict.fromkeys(addresses):
-            sinks[address] = stack.enter_context(closing(open_sink(address, site=site, node=node)))
-        if not sinks:
+        if not addresses:
             yield
             return
+        sinks: dict[str, Sink] = {}
         positions = stack.enter_context(closing(Positions(log.path and Path(f"{log.path}.sinks"))))
+        for address in dict.fromkeys(addresses):
+            memory = RetainedTopics(positions, _key(address))
+            sinks[address] = stack.enter_context(closing(open_sink(address, site=site, node=node, labels=labels, memory=memory)))
         deliveries = [SinkRunner(log, sink, _key(address), positions, drain_s) for address, sink in sinks.items()]
         for delivery in deliveries:
             stack.enter_context(closing(delivery))

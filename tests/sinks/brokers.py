@@ -11,6 +11,7 @@ from queue import SimpleQueue
 
 import pytest
 from paho.mqtt import client as paho
+from paho.mqtt import publish as paho_publish
 from paho.mqtt.enums import CallbackAPIVersion
 
 PATIENCE_S = 20.0
@@ -66,6 +67,15 @@ class Listener:
         finally:
             client.disconnect()
             client.loop_stop()
+
+    def kept(self, address: str) -> dict[str, bytes]:
+        """What the broker keeps for who comes later, by topic. To be called once, and before `next`."""
+        host, _, port = address.rpartition(":")
+        paho_publish.single("that/was/all", b".", qos=1, hostname=host, port=int(port))
+        kept = {}
+        while (message := self._heard.get(timeout=PATIENCE_S)).topic != "that/was/all":
+            kept[message.topic] = message.payload
+        return {topic: payload for topic, payload in kept.items() if payload}
 
     def next(self, ending: str = "") -> paho.MQTTMessage:
         """The next message of a topic with this end; those before it are passed over."""

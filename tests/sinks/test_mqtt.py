@@ -1,6 +1,5 @@
 """MQTT, through a real broker."""
 
-import json
 import socket
 import subprocess
 import sys
@@ -119,21 +118,6 @@ def test_what_is_published_while_the_broker_is_off_arrives_when_it_is_back(broke
         with broker.on() as address, Listener().on(address) as listener:  # it has forgotten what it was to keep
             assert listener.next("/front_door/health").payload == UP.body
     assert list(dict.fromkeys(heard)) in ([2, 3], [1, 2, 3])  # the broker may have gone before it confirmed the first
-
-
-def test_home_assistant_finds_each_camera_once(address: str) -> None:
-    with Listener().on(address) as listener, opened(f"mqtt://{address}?discovery=1") as sink:
-        for _ in range(2):
-            sink.deliver([UP, message(replace(HEALTH, camera="node", status="degraded"), 1, 7), message(STATE, 4, 7)])
-        found = listener.next("/config")
-        sensor = json.loads(found.payload)
-        sink.deliver(EVENTS[:1])
-        while not (one := listener.next()).topic.endswith("/PushUps"):
-            assert not one.topic.endswith("/config")
-    assert found.topic == f"homeassistant/sensor/{sensor['device']['identifiers'][0]}/activity/config"
-    assert sensor["state_topic"] == "streamvc/site/front_door/state"
-    assert [one["topic"] for one in sensor["availability"]] == [STATUS, "streamvc/site/front_door/availability"]
-    assert sensor["device"]["name"] == "front_door"
 
 
 def test_a_broker_that_asks_for_a_password_gets_it_and_nobody_else_does(
