@@ -93,10 +93,10 @@ class _LabelState:
             score = 0.0
         if self.started:
             self._peak = max(self._peak, score)
-            if score < self._decision.leave:
+            if not score >= self._decision.leave:
                 return self._end(now, "left")
             return self._update(now, score)
-        if score < self._decision.enter:
+        if not score >= self._decision.enter:  # NaN is no reason to begin, and one to end
             self._candidate_since = None
             return None
         if self._candidate_since is None:

@@ -7,6 +7,7 @@ StreamvcError
 ├── InferenceError   no runtime is installed, or a runtime refused a model
 ├── DataError        training or evaluation data that cannot be used
 ├── PublishError     an endpoint that cannot be bound, reached or spoken to
+│   └── MessageError a message that cannot be published, as a value of it is not of its type
 ├── SinkError        a sink that cannot be used, or did not take what it was given
 ├── NodeError        a node's configuration that cannot be used, or a node that cannot run, be reached or be changed
 └── ViewError        a picture or video that cannot be shown or written
@@ -39,6 +40,10 @@ class DataError(StreamvcError):
 
 class PublishError(StreamvcError):
     """An endpoint cannot be bound, reached or spoken to."""
+
+
+class MessageError(PublishError):
+    """A message cannot be published, as a value of it is not of its type."""
 
 
 class SinkError(StreamvcError):

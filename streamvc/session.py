@@ -9,17 +9,19 @@
 gap means.
 """
 
+import logging
 import secrets
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from streamvc.detection import UPDATE_S, Detector
+from streamvc.errors import InferenceError
 from streamvc.events import Detection, Event, ModelInfo, Reason, StreamInfo, Timing, event_id
 from streamvc.health import Rate
 from streamvc.inference.backbone import Backbone
@@ -29,8 +31,11 @@ from streamvc.inference.runtime import Opener
 from streamvc.recording import NOTHING, Recorder
 from streamvc.sampling import Sample
 from streamvc.thresholds import Thresholds
-from streamvc.types import Feature, Frame, Prediction
+from streamvc.types import Feature, Frame, Prediction, size_problem
 
+logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
 Sink = Callable[[Event], None]
 Trace = Callable[[ModelInfo, Prediction], None]
 ModelLike = str | Path | Recognizer
@@ -121,6 +126,7 @@ class Session:
         self._first: float | None = None  # when the first picture without a timestamp was captured
         self._decided: list[Event] = []  # and not told yet: where a model fails, it is told with the ends that follow
         self._num_gaps = 0
+        self._has_recorder_failed = False
         self._is_new = False  # behind a gap of which only what comes next tells how long it was
 
     @property
@@ -192,18 +198,20 @@ class Session:
             num_dropped: How many frames that were due were not used so far.
         """
         self.num_dropped = num_dropped
+        if not is_still and (problem := size_problem(*frame.image.shape[1::-1])):
+            raise InferenceError(f"camera {self.camera}: {problem}")
         self._received.step(frame.timestamp, frame.index)
         samples = [(each, sample) for each in self._passes if (sample := each.sampler.step(frame))]
         if self.recorder and not is_still:
-            self.recorder.see(frame)
+            self._record(lambda recorder: recorder.see(frame))
             self._shown = frame.image.copy() if samples else self._shown
-        self._decided += self._meet_gap(frame, max((sample.gap_s for _, sample in samples), default=0.0))
+        self._meet_gap(frame, max((sample.gap_s for _, sample in samples), default=0.0))
         self._began = frame.began
         for each, sample in samples:
             feature = each.feature(sample, is_still=is_still)
             self.featured = time.monotonic()
             for head in each.heads:
-                self._decided += self._events(head, head.observe(sample, feature), frame)
+                self._decide(head, head.observe(sample, feature), frame)
         if samples:
             self.num_samples += 1
             self.num_still += is_still
@@ -217,7 +225,7 @@ class Session:
 
     def flush(self, reason: Reason) -> list[Event]:
         """As `gap`, for another reason."""
-        self._decided += self._end(reason)
+        self._end(reason)
         self._is_new = reason == "gap"
         for each in self._passes:
             each.sampler.reset()
@@ -233,25 +241,28 @@ class Session:
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         self.close("error" if kind is not None and issubclass(kind, Exception) else "stop")
 
-    def _meet_gap(self, frame: Frame, gap_s: float) -> list[Event]:
+    def _meet_gap(self, frame: Frame, gap_s: float) -> None:
         if self._is_new and self._last:
             self._is_new, self.gap_s = False, frame.captured - self._last.captured
-        if not gap_s:
-            return []
-        self.gap_s = gap_s
-        return self._end("gap")
+        if gap_s:
+            self.gap_s = gap_s
+            self._end("gap")
 
-    def _end(self, reason: Reason) -> list[Event]:
+    def _end(self, reason: Reason) -> None:
         ended = [(head, head.flush(reason)) for head in self._heads]
-        events = [event for head, detections in ended if self._last for event in self._events(head, detections, self._last)]
         self._num_gaps += 1
+        self._has_recorder_failed = False
         for each in self._passes:
             each.forget()
-        return events
+        for head, detections in ended:
+            if self._last:
+                self._decide(head, detections, self._last)
 
-    def _events(self, head: "_Head", detections: Sequence[Detection], frame: Frame) -> list[Event]:
-        """Complete what one model has decided with a frame."""
-        return [self._event(head, detection, frame) for detection in detections]
+    def _decide(self, head: "_Head", detections: Sequence[Detection], frame: Frame) -> None:
+        """Complete what one model has decided with a frame; each is kept before the next is made, which may fail."""
+        for detection in detections:
+            if detection.phase == "start" or detection.label in head.started:  # else its start failed, and nobody knows of it
+                self._decided.append(self._event(head, detection, frame))
 
     def _event(self, head: "_Head", detection: Detection, frame: Frame) -> Event:
         now = time.monotonic()
@@ -260,9 +271,10 @@ class Session:
             t_start = self._wall_time(detection.t_start, captured)
             source = f"{self._source_id} {self._num_gaps}"
             identifier = event_id(self.camera, head.model.sha256, detection.label, detection.t_start, t_start=t_start, source_id=source)
-            head.started[detection.label] = _Started(identifier, t_start)
-        started = head.started[detection.label]
-        return Event(
+            started = _Started(identifier, t_start)
+        else:
+            started = head.started[detection.label]
+        event = Event(
             event_id=started.event_id,
             phase=detection.phase,
             camera=self.camera,
@@ -285,10 +297,26 @@ class Session:
             ),
             stream=StreamInfo(self.fps_in, head.rate_hz, self.num_dropped, self.gap_s, frame.clock),
             model=head.model,
-            media=self.recorder.link(started.event_id, detection, self._shown) if self.recorder else NOTHING,
+            media=self._record(lambda recorder: recorder.link(started.event_id, detection, self._shown)) or NOTHING,
             seq=None,
             epoch=None,
         )
+        if detection.phase == "start":
+            head.started[detection.label] = started
+        elif detection.phase == "end":
+            del head.started[detection.label]
+        return event
+
+    def _record(self, use: Callable[[Recorder], T]) -> T | None:
+        """Let the recorder do something; where it fails it is left alone until the next gap, and all goes on without it."""
+        if self.recorder is None or self._has_recorder_failed:
+            return None
+        try:
+            return use(self.recorder)
+        except Exception:  # whatever it is, recognition does not depend on it
+            self._has_recorder_failed = True
+            logger.exception("%s: nothing is recorded until the next gap", self.camera)
+            return None
 
     def _wall_time(self, timestamp: float, captured: float) -> float | None:
         """The Unix time of a moment of stream time, by the clock of now; None where it is not known. Nothing is later than it was captured."""

@@ -9,6 +9,10 @@ from numpy.typing import NDArray
 Array = NDArray[Any]
 Clock = Literal["pts", "arrival", "index"]
 
+MOST_SIDE_PX = 16384  # of pictures that are watched
+MOST_PX = 1 << 26  # of a picture: twice of what 8K has
+MOST_ASPECT = 32  # longer side by shorter side
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Frame:
@@ -62,3 +66,12 @@ class Prediction:
     index: int
     timestamp: float
     scores: NDArray[np.float32]
+
+
+def size_problem(width: int, height: int) -> str | None:
+    """Why pictures of so many pixels cannot be watched; None where they can. What makes no sense as a picture would cost others their memory."""
+    shorter, longer = sorted((width, height))
+    if shorter >= 1 and longer <= MOST_SIDE_PX and width * height <= MOST_PX and longer <= MOST_ASPECT * shorter:
+        return None
+    allowed = f"up to {MOST_SIDE_PX} pixels a side, {MOST_PX / 1e6:.0f} million in all, and {MOST_ASPECT}:1"
+    return f"its pictures of {width}x{height} pixels cannot be watched, only those of {allowed}; set another resolution"

@@ -138,3 +138,11 @@ def test_nothing_is_ever_said_inside_the_band(scores: list[float]) -> None:
     stage = Detector(["squat"], [DECISION], update_s=0.0)
     for index, score in enumerate(scores):
         assert stage.step(Prediction(index, index * HOP_S, np.array([score], np.float32))) == []
+
+
+def test_scores_that_are_no_numbers_begin_nothing_and_end_what_runs() -> None:
+    nan = float("nan")
+    assert not Detector(["a"], [Decision(0.0, 0.0, 0.0, 0.0, 0.0)]).step(Prediction(0, 0.0, np.array([nan], np.float32)))
+    running = Detector(["a"], [Decision(0.5, 0.4, 0.0, 0.0, 0.0)])
+    found = [each for t, score in enumerate([0.9, nan]) for each in running.step(Prediction(t, float(t), np.array([score], np.float32)))]
+    assert [(each.phase, each.score) for each in found] == [("start", pytest.approx(0.9)), ("end", pytest.approx(0.9))]

@@ -20,7 +20,7 @@ from streamvc.capture.wakeups import WakeupScheduler
 from streamvc.capture.zones import Zones
 from streamvc.errors import AccessError, SourceError
 from streamvc.sampling import Sampler
-from streamvc.types import Array
+from streamvc.types import Array, size_problem
 
 MARGIN_S = 2.0  # seconds beyond the time-outs of the reading itself, after which a decoder hangs
 SPARE_S = 0.5  # seconds beyond those after which a picture is analysed in any case, that its keyframe may come late
@@ -120,6 +120,8 @@ class CaptureLoop:
     def _begin(self, shape: tuple[int, int, int]) -> None:
         """Pictures of this shape come from now on."""
         height, width, _ = self._shape = shape
+        if problem := size_problem(width, height):
+            raise SourceError(f"{self._settings.name}: {problem}")
         stream = self._stream
         handed = (self._settings.size_px,) * 2 if self._settings.size_px else (width, height)
         self._whole = np.empty(shape, np.uint8)

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float32]
 
 SHORT_PX = 96  # shorter side of the picture in which movement is measured
+LONG_PX = 8 * SHORT_PX  # longer side of it at most: what is thinner is squeezed
 STEP_PX = 4  # DIS in its fast setting finds the flow at every fourth pixel, and fills in what lies between
 SHARES = np.array([0.5, 0.75, 0.9, 0.95, 0.98, 0.995])  # of all values, those that are no larger than a percentile
 SQUARE = 0.4  # side of the busiest square, by the shorter side of the frame
@@ -81,7 +82,7 @@ class FlowFeatures:
 
 def _small(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
     scale = SHORT_PX / min(image.shape[:2])
-    height, width = (round(side * scale) for side in image.shape[:2])
+    height, width = (min(round(side * scale), LONG_PX) for side in image.shape[:2])
     double = cv2.resize(image, (2 * width, 2 * height), interpolation=cv2.INTER_LINEAR)  # to average all of a large frame takes longer
     small: NDArray[np.uint8] = cv2.cvtColor(cv2.resize(double, (width, height), interpolation=cv2.INTER_AREA), cv2.COLOR_BGR2GRAY)
     return small

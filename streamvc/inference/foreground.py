@@ -153,7 +153,7 @@ class ForegroundView:
 def _exposure(small: FloatArray, background: FloatArray) -> np.float32:
     """By how much the camera has made all of the picture brighter than the background is."""
     bright, before = (cv2.transform(picture, np.ones((1, 3)))[EVERY] for picture in (small, background))
-    lit = before >= before.mean()  # what is black stays black
+    lit = before >= min(before.mean(), before.max())  # what is black stays black; a mean of equal numbers may be rounded up
     return np.float32(np.clip(np.median((bright[lit] + 6) / (before[lit] + 6)), *EXPOSURE))
 
 

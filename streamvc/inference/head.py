@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from streamvc.errors import BundleError
+from streamvc.errors import BundleError, InferenceError
 from streamvc.inference.manifest import BundleSettings
 from streamvc.inference.runtime import Model
 from streamvc.types import Array
@@ -16,8 +16,9 @@ from streamvc.types import Array
 class Head(ABC):
     """What makes scores of features; it remembers what it needs of those before."""
 
-    def __init__(self, temperature: float) -> None:
-        self._temperature = np.float32(temperature)
+    def __init__(self, settings: BundleSettings) -> None:
+        self._name = settings.name
+        self._temperature = np.float32(settings.temperature)
 
     @abstractmethod
     def push(self, feature: Array, times: int = 1) -> None:
@@ -32,8 +33,15 @@ class Head(ABC):
         """Forget all that was pushed."""
 
     def scores(self) -> NDArray[np.float32]:
-        """(L,) float32: the softmax of the logits at the head's temperature."""
-        logits = self.logits() / self._temperature
+        """(L,) float32: the softmax of the logits at the head's temperature.
+
+        Raises:
+            InferenceError: The logits are no finite numbers.
+        """
+        logits = self.logits()
+        if not np.isfinite(logits).all():
+            raise InferenceError(f"model {self._name}: its scores are not finite numbers, so they say nothing; check it with: streamvc models check")
+        logits = logits / self._temperature
         powers = np.exp(logits - np.maximum.reduce(logits))  # `max` and `sum` take a detour through Python
         scores: NDArray[np.float32] = powers / np.add.reduce(powers)
         return scores
@@ -53,7 +61,7 @@ class StepHead(Head):
         Raises:
             BundleError: The shapes of the models' tensors are not those of the settings.
         """
-        super().__init__(settings.temperature)
+        super().__init__(settings)
         d, p, s, num_labels = settings.feature_size, settings.projection_size, settings.state_size, len(settings.labels)
         _check_shape("project.tflite", project, (1, d), (1, p))
         _check_shape("step.tflite", step, (1, p + s), (1, s + num_labels))
@@ -108,7 +116,7 @@ class WindowHead(Head):
         Raises:
             BundleError: The shapes of the models' tensors are not those of the settings.
         """
-        super().__init__(settings.temperature)
+        super().__init__(settings)
         d, p, w = settings.feature_size, settings.projection_size, settings.window
         if project:
             _check_shape("project.tflite", project, (1, d), (1, p))

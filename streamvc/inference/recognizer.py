@@ -3,6 +3,9 @@
 from pathlib import Path
 from typing import Self
 
+import numpy as np
+
+from streamvc.errors import InferenceError
 from streamvc.inference.backbone import Extractor
 from streamvc.inference.bundle import Bundle, load_bundle
 from streamvc.inference.head import Head
@@ -67,7 +70,7 @@ class Recognizer:
         """Take the next frame of the stream; returns the scores where a prediction is due, None else and while warming up.
 
         Raises:
-            InferenceError: The frame holds no image, or the runtime failed.
+            InferenceError: The frame holds no image, what is made of it are not finite numbers, or the runtime failed.
         """
         sample = self.sampler.step(frame)
         return None if sample is None else self.observe(sample)
@@ -80,7 +83,13 @@ class Recognizer:
         return None if feature is None else self.observe_feature(feature, sample.frame.index, sample.timestamp)
 
     def observe_feature(self, feature: Feature, index: int, timestamp: float) -> Prediction | None:
-        """As `observe`, for a sample whose feature is known already. After a gap call `forget` first."""
+        """As `observe`, for a sample whose feature is known already. After a gap call `forget` first.
+
+        Raises:
+            InferenceError: The feature or the scores are not finite numbers, or the runtime failed.
+        """
+        if not np.isfinite(feature.values).all():  # a network may well make a score of that
+            raise InferenceError(f"model {self.bundle.manifest.name}: what it sees in the picture is not finite numbers")
         self._head.push(feature.values, feature.num_ticks)
         before = self._num_ticks
         self._num_ticks += feature.num_ticks

@@ -1,15 +1,20 @@
 """A thread that analyses the frames of many cameras, one after the other."""
 
+import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from streamvc.capture.messages import Arrived
+from streamvc.errors import MessageError
 from streamvc.events import Event, Reason
 from streamvc.node.scheduler import FrameScheduler, Work
 from streamvc.recording import Recorder
 from streamvc.session import NO_IMAGE, Session, Sink
 from streamvc.types import Frame
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -85,7 +90,8 @@ class InferenceWorker:
                 self._part(work.session)
             self.busy_since = None
         for recorder in self._recorders:
-            recorder.close()
+            with _logged("a recording could not be completed"):
+                recorder.close()
 
     def run(self) -> None:
         """As `steps`, for a thread that does nothing else."""
@@ -97,15 +103,17 @@ class InferenceWorker:
         frame = arrival.frame or Frame(due.index, due.timestamp, NO_IMAGE, due.clock, due.captured, due.decoded, due.segment, due.began)
         num_samples = session.num_samples
         try:
-            events = session.take(frame, is_still=arrival.is_still, num_dropped=work.dropped + due.dropped)
-        except Exception as error:  # whatever it is, it is this camera's alone
-            arrival.release()
-            yield self._end(work, "error")
-            self._failed(work.camera, error)
-            return
-        try:
+            try:
+                events = session.take(frame, is_still=arrival.is_still, num_dropped=work.dropped + due.dropped)
+            except Exception as error:  # whatever it is, it is this camera's alone
+                yield self._end(work, "error")
+                self._failed(work.camera, error)
+                return
             decided = time.monotonic()
-            self._publish_all(events)
+            if problem := self._publish_all(events):
+                yield self._end(work, "error")
+                self._failed(work.camera, problem)
+                return
             is_analysed = session.num_samples > num_samples and not arrival.is_still
             moments = (due.captured, due.decoded, work.taken, session.featured, decided, time.monotonic())
             yield Step(work.camera, session, arrival.frame, events, is_analysed, *moments)
@@ -113,17 +121,39 @@ class InferenceWorker:
             arrival.release()
 
     def _end(self, work: Work[Session], reason: Reason) -> Step:
-        events = work.session.flush(reason)
-        self._publish_all(events)
+        events: Sequence[Event] = ()
+        try:
+            events = work.session.flush(reason)
+        except Exception as error:  # what has failed may fail at its end, too; that is still this camera's alone
+            logger.exception("%s: what went on there could not be ended", work.camera, extra={"camera": work.camera})
+            self._failed(work.camera, error)
+        if problem := self._publish_all(events):
+            self._failed(work.camera, problem)
         return Step(work.camera, work.session, None, events, False, *[time.monotonic()] * 6)
 
-    def _publish_all(self, events: Sequence[Event]) -> None:
+    def _publish_all(self, events: Sequence[Event]) -> MessageError | None:
+        """Publish each; returns what was wrong with the first of those that cannot be."""
+        problem: MessageError | None = None
         for event in events:
-            self._publish(event)
+            try:
+                self._publish(event)
+            except MessageError as error:
+                problem = problem or error
+        return problem
 
     def _part(self, session: Session) -> None:
         """Let a camera go. What is recorded of it is completed meanwhile, as others do not wait for that."""
         self._recorders = [recorder for recorder in self._recorders if recorder.is_recording]
         if session.recorder:
-            session.recorder.finish()
+            with _logged("a recording could not be completed"):
+                session.recorder.finish()
             self._recorders.append(session.recorder)
+
+
+@contextmanager
+def _logged(what: str) -> Iterator[None]:
+    """What fails in it is logged, and no more."""
+    try:
+        yield
+    except Exception:
+        logger.exception(what)

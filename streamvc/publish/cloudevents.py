@@ -12,7 +12,7 @@ from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 from pydantic_core import PydanticSerializationError
 
-from streamvc.errors import PublishError
+from streamvc.errors import MessageError, PublishError
 from streamvc.events import Body, Event, Health, Heartbeat, State
 from streamvc.publish.version1 import from_version_1
 from streamvc.publish.wire import escape
@@ -85,7 +85,7 @@ def encode(body: Body, *, site: str, node: str, time: float) -> bytes:
         time: When it is written, in Unix seconds.
 
     Raises:
-        PublishError: A value is not of its type, or a name is empty.
+        MessageError: A value is not of its type, or a name is empty.
     """
     moment = datetime.fromtimestamp(time, UTC).isoformat(timespec="milliseconds")
     kind, identifier, subject = _described(body, time)
@@ -101,11 +101,11 @@ def encode(body: Body, *, site: str, node: str, time: float) -> bytes:
             data=body,
         )
     except ValidationError as error:
-        raise PublishError(f"a message about {subject!r} cannot be published: {_first_reason(error)}") from error
+        raise MessageError(f"a message about {subject!r} cannot be published: {_first_reason(error)}") from error
     try:
         return WRITERS[type(body)].dump_json(envelope)
     except PydanticSerializationError as error:  # half a character of UTF-16
-        raise PublishError(f"a message about {subject!a} cannot be published: it is not valid Unicode text") from error
+        raise MessageError(f"a message about {subject!a} cannot be published: it is not valid Unicode text") from error
 
 
 def decode(body: bytes) -> Body:

@@ -22,7 +22,7 @@ from urllib.parse import quote, unquote
 
 from pydantic import Field, TypeAdapter, ValidationError
 
-from streamvc.errors import PublishError
+from streamvc.errors import MessageError, PublishError
 
 T = TypeVar("T")
 Kind = Literal["event", "state", "health", "heartbeat"]
@@ -146,14 +146,14 @@ def escape(name: str) -> str:
     """Percent-encode a name for a topic or a URI.
 
     Raises:
-        PublishError: The name is empty or is not Unicode text.
+        MessageError: The name is empty or is not Unicode text.
     """
     if not name:
-        raise PublishError("a site, node, camera or label has an empty name; give it one")
+        raise MessageError("a site, node, camera or label has an empty name; give it one")
     try:
         return quote(name, safe="")
     except UnicodeEncodeError as error:
-        raise PublishError(f"the name {name!a} is not valid Unicode text; choose another") from error
+        raise MessageError(f"the name {name!a} is not valid Unicode text; choose another") from error
 
 
 def subscription(site: str | None = None, camera: str | None = None, kind: Kind | None = None) -> bytes:

@@ -1,5 +1,6 @@
+import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -7,19 +8,22 @@ from queue import Queue
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from streamvc.capture.source import open_source
-from streamvc.errors import InferenceError, PublishError
-from streamvc.events import Event
+from streamvc.errors import InferenceError, MessageError, PublishError
+from streamvc.events import Event, Reason
 from streamvc.inference.model_cache import ModelCache
+from streamvc.inference.runtime import Model, Opener, open_model
 from streamvc.node.scheduler import FrameScheduler
 from streamvc.node.worker import InferenceWorker, Step
-from streamvc.recording import Recorder, RecordingSettings
+from streamvc.publish.cloudevents import encode
+from streamvc.recording import NOTHING, Recorder, RecordingSettings
 from streamvc.sampling import Sampler
 from streamvc.session import Session
-from streamvc.threads import Worker
+from streamvc.threads import ChannelClosed, Worker
 from streamvc.thresholds import Thresholds
-from streamvc.types import Frame
+from streamvc.types import Array, Frame
 from tests.node.arrivals import arrived
 
 WAIT_S = 60.0
@@ -35,17 +39,21 @@ class Bench:
         self.steps: Queue[Step] = Queue()
         self.failures: Queue[tuple[str, Exception]] = Queue()
         self.released: Counter[str] = Counter()
-        self._inference = InferenceWorker(0, self.due, publish=self.events.append, failed=lambda camera, error: self.failures.put((camera, error)))
+        self._inference = InferenceWorker(0, self.due, publish=self._publish, failed=lambda camera, error: self.failures.put((camera, error)))
         self.thread = Worker("inference", self._run, self.due.close)
+
+    def _publish(self, event: Event) -> None:
+        encode(event, site="site", node="node", time=0.0)
+        self.events.append(event)
 
     def _run(self) -> None:
         for step in self._inference.steps():
             if step.frame is not None or not step.events:
                 self.steps.put(step)
 
-    def add(self, name: str, recorder: Recorder | None = None) -> None:
+    def add(self, name: str, recorder: Recorder | None = None, opener: Opener | None = None) -> None:
         always = Thresholds(enter=0.0, leave=0.0, min_s=0.0)
-        session = Session("figure", camera=name, thresholds=always, recorder=recorder, opener=self.models.open)
+        session = Session("figure", camera=name, thresholds=always, recorder=recorder, opener=opener or self.models.open)
         self.due.add(name, session, worker=0, period_s=0.2)
 
     def offer(self, name: str, frame: Frame, *, still: bool = False) -> None:
@@ -55,6 +63,18 @@ class Bench:
         """Offer a frame, and wait until it has been used."""
         self.offer(name, frame, still=still)
         return self.steps.get(timeout=WAIT_S)
+
+    def show_all(self, streams: Mapping[str, Sequence[Frame]]) -> None:
+        """Offer the frames of some cameras, and wait until all have been used."""
+        for name, frames in streams.items():
+            self.due.keep_all(name, True)
+            for frame in frames:
+                self.offer(name, frame)
+        self.due.add("last", Session("figure", opener=self.models.open), worker=0, period_s=1.0, priority="low")
+        self.offer("last", frames[0])
+        while self.steps.get(timeout=WAIT_S).camera != "last":
+            pass
+        del self.released["last"]
 
     def outline(self, name: str) -> list[tuple[str, str, float, str | None]]:
         return [(event.phase, event.label, event.stream_start_s, event.reason) for event in self.events if event.camera == name]
@@ -93,6 +113,55 @@ def test_a_camera_that_fails_is_ended_and_does_not_touch_the_others(bench: Bench
     assert all(reason is None for *_, reason in bench.outline("yard"))
     bench.see("broken", frames[-1])
     assert bench.released == {"yard": 15, "door": 15, "broken": 12}
+
+
+class Failing:
+    """A model whose outputs go through `change` from the tenth on."""
+
+    def __init__(self, model: Model, change: Callable[[NDArray[np.float32]], NDArray[np.float32]]) -> None:
+        self.input, self.output = model.input, model.output
+        self._model = model
+        self._change = change
+        self._num_runs = 0
+
+    def run(self, fill: Callable[[Array], None]) -> NDArray[np.float32]:
+        self._num_runs += 1
+        output = self._model.run(fill)
+        return self._change(output) if self._num_runs > 9 else output
+
+
+def crash(_output: NDArray[np.float32]) -> NDArray[np.float32]:
+    raise MemoryError("no room for a tensor")
+
+
+@pytest.mark.parametrize(
+    ("change", "file", "words"),
+    [
+        pytest.param(crash, "backbone.tflite", "no room for a tensor", id="raises"),
+        pytest.param(lambda output: output * np.float32("nan"), "step.tflite", "figure: its scores are not finite", id="scores are NaN"),
+        pytest.param(lambda output: output + np.float32("inf"), "step.tflite", "figure: its scores are not finite", id="scores are endless"),
+        pytest.param(lambda output: output * np.float32("nan"), "backbone.tflite", "figure: what it sees .* is not finite", id="features are NaN"),
+    ],
+)
+def test_a_model_that_fails_costs_its_camera_alone_and_ends_are_told_once(
+    bench: Bench, frames: list[Frame], change: Callable[[NDArray[np.float32]], NDArray[np.float32]], file: str, words: str
+) -> None:
+    def open_failing(path: Path, runtime: str | None = None, threads: int = 1) -> Model:
+        model = open_model(path, runtime, threads)
+        return Failing(model, change) if path.name == file else model
+
+    bench.add("yard")
+    bench.add("door", opener=open_failing)
+    bench.show_all({"yard": frames, "door": frames})
+    camera, error = bench.failures.get_nowait()
+    assert camera == "door"
+    assert re.search(words, str(error))
+    assert not [reason for *_, reason in bench.outline("yard") if reason]
+    assert bench.released == {"yard": 15, "door": 15}
+    begun, ended = ([event.event_id for event in bench.events if (event.camera, event.phase) == ("door", phase)] for phase in ("start", "end"))
+    assert begun
+    assert sorted(begun) == sorted(ended)
+    assert all(event.reason == "error" for event in bench.events if (event.camera, event.phase) == ("door", "end"))
 
 
 def test_it_says_when_a_frame_passed_which_stage(bench: Bench, frames: list[Frame]) -> None:
@@ -152,3 +221,46 @@ def test_that_nothing_can_be_published_any_more_ends_the_worker(frames: list[Fra
     assert refused.get(timeout=WAIT_S).phase == "start"
     with pytest.raises(PublishError):
         thread.close()
+
+
+class BrokenRecorder(Recorder):
+    """One whose thread is dead."""
+
+    def see(self, frame: Frame) -> None:
+        raise ChannelClosed
+
+
+def test_a_recorder_that_fails_costs_the_recording_and_not_the_recognition(
+    bench: Bench, frames: list[Frame], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with BrokenRecorder("yard", RecordingSettings(tmp_path)) as recorder:
+        bench.add("yard", recorder)
+        bench.add("door")
+        bench.show_all({"yard": frames, "door": frames})
+    assert bench.failures.empty()
+    assert bench.outline("yard") == bench.outline("door")
+    assert {event.media for event in bench.events} == {NOTHING}
+    assert [record.getMessage() for record in caplog.records] == ["yard: nothing is recorded until the next gap"]
+
+
+def test_an_event_that_cannot_be_written_costs_its_camera_alone(bench: Bench, frames: list[Frame]) -> None:
+    bench.add("")
+    bench.add("door")
+    bench.show_all({"": frames, "door": frames})
+    camera, error = bench.failures.get_nowait()
+    assert (camera, type(error)) == ("", MessageError)
+    assert bench.outline("door")
+    assert {event.camera for event in bench.events} == {"door"}
+
+
+def test_what_cannot_be_ended_either_is_told_as_failed_and_touches_no_other_camera(bench: Bench, frames: list[Frame]) -> None:
+    class BadSession(Session):
+        def flush(self, reason: Reason) -> list[Event]:
+            raise OverflowError("int too big to convert")
+
+    bench.due.add("broken", BadSession("figure", opener=bench.models.open), worker=0, period_s=0.2)
+    bench.add("door")
+    bench.show_all({"broken": [replace(frames[0], image=np.zeros((9, 9), np.uint8))], "door": frames})
+    assert {bench.failures.get_nowait()[0] for _ in range(2)} == {"broken"}
+    assert bench.failures.empty()
+    assert len(bench.outline("door")) > 1
