@@ -46,6 +46,10 @@ def test_a_gap_and_a_clock_jump_are_reported_and_start_anew(timestamps: list[flo
     assert last.num_ticks == 1
 
 
+def test_a_frame_each_second_has_no_gaps_between() -> None:
+    assert {sample.gap_s for sample in samples([1.0, 2.0, 3.0, 4.0])} == {0.0}
+
+
 def test_the_grid_lies_on_stream_time_whatever_frame_comes_first() -> None:
     whole = [index / 25 for index in range(100)]
     cut = samples(whole[7:])

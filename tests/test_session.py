@@ -237,6 +237,14 @@ def test_a_still_before_any_frame_says_nothing(clip_frames: list[Frame]) -> None
     assert given.top == ()
 
 
+def test_a_still_behind_a_gap_shows_nothing_that_was_seen_before_it(clip_frames: list[Frame]) -> None:
+    given = session(FIGURE, thresholds=ALWAYS)
+    assert taken(given, clip_frames[:40])
+    given.gap()
+    assert not taken(given, clip_frames[40:80], range(40))
+    assert given.top == ()
+
+
 def test_a_gap_in_the_stream_ends_what_runs(clip_frames: list[Frame]) -> None:
     frames = due_at(5.0, clip_frames)[:40]
     given = session(FIGURE, thresholds=ALWAYS)
@@ -375,6 +383,13 @@ def test_live_events_are_dated_by_the_clock_of_now_and_never_ahead_of_their_arri
     for event in taken(given, live(due_at(5.0, clip_frames)[80:120], began + 0.1)):
         assert event.t_start is not None
         assert event.t_start <= event.timing.capture
+
+
+def test_what_starts_with_a_picture_that_came_sooner_than_its_time_says_started_when_it_came(clip_frames: list[Frame]) -> None:
+    frames = [replace(frame, captured=frame.captured - 0.5) for frame in live(due_at(5.0, clip_frames)[:20], time.monotonic() - 100.0)]
+    starts = [event for event in taken(session(FIGURE, thresholds=ALWAYS), frames) if event.phase == "start"]
+    assert starts
+    assert [event.t_start for event in starts] == [event.timing.capture for event in starts]
 
 
 def test_no_two_sessions_give_the_same_identifier_unless_their_frames_are_the_same(clip_frames: list[Frame]) -> None:

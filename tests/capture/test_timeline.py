@@ -146,6 +146,13 @@ def test_a_live_stream_began_when_its_least_delayed_picture_says() -> None:
     assert arrivals.start == pytest.approx(100.04)
 
 
+def test_the_least_delayed_picture_of_a_minute_counts_for_the_next_too() -> None:
+    arrivals = Arrivals()
+    for second in range(120):
+        arrivals.step(float(second), 1000.0 + second + (0.0 if second % 60 == 30 else 0.5))
+        assert arrivals.start == (1000.0 if second >= 30 else 1000.5)
+
+
 @pytest.mark.parametrize("ppm", [-100, -20, 20, 100])
 def test_the_clock_of_a_camera_that_is_off_is_followed_for_weeks(ppm: int) -> None:
     arrivals = Arrivals()

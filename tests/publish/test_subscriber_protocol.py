@@ -204,6 +204,36 @@ def test_a_snapshot_gives_the_present_state_and_what_comes_is_behind_it() -> Non
     assert [(sent.topic.kind, sent.sequence) for sent in it.given] == [("state", 5), ("event", 6)]
 
 
+def test_a_snapshot_is_given_before_what_came_while_it_was_on_its_way() -> None:
+    it = line("state")
+    it.wait(0.0)
+    (request,) = it.requests
+    it.cut = True
+    for _ in range(5):
+        it.publish(kind="state")
+    snapshot = it.found(request.query)
+    it.cut = False
+    it.publish(kind="state")
+    it.do(it.protocol.answer(request.id, *snapshot, it.now))
+    it.requests.remove(request)
+    it.heal()
+
+    assert numbers(it.given) == [5, 6]
+
+
+def test_of_a_snapshot_only_what_was_chosen_is_given() -> None:
+    it = line("event", "state", cameras=["yard"])
+    it.cut = True
+    for camera in ("yard", "door"):
+        it.publish(camera, "state")
+        it.publish(camera, "health")
+    it.cut = False
+    it.wait(0.0)
+    it.answer()
+
+    assert [(sent.topic.camera, sent.topic.kind) for sent in it.given] == [("yard", "state")]
+
+
 def test_what_was_on_its_way_while_it_joined_is_given() -> None:
     it = line()
     it.wait(0.0)
