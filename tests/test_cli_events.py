@@ -75,6 +75,30 @@ def test_csv_is_a_table(log: Path) -> None:
     assert datetime.fromisoformat(rows[0]["time"]).tzinfo == UTC
 
 
+FORMULAS = ["=1+1", "+1", "-1", "@SUM(A1)", "\tx", " =1", "\u00a0=1", "\uff1d1", "x;=1+1", 'x";"=1', "a\n=1", "=cmd|' /C calc'!A0"]
+
+
+@pytest.mark.parametrize("text", FORMULAS)
+def test_a_spreadsheet_executes_nothing_of_a_table(state_home: Path, text: str) -> None:
+    with EventLog(state_home / "streamvc" / "events-7788.db") as log:
+        log.append(message(replace(START, camera="gate", label=text, score=0.5), 1, log.epoch))
+        log.append(message(replace(HEALTH, detail=text), 1, log.epoch))
+    printed = run("--csv", "--kind", "event", "--kind", "health").stdout
+    rows = list(csv.DictReader(StringIO(printed, newline="")))
+    cells = [rows[0]["label"], rows[1]["detail"]]
+    assert all(cell.replace("'", "") == text.replace("'", "") for cell in cells)
+    for separator in ",;\t":  # whatever the spreadsheet's country parts cells by
+        for line in csv.reader(StringIO(printed, newline=""), delimiter=separator):
+            assert not [cell for cell in line if cell.lstrip(' "\u00a0\t').startswith(("=", "+", "-", "@", "\uff1d"))]
+
+
+@pytest.mark.usefixtures("log")
+def test_numbers_and_names_are_in_a_table_as_they_are() -> None:
+    rows = list(csv.DictReader(StringIO(run("--csv").stdout)))
+    assert [row["camera"] for row in rows] == ["front_door"] * 3 + ["yard"]
+    assert all(float(row["score"]) for row in rows)
+
+
 @pytest.mark.usefixtures("log")
 def test_states_and_health_are_told_too() -> None:
     state, health = run("--kind", "state", "--kind", "health").stdout.splitlines()

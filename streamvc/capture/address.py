@@ -4,6 +4,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
+from unicodedata import normalize
 from urllib.parse import urlsplit
 
 from streamvc.errors import SourceError
@@ -79,6 +80,7 @@ def _find_url(url: str) -> Address:
 def _find_path(path: Path) -> Address:
     if device := re.fullmatch(r"/dev/video(\d+)", str(path)):
         return Address("camera", device[1], f"camera {device[1]}")
+    path = next((each for form in ("NFC", "NFD") if (each := Path(normalize(form, str(path)))).exists()), path) if not path.exists() else path
     if path.is_dir():
         return Address("images", str(path), str(path))
     if not path.exists():

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 UNITS_S = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 KINDS = ["event", "state", "health"]
+# Where a spreadsheet would see a formula: at the start of a cell, or behind what it may take for the start of another.
+FORMULA = re.compile(r"""(^|[;,|"\t\r\n])(?=\s*[=+@\-\uff1d\uff0b\uff20\uff0d])|^(?=[\t\r\n])""")
 COLUMNS = ["time", "kind", "camera", "phase", "label", "score", "t_start", "t_end"]
 COLUMNS += ["stream_start_s", "stream_end_s", "duration_s", "reason", "status", "detail", "event_id", "seq", "epoch"]
 
@@ -50,7 +52,7 @@ def span(_context: click.Context, _parameter: click.Parameter, text: str | None)
 @click.option("--label", "labels", multiple=True, metavar="NAME", help="Only this label; may be given several times.")
 @click.option("--kind", "kinds", type=click.Choice(KINDS), multiple=True, default=["event"], show_default=True, help="May be given several times.")
 @click.option("--json", "form", flag_value="json", help="Print each as one line of JSON, as it was published.")
-@click.option("--csv", "form", flag_value="csv", help="Print a table for spreadsheets.")
+@click.option("--csv", "form", flag_value="csv", help="Print a table for spreadsheets; text that they would execute has a ' before it.")
 def events(
     endpoint: str,
     log: Path | None,
@@ -104,4 +106,10 @@ def _print_csv(messages: Iterable["Message"]) -> None:
         envelope = open_envelope(message.body)
         data = asdict(envelope.data)
         running = ", ".join(activity["label"] for activity in data.get("activities", ()))
-        writer.writerow({"label": running, **data, "time": envelope.time, "kind": message.topic.kind})
+        row = {"label": running, **data, "time": envelope.time, "kind": message.topic.kind}
+        writer.writerow({column: _inert(value) for column, value in row.items()})
+
+
+def _inert(value: object) -> object:
+    """What a spreadsheet shows and does not execute: text that it would take for a formula gets an apostrophe before it."""
+    return FORMULA.sub(r"\1'", value) if isinstance(value, str) else value

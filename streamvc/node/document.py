@@ -16,6 +16,13 @@ CAMERA_FOLDER = "cameras.d"  # beside the configuration
 SUFFIXES = (".yaml", ".yml")
 MAX_VALUES = 1_000_000  # in a file, with what stands behind its aliases written out
 
+# Keys whose values are names and addresses: `001`, `1e5`, `no` or `2026-11-30` are text there, whatever YAML takes them for.
+TEXT_KEYS = frozenset(
+    {"folder", "keys", "log", "models", "name", "node", "publish", "schedule", "secrets", "sinks", "site", "source", "substream", "timezone"}
+)
+NOT_TEXT = frozenset(f"tag:yaml.org,2002:{kind}" for kind in ("bool", "float", "int", "timestamp"))
+TEXT = "tag:yaml.org,2002:str"
+
 Place = tuple[str | int, ...]  # of a value: the keys and positions that lead to it
 
 
@@ -138,6 +145,7 @@ def parse_document(path: Path, text: str) -> Document:
         root = yaml.compose(text)
         if root is not None and _num_values(root, {}) > MAX_VALUES:
             raise NodeError(f"{path}: its aliases stand for more than {MAX_VALUES} values")
+        _keep_text(root, is_text=False, seen=set())
         data = None if root is None else yaml.constructor.construct_document(root)
         return Document(path, text, data, root)
     except MarkedYAMLError as error:
@@ -148,6 +156,18 @@ def parse_document(path: Path, text: str) -> Document:
         raise NodeError(f"{path}:{line} is not YAML: {problem}") from error
     except (YAMLError, ValueError, RecursionError) as error:
         raise NodeError(f"{path}: is not YAML: {str(error).splitlines()[0]}") from error
+
+
+def _keep_text(node: Node | None, *, is_text: bool, seen: set[tuple[int, bool]]) -> None:
+    """Take the values of some keys, alone or in a list, for the text that is written there."""
+    if isinstance(node, ScalarNode) and is_text and node.tag in NOT_TEXT:
+        node.tag = TEXT
+    if not isinstance(node, CollectionNode) or (id(node), is_text) in seen:
+        return
+    seen.add((id(node), is_text))
+    for part in node.value:
+        key, value = part if isinstance(part, tuple) else (None, part)
+        _keep_text(value, is_text=is_text if key is None else isinstance(key, ScalarNode) and key.value in TEXT_KEYS, seen=seen)
 
 
 def _num_values(node: Node, known: dict[int, int]) -> int:

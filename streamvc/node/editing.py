@@ -18,6 +18,7 @@ from itertools import takewhile
 from operator import eq
 from pathlib import Path
 from typing import Any
+from unicodedata import normalize
 
 from filelock import FileLock
 from ruamel.yaml import YAML
@@ -30,6 +31,7 @@ from streamvc.node.config import interpret, require_models
 from streamvc.node.document import CAMERA_FOLDER, SUFFIXES, Document, Documents, Place, camera_files, parse_document, read_documents
 
 KEY = re.compile(r"[a-z_]+(\.[a-z_]+)*")
+RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)  # names of devices on Windows, with any suffix
 STEM = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_. -]{0,58}[A-Za-z0-9_-])?")  # means the same file on every file system
 BEGUN = f"# The cameras are in {CAMERA_FOLDER}, a file each.\ndefaults: {{}}\n"
 
@@ -120,7 +122,7 @@ def _own_file(path: Path, name: str) -> Path:
     with _explained(path):
         taken = {file.stem.lower() for file in camera_files(path)}
     stem = name
-    if not STEM.fullmatch(name):
+    if not STEM.fullmatch(name) or RESERVED.fullmatch(name):
         stem = f"{re.sub(r'[^A-Za-z0-9_]+', '-', name)[:40].strip('-') or 'camera'}-{hashlib.sha256(name.encode(errors='replace')).hexdigest()[:8]}"
     while stem.lower() in taken:
         stem += "-1"
@@ -269,7 +271,8 @@ def _line(key: str, value: str | list[str]) -> str:
 def _index(documents: Documents, name: str) -> int:
     data = documents.data
     cameras = data.get("cameras") if isinstance(data, dict) else None
-    names = [str(camera.get("name")) if isinstance(camera, dict) else "" for camera in cameras] if isinstance(cameras, list) else []
+    name = normalize("NFC", name)
+    names = [normalize("NFC", str(camera.get("name"))) if isinstance(camera, dict) else "" for camera in cameras] if isinstance(cameras, list) else []
     if name not in names:
         close = get_close_matches(name, names, n=1)
         advice = f"did you mean {close[0]}?" if close else f"there are {', '.join(names) or 'none'}"

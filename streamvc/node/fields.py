@@ -1,6 +1,7 @@
 """The kinds of values that a configuration is made of, and how each is checked."""
 
 import re
+import unicodedata
 from pathlib import Path
 from typing import Annotated
 
@@ -43,7 +44,8 @@ def _model_beside_file(name: str, info: ValidationInfo) -> str:
 
 
 def _check_name(name: str) -> str:
-    """It stands in topics, file names and tables, and is typed in commands."""
+    """It stands in topics, file names and tables, and is typed in commands. Its accents are one letter each, however they are written (NFC)."""
+    name = unicodedata.normalize("NFC", name)
     if not name.isprintable() or name != name.strip():
         raise ValueError("must be letters, digits and the like in one line, with no space before or behind it")
     return name

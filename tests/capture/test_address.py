@@ -1,4 +1,6 @@
 from pathlib import Path
+from typing import Literal
+from unicodedata import normalize
 
 import pytest
 from hypothesis import given
@@ -72,3 +74,11 @@ def test_errors_hide_them_too() -> None:
     with pytest.raises(SourceError) as caught:
         address.find("gopher://admin:s3cret@host/clip")
     assert "s3cret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(("typed", "written"), [("NFC", "NFD"), ("NFD", "NFC")])
+def test_a_file_is_found_however_the_accents_of_its_name_are_typed(
+    tmp_path: Path, typed: Literal["NFC", "NFD"], written: Literal["NFC", "NFD"]
+) -> None:
+    (tmp_path / normalize(written, "Übung.mp4")).write_bytes(b"x")
+    assert address.find(tmp_path / normalize(typed, "Übung.mp4")).location == str(tmp_path / normalize(written, "Übung.mp4"))

@@ -154,7 +154,7 @@ def test_all_faults_are_told_with_their_lines(tmp_path: Path) -> None:
           - name: yard
             source: 0
             schedulle: []
-            models: [{name: fight, thresholds: {entr: 1}}, 5]
+            models: [{name: fight, thresholds: {entr: 1}}, ~]
           - name: door
             zones: {include: [[[0, 0], [2, 0]]]}
             thresholds: {enter: 0.2, leave: 0.5}
@@ -172,7 +172,7 @@ def test_all_faults_are_told_with_their_lines(tmp_path: Path) -> None:
         "node.yaml:9: http: must be HOST:PORT, such as 127.0.0.1:7791, not 'localhost'",
         "node.yaml:13: cameras[0].schedulle: unknown key; did you mean schedule?",
         "node.yaml:14: cameras[0].models[0].thresholds.entr: unknown key; did you mean enter?",
-        "node.yaml:14: cameras[0].models[1]: must be a mapping, of `key: value`, not 5",
+        "node.yaml:14: cameras[0].models[1]: must be a mapping, of `key: value`",
         "node.yaml:15: cameras[1].source: is missing",
         "node.yaml:16: cameras[1].zones.include[0][1][0]: must be at most 1, not 2",
         "node.yaml:17: cameras[1].thresholds: leave (0.5) must not be above enter (0.2)",
@@ -193,7 +193,7 @@ def test_all_faults_are_told_with_their_lines(tmp_path: Path) -> None:
         ("site: *shop", "node.yaml:1: is not YAML: found undefined alias"),
         ("site: a\ncameras:\n\t- b", "node.yaml:3: is not YAML: found character"),
         ("site: &a [*a]", "node.yaml: is not YAML: a value is within itself"),
-        ("site: 2026-99-99", "node.yaml: is not YAML: month must be"),
+        ("insecure: 2026-99-99", "node.yaml: is not YAML: month must be"),
         ("site: \0", "node.yaml: is not YAML"),
         ("1: a", "node.yaml:1: [1]: must be a word"),
         ("cameras: 5", "node.yaml:1: cameras: must be a list, not 5"),
@@ -235,6 +235,51 @@ def test_a_model_that_is_not_here_is_told_where_it_is_named(tmp_path: Path) -> N
     (tmp_path / "own").symlink_to(ROOT / "models" / "figure")
     path.write_text(text.replace("fal]", "fall]"))
     assert [len(camera.models) for camera in read_config(path).cameras] == [2, 2, 1]
+
+
+NAMES = [
+    "001",
+    "1e5",
+    "0x1F",
+    "0o17",
+    "1_000",
+    "1.0",
+    ".5",
+    "12:30",
+    "2026-11-30",
+    "no",
+    "on",
+    "yes",
+    "off",
+    "true",
+    "False",
+    "nan",
+    ".inf",
+    "-7",
+    "null-1",
+]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_name_is_what_is_written_whatever_yaml_takes_it_for(tmp_path: Path, name: str) -> None:
+    cameras = f"- {{name: {name}, source: ./{name}, models: [{name}]}}\n- {{name: b, source: 0, models: [{{name: {name}}}]}}\n"
+    config = read(tmp_path, f"site: {name}\ncameras:\n{cameras}")
+    assert (config.site, config.cameras[0].name, config.cameras[0].source) == (name, name, str(tmp_path / name))
+    assert [camera.models[0].name for camera in config.cameras] == [str(tmp_path / name) if name.startswith(".") else name] * 2
+
+
+def test_names_are_text_behind_aliases_and_in_yaml_1_1_too(tmp_path: Path) -> None:
+    text = "defaults: {models: &m [001]}\ncameras:\n- &a {name: 007, source: 0, models: *m}\n- {<<: *a, name: 1e1}\n"
+    for config in (read(tmp_path, text), read(tmp_path, f"%YAML 1.1\n---\n{text}- {{name: no, source: 1}}\n")):
+        assert [camera.name for camera in config.cameras][:2] == ["007", "1e1"]
+        assert {camera.models[0].name for camera in config.cameras} == {"001"}
+    assert config.cameras[2].name == "no"
+
+
+def test_a_name_is_the_same_however_its_accents_are_written(tmp_path: Path) -> None:
+    text = "cameras:\n- {name: U\u0308bung, source: 0, models: [m]}\n"
+    assert read(tmp_path, text).cameras[0].name == "\u00dcbung"
+    assert "named before" in faults(tmp_path, text + text.replace("cameras:\n", "").replace("U\u0308", "\u00dc"))[0]
 
 
 def test_cameras_may_have_files_of_their_own(tmp_path: Path) -> None:

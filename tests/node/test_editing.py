@@ -2,6 +2,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from textwrap import dedent
+from unicodedata import normalize
 
 import pytest
 
@@ -96,7 +97,7 @@ def test_any_name_has_a_file(file: Path, name: str, stem: str) -> None:
     added = add_camera(file, name, "1")
     assert added.parent == file.parent / "cameras.d"
     assert added.stem == stem or (stem.endswith("-") and added.stem[: len(stem)] == stem and len(added.stem) == len(stem) + 8)
-    assert [name.replace("${U}", "u"), "hall"] == sorted(set(names(file)) - {"yard", "door"}, key="hall".__eq__)
+    assert [normalize("NFC", name.replace("${U}", "u")), "hall"] == sorted(set(names(file)) - {"yard", "door"}, key="hall".__eq__)
     set_camera(file, name, {"rate_hz": "4"})
     assert "rate_hz: 4\n" in added.read_text()
     remove_camera(file, name)
@@ -112,7 +113,7 @@ def test_a_name_that_yaml_takes_for_a_number_can_be_given(file: Path) -> None:
     assert add_camera(file, "hall", "1").name == "hall-1.yaml"
     remove_camera(file, "hall")
     set_camera(file, "008", {"name": ""})
-    assert added.read_text() == 'source: "0"\n'
+    assert added.read_text() == "source: 0\n"
 
 
 def test_comments_in_the_file_of_a_camera_stay(file: Path) -> None:
@@ -312,3 +313,35 @@ def test_edits_at_the_same_time_are_all_made(file: Path) -> None:
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(lambda number: add_camera(file, f"camera {number}", str(number)), range(8)))
     assert sorted(names(file)[2:]) == [f"camera {number}" for number in range(8)]
+
+
+@pytest.mark.parametrize("name", ["001", "1e5", "no", "true", "2026-11-30", "0x1F"])
+def test_cameras_whose_names_look_like_numbers_can_be_added_changed_and_removed(file: Path, name: str) -> None:
+    written(file, f"site: s\ndefaults: {{models: [fall]}}\ncameras:\n- {{name: {name}, source: 0}}  # first\n")
+    set_camera(file, name, {"rate_hz": "5"})
+    assert [(camera.name, camera.rate_hz) for camera in cameras(file)] == [(name, 5.0)]
+    assert "# first" in file.read_text()
+    add_camera(file, f"{name}0", "rtsp://h/x")
+    set_camera(file, name, {"name": f"{name}1"})
+    assert names(file) == [f"{name}1", f"{name}0"]
+    remove_camera(file, f"{name}1")
+    assert names(file) == [f"{name}0"]
+
+
+@pytest.mark.parametrize("name", ["CON", "nul", "com1", "Aux.x"])
+def test_a_camera_with_the_name_of_a_device_gets_a_file_of_another(tmp_path: Path, name: str) -> None:
+    path = add_camera(tmp_path / "node.yaml", name, "0", ["fall"])
+    assert not path.stem.lower().startswith(f"{name.lower()}.")
+    assert path.stem.lower() != name.lower()
+    assert names(tmp_path / "node.yaml") == [name]
+
+
+def test_a_camera_is_found_however_the_accents_of_its_name_are_typed(tmp_path: Path) -> None:
+    file = tmp_path / "node.yaml"
+    add_camera(file, "Ku\u0308che", "0", ["fall"])
+    set_camera(file, "K\u00fcche", {"rate_hz": "5"})
+    assert [(camera.name, camera.rate_hz) for camera in cameras(file)] == [("K\u00fcche", 5.0)]
+    with pytest.raises(NodeError, match="named before"):
+        add_camera(file, "K\u00fcche", "1", ["fall"])
+    remove_camera(file, "Ku\u0308che")
+    assert names(file) == []
