@@ -3,6 +3,7 @@
 import logging
 import signal
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from types import FrameType
 
 from streamvc.capture.messages import Policy
 from streamvc.detection import UPDATE_S
-from streamvc.events import Health
+from streamvc.events import Event, Health
 from streamvc.live import StartedAt, Watch
 from streamvc.node.settings import CameraConfig
 from streamvc.node.worker import Step
@@ -19,7 +20,7 @@ from streamvc.publish.publisher import Publisher
 from streamvc.recording import RecordingSettings
 from streamvc.session import Sink
 from streamvc.sinks.runner import run_sinks
-from streamvc.view.overlay import OverlayStatus, draw
+from streamvc.view.overlay import NUM_ROWS, OverlayStatus, PastActivity, draw
 from streamvc.view.video import VideoWriter
 from streamvc.view.window import Window, display_available
 
@@ -175,11 +176,12 @@ def _stopped_by_signals(stop: Callable[[], None]) -> Iterator[None]:
 
 
 class _Screen:
-    """Draws the status of a camera on each of its frames, for all views at once."""
+    """Draws the status of a camera on each of its frames, for each view in its size."""
 
     def __init__(self, views: Sequence[Window | VideoWriter]) -> None:
         self._views = views
         self._latency_s = 0.0
+        self._ended: deque[Event] = deque(maxlen=NUM_ROWS)
 
     def show(self, step: Step) -> bool:
         """Show a frame with what was recognised; False where the user wants to stop."""
@@ -187,13 +189,19 @@ class _Screen:
             return True
         if step.is_analysed:
             self._latency_s = step.published - step.captured
-        picture = draw(step.frame.image, self._status(step, step.frame.timestamp))
-        wanted = [view.show(picture, step.frame.timestamp) for view in self._views]
+        self._ended.extendleft(event for event in step.events if event.phase == "end")
+        image, status = step.frame.image, self._status(step, step.frame.timestamp)
+        wanted = []
+        for view in self._views:
+            enlarged = view.enlargement(image.shape) if isinstance(view, Window) else 1.0
+            wanted.append(view.show(draw(image, status, enlarged=enlarged), step.frame.timestamp))
         return all(wanted)
 
     def _status(self, step: Step, now: float) -> OverlayStatus:
         session = step.session
-        newest = session.running[-1] if session.running else None
+        *others, newest = session.running or [None]
+        past = [PastActivity(other.label, now - other.t_start, None) for other in reversed(others) if other]
+        past += [PastActivity(event.label, event.duration_s or 0.0, max(0.0, now - (event.stream_end_s or now))) for event in self._ended]
         return OverlayStatus(
             top=session.top,
             active=newest.label if newest else None,
@@ -203,4 +211,8 @@ class _Screen:
             latency_s=self._latency_s,
             dropped=session.num_dropped,
             warming_up=session.is_warming_up,
+            thresholds=session.thresholds,
+            candidate=session.candidate,
+            past=past,
+            focus=session.focus,
         )

@@ -1,6 +1,7 @@
 """Turns scores into activities that begin, go on and end."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from streamvc.events import Decision, Detection, Phase, Reason
 from streamvc.smoothing import Smoother
@@ -11,6 +12,16 @@ Top = tuple[tuple[str, float], ...]  # labels with their scores, best first
 NUM_TOP = 3
 UPDATE_S = 1.0
 ROUNDING_S = 1e-6  # timestamps that are sums of hops are off by this much at most
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """The label that is nearest to a start: its smoothed score, the score that it needs, and for how long."""
+
+    label: str
+    score: float
+    enter: float
+    min_s: float
 
 
 class Detector:
@@ -55,6 +66,12 @@ class Detector:
         found = [state.step(scores[state.index], prediction.timestamp, floor) for state in self._states]
         return sorted((detection for detection in found if detection), key=lambda detection: detection.phase != "end")
 
+    def retune(self, decisions: Sequence[Decision]) -> None:
+        """Decide by other settings from the next prediction on. What goes on does so until it falls below its new `leave`."""
+        self._smoother.time_constant_s = decisions[0].smoothing_s
+        for state in self._states:
+            state.decision = decisions[state.index]
+
     def flush(self, reason: Reason) -> list[Detection]:
         """End all that runs, at the time of the last prediction, and forget the stream."""
         last = self.last
@@ -72,14 +89,26 @@ class Detector:
         best = prediction.scores.argsort(kind="stable")[::-1][:NUM_TOP]
         return tuple((self._labels[index], float(prediction.scores[index])) for index in best)
 
+    @property
+    def thresholds(self) -> dict[str, float]:
+        """The score that each label needs now, to start or, where it goes on, to go on; the background needs none."""
+        return {state.label: state.decision.leave if state.started else state.decision.enter for state in self._states}
+
+    @property
+    def candidate(self) -> Candidate | None:
+        """The label that scores best, unless that goes on already, or is the background."""
+        label, score = self.top[0] if self.last else (None, 0.0)
+        state = next((state for state in self._states if state.label == label and not state.started), None)
+        return Candidate(state.label, score, state.decision.enter, state.decision.min_s) if state else None
+
 
 class _LabelState:
     """One label: idle, then a candidate (above `enter` since a time), then running."""
 
     def __init__(self, index: int, label: str, decision: Decision, update_s: float, top: Callable[[], Top]) -> None:
         self.index = index
-        self._label = label
-        self._decision = decision
+        self.label = label
+        self.decision = decision
         self._update_s = update_s
         self._top = top
         self._cooldown_until = float("-inf")
@@ -93,15 +122,15 @@ class _LabelState:
             score = 0.0
         if self.started:
             self._peak = max(self._peak, score)
-            if not score >= self._decision.leave:
+            if not score >= self.decision.leave:
                 return self._end(now, "left")
             return self._update(now, score)
-        if not score >= self._decision.enter:  # NaN is no reason to begin, and one to end
+        if not score >= self.decision.enter:  # NaN is no reason to begin, and one to end
             self._candidate_since = None
             return None
         if self._candidate_since is None:
             self._candidate_since = now
-        if now - self._candidate_since < self._decision.min_s - ROUNDING_S or now < self._cooldown_until - ROUNDING_S:
+        if now - self._candidate_since < self.decision.min_s - ROUNDING_S or now < self._cooldown_until - ROUNDING_S:
             return None
         self._peak, self._updated = score, now
         self.started = self._detection("start", now, self._candidate_since, score)
@@ -124,10 +153,10 @@ class _LabelState:
             return None
         ended = self._detection("end", now, self.started.t_start, self._peak, t_end=now, reason=reason)
         self.started = self._candidate_since = None
-        self._cooldown_until = now + self._decision.cooldown_s
+        self._cooldown_until = now + self.decision.cooldown_s
         return ended
 
     def _detection(
         self, phase: Phase, now: float, t_start: float, score: float, t_end: float | None = None, reason: Reason | None = None
     ) -> Detection:
-        return Detection(phase, self._label, score, self._top(), now, t_start, t_end, reason, self._decision)
+        return Detection(phase, self.label, score, self._top(), now, t_start, t_end, reason, self.decision)

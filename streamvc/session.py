@@ -20,9 +20,9 @@ from typing import Self, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from streamvc.detection import UPDATE_S, Detector
+from streamvc.detection import UPDATE_S, Candidate, Detector
 from streamvc.errors import InferenceError
-from streamvc.events import Detection, Event, ModelInfo, Reason, StreamInfo, Timing, event_id
+from streamvc.events import Decision, Detection, Event, ModelInfo, Reason, StreamInfo, Timing, event_id
 from streamvc.health import Rate
 from streamvc.inference.backbone import Backbone
 from streamvc.inference.manifest import ImageInput
@@ -31,7 +31,7 @@ from streamvc.inference.runtime import Opener
 from streamvc.recording import NOTHING, Recorder
 from streamvc.sampling import Sample
 from streamvc.thresholds import Thresholds
-from streamvc.types import Feature, Frame, Prediction, size_problem
+from streamvc.types import Feature, Focus, Frame, Prediction, size_problem
 
 logger = logging.getLogger(__name__)
 
@@ -109,12 +109,15 @@ class Session:
         self.num_samples = self.num_still = self.num_dropped = 0
         self.gap_s = 0.0
         passes: dict[tuple[str, float], _Pass] = {}
+        heads: list[_Head] = []
         for model, own in zip(given, settings, strict=True):
             recognizer = model if isinstance(model, Recognizer) else Recognizer.load(model, runtime=runtime, threads=threads, opener=opener)
             head = _Head(recognizer, own, min(recognizer.rate_hz, rate_hz or recognizer.rate_hz), update_s, trace)
             passes.setdefault((recognizer.extractor.identity, recognizer.rate_hz), _Pass(recognizer)).heads.append(head)
+            heads.append(head)
         self._passes = tuple(passes.values())
-        self._heads = tuple(head for each in self._passes for head in each.heads)
+        self._heads = tuple(heads)
+        self._retuned: Sequence[Thresholds] | None = None  # to be used from the next frame on
         self.rates_hz = tuple(sorted({head.rate_hz for head in self._heads}))
         self._sinks = tuple(sinks)
         self._started_at = started_at
@@ -147,6 +150,22 @@ class Session:
     def top(self) -> tuple[tuple[str, float], ...]:
         """The best labels of all models with their smoothed scores, best first; empty while warming up."""
         return tuple(sorted((pair for head in self._heads for pair in head.detector.top), key=lambda pair: -pair[1]))
+
+    @property
+    def thresholds(self) -> dict[str, float]:
+        """The score that each label needs now, to start or, where it goes on, to go on; backgrounds need none."""
+        return {label: threshold for head in self._heads for label, threshold in head.detector.thresholds.items()}
+
+    @property
+    def candidate(self) -> Candidate | None:
+        """Of all models' best labels that do not go on, the one that is nearest to a start; None where each says that nothing goes on."""
+        candidates = (candidate for head in self._heads if (candidate := head.detector.candidate))
+        return max(candidates, key=lambda candidate: candidate.score - candidate.enter, default=None)
+
+    @property
+    def focus(self) -> tuple[Focus, ...]:
+        """Where in the last frame that was analysed its models looked, as far as they do not look at all of it."""
+        return tuple(focus for each in self._passes if (focus := each.extractor.focus))
 
     @property
     def is_warming_up(self) -> bool:
@@ -200,6 +219,10 @@ class Session:
         self.num_dropped = num_dropped
         if not is_still and (problem := size_problem(*frame.image.shape[1::-1])):
             raise InferenceError(f"camera {self.camera}: {problem}")
+        if self._retuned is not None:
+            retuned, self._retuned = self._retuned, None
+            for head, thresholds in zip(self._heads, retuned, strict=True):
+                head.detector.retune(head.decisions(thresholds))
         self._received.step(frame.timestamp, frame.index)
         samples = [(each, sample) for each in self._passes if (sample := each.sampler.step(frame))]
         if self.recorder and not is_still:
@@ -218,6 +241,10 @@ class Session:
             self._sampled.step(frame.timestamp, self.num_samples)
         self._last = frame  # its image is not looked at again
         return self._tell()
+
+    def retune(self, thresholds: Sequence[Thresholds]) -> None:
+        """Decide by other settings, for each model its own, from the next frame on. What goes on goes on. Any thread may call it."""
+        self._retuned = thresholds
 
     def gap(self) -> list[Event]:
         """What follows is not what follows the last frame: end what runs, forget what was seen. The next frame is the first of a new stream."""
@@ -361,11 +388,14 @@ class _Head:
         self.rate_hz = rate_hz
         self.model = ModelInfo(bundle.manifest.name, bundle.manifest.version, bundle.sha256)
         self.started: dict[str, _Started] = {}  # by label
-        decisions = [thresholds.apply(bundle.decision(label)) for label in labels]
-        self.detector = Detector(labels, decisions, background=bundle.manifest.background, update_s=update_s)
         self._recognizer = recognizer
+        self.detector = Detector(labels, self.decisions(thresholds), background=bundle.manifest.background, update_s=update_s)
         self._trace = trace
         recognizer.reset()
+
+    def decisions(self, thresholds: Thresholds) -> list[Decision]:
+        """The model's settings for each of its labels, with these in their place."""
+        return [thresholds.apply(self._recognizer.bundle.decision(label)) for label in self._recognizer.labels]
 
     def observe(self, sample: Sample, feature: Feature | None) -> list[Detection]:
         """What is decided with a sample's feature; None where it completes none."""

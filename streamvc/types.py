@@ -53,6 +53,30 @@ class Feature:
     num_ticks: int
 
 
+@dataclass(frozen=True, slots=True)
+class Box:
+    """A part of an image, in pixels."""
+
+    left: int
+    top: int
+    width: int
+    height: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Focus:
+    """Where in an image a model looked.
+
+    Attributes:
+        boxes: The parts of the image that it saw, where those were not all of it.
+        landmarks: (33, 4) float32 of the person whom it judged: x and y in pixels, z, and visibility, 0 to 1, in MediaPipe's order. None where it
+            looked for nobody, or found nobody.
+    """
+
+    boxes: tuple[Box, ...]
+    landmarks: NDArray[np.float32] | None
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Prediction:
     """The scores of all labels at one moment.

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamvc.detection import Detector
+from streamvc.detection import Candidate, Detector
 from streamvc.events import Decision, Detection
 from streamvc.types import Prediction
 
@@ -146,3 +146,40 @@ def test_scores_that_are_no_numbers_begin_nothing_and_end_what_runs() -> None:
     running = Detector(["a"], [Decision(0.5, 0.4, 0.0, 0.0, 0.0)])
     found = [each for t, score in enumerate([0.9, nan]) for each in running.step(Prediction(t, float(t), np.array([score], np.float32)))]
     assert [(each.phase, each.score) for each in found] == [("start", pytest.approx(0.9)), ("end", pytest.approx(0.9))]
+
+
+def test_the_candidate_is_the_best_label_that_does_not_go_on() -> None:
+    stage = detector(background="lunge")
+    assert stage.candidate is None
+    run(stage, [0.6])
+    assert stage.candidate == Candidate("squat", pytest.approx(0.6), 0.7, 0.5)  # type: ignore[arg-type]
+    run(stage, [0.4])
+    assert stage.candidate is None  # the background scores best
+    run(stage, [0.9] * 4)
+    assert stage.candidate is None  # it goes on
+
+
+def test_a_threshold_is_that_of_the_next_decision_and_the_background_has_none() -> None:
+    stage = detector(background="lunge")
+    assert stage.thresholds == {"squat": 0.7}
+    run(stage, [0.9] * 4)
+    assert stage.thresholds == {"squat": 0.4}
+
+
+def test_other_settings_hold_from_the_next_prediction_on_and_end_nothing_by_themselves() -> None:
+    stage = detector(update_s=0.2)
+    assert [each.phase for each in run(stage, [0.9] * 4)] == ["start"]
+    stage.retune([replace(DECISION, enter=0.95, leave=0.5)] * 2)
+    (update,) = run(stage, [0.6], start=4 * HOP_S)
+    assert (update.phase, update.decision.leave, update.t_start) == ("update", 0.5, 0.0)
+    stage.retune([replace(DECISION, enter=0.95, leave=0.7)] * 2)
+    assert [(each.phase, each.reason) for each in run(stage, [0.6], start=5 * HOP_S)] == [("end", "left")]
+    assert [each.phase for each in run(stage, [0.9] * 40, start=6 * HOP_S)] == []  # which was enough before
+
+
+def test_other_smoothing_goes_on_from_the_mean_of_before() -> None:
+    stage = detector()
+    run(stage, [0.2] * 3)
+    stage.retune([replace(DECISION, smoothing_s=HOP_S)] * 2)
+    run(stage, [0.8], start=3 * HOP_S)
+    assert dict(stage.top)["squat"] == pytest.approx(0.2 + 0.6 * (1 - np.exp(-1)), abs=1e-6)

@@ -449,3 +449,25 @@ def test_an_end_that_was_decided_is_not_lost_where_a_model_fails_right_behind_it
     ends = given.flush("error")
     assert [(event.phase, event.reason) for event in ends] == num_running * [("end", "gap")]
     assert {event.event_id for event in ends} <= {event.event_id for event in before}
+
+
+def test_what_it_needs_and_is_nearest_to_can_be_asked_for(clip_frames: list[Frame]) -> None:
+    found = session(FIGURE, thresholds=Thresholds(enter=1.0, leave=0.5))
+    assert (found.candidate, found.focus) == (None, ())
+    taken(found, clip_frames[:80])
+    assert set(found.thresholds.values()) == {1.0}
+    assert "nothing" not in found.thresholds
+    assert found.candidate
+    assert (found.candidate.label, found.candidate.score) == found.top[0]
+
+
+def test_other_thresholds_are_used_from_the_next_frame_on_and_what_goes_on_goes_on(clip_frames: list[Frame]) -> None:
+    found = session(FIGURE, thresholds=ALWAYS)
+    before = taken(found, clip_frames[:80])
+    running = {detection.label for detection in found.running}
+    found.retune([Thresholds(enter=1.0, leave=0.0)])
+    after = taken(found, clip_frames[80:])
+    assert {detection.label for detection in found.running} == running
+    assert {event.phase for event in after} == {"update"}
+    assert {event.event_id for event in after} <= {event.event_id for event in before}
+    assert {event.decision.enter for event in after} == {1.0}

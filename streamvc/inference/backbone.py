@@ -13,7 +13,7 @@ from streamvc.inference.manifest import BackboneManifest, Crop, ImageInput, Pict
 from streamvc.inference.pictures import PictureExtractor
 from streamvc.inference.preprocessing import Preprocessor
 from streamvc.inference.runtime import Model, Opener, open_model
-from streamvc.types import Array, Feature
+from streamvc.types import Array, Feature, Focus
 
 MANIFEST = "backbone.json"
 SNIPPETS: dict[int, PictureKind] = {3: "colour", 2: "flow"}  # what a network of several frames sees, by its channels
@@ -45,6 +45,10 @@ class Extractor(Protocol):
     @property
     def identity(self) -> str:
         """What says whether two of them give the same features."""
+
+    @property
+    def focus(self) -> Focus | None:
+        """Where in the last frame it looked; None where it looks at all of it, or at nothing yet."""
 
     def step(self, image: NDArray[np.uint8], num_ticks: int = 1) -> Feature | None:
         """Take the next frame that is due; returns a feature where one is complete.
@@ -133,6 +137,11 @@ class Backbone:
     def identity(self) -> str:
         """What says whether two of them give the same features."""
         return f"{self.manifest.sha256} {self.manifest.input.model_dump_json()}"
+
+    @property
+    def focus(self) -> None:
+        """None: it looks at all of a frame."""
+        return
 
     def step(self, image: NDArray[np.uint8], num_ticks: int = 1) -> Feature | None:
         """Take the next frame that is due; see `Extractor.step`."""

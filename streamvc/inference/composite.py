@@ -22,7 +22,7 @@ from streamvc.inference.pose.tracker import PoseManifest, PoseTracker
 from streamvc.inference.preprocessing import check_image
 from streamvc.inference.runtime import Opener
 from streamvc.inference.views import MovementView, Square
-from streamvc.types import Array, Feature
+from streamvc.types import Array, Feature, Focus
 
 POSE = "blazepose"
 HANDCRAFTED_SIZES: dict[PartKind, int] = {"pose": FEATURE_SIZE, "foreground": foreground.FEATURE_SIZE, "flow": flow.FEATURE_SIZE}
@@ -91,6 +91,7 @@ class CompositeExtractor:
         self._looks = [self._open(source, runtime, threads, opener) for source in sources]
         self._before: deque[NDArray[np.uint8]] = deque(maxlen=max(NUM_BEFORE.get(part.kind, 0) for part in self.parts))
         self._shape: tuple[int, ...] | None = None
+        self._focus: Focus | None = None
 
     @property
     def input(self) -> ImageInput | None:
@@ -135,6 +136,7 @@ class CompositeExtractor:
         standing_out = self._foreground.step(image, num_ticks) if self._foreground else None
         context = FrameContext(image, tuple(self._before), person, movement, standing_out, num_ticks)
         values = np.concatenate([look(context) for look in self._looks], dtype=np.float32)
+        self._focus = self._focus_of(context)
         self._keep(image)
         return Feature(values, num_ticks)
 
@@ -148,6 +150,20 @@ class CompositeExtractor:
         if self._foreground:
             self._foreground.reset()
         self._before.clear()
+        self._focus = None
+
+    @property
+    def focus(self) -> Focus | None:
+        """Where in the last frame it looked."""
+        return self._focus
+
+    def _focus_of(self, context: FrameContext) -> Focus | None:
+        squares = {"person": context.person and context.person.square, "movement": context.movement}
+        squares["foreground"] = context.foreground and context.foreground.square
+        crops = dict.fromkeys(part.crop or part.kind for part in self.parts)
+        boxes = tuple(square.box(context.image.shape) for crop in crops if (square := squares.get(crop)))
+        body = context.person.body if context.person else None
+        return Focus(boxes, body.landmarks if body else None) if boxes or body else None
 
     def _keep(self, image: NDArray[np.uint8]) -> None:
         kept = self._before

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamvc.inference.pose.features import PoseFeatures
+from streamvc.inference.pose.landmarks import BodyPose
 from streamvc.inference.pose.tracker import PoseTracker
 from streamvc.inference.views import PersonView, Square
 from streamvc.types import Array
@@ -13,9 +14,10 @@ from streamvc.types import Array
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Person:
-    """The features of the person's pose, zeros where there is nobody, and the square to look at, None where there is nobody."""
+    """The features of the person's pose, zeros where there is nobody; the body and the square to look at, None where there is nobody."""
 
     features: Array
+    body: BodyPose | None
     square: Square | None
 
 
@@ -40,7 +42,7 @@ class PersonSearch:
         self._num_ticks += num_ticks
         if self._found is None or self._num_ticks >= self._every:
             body = self._tracker.step(image, self._num_ticks)
-            self._found = Person(self._features.step(body, self._num_ticks), self._view.step(body, self._num_ticks))
+            self._found = Person(self._features.step(body, self._num_ticks), body, self._view.step(body, self._num_ticks))
             self._num_ticks = 0
         return self._found
 

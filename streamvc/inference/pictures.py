@@ -58,6 +58,11 @@ class PictureExtractor:
         """What says whether two of them give the same pictures."""
         return f"pictures {self.kind} {self.input.model_dump_json()}"
 
+    @property
+    def focus(self) -> None:
+        """None: it looks at all of a frame."""
+        return
+
     def step(self, image: NDArray[np.uint8], num_ticks: int = 1) -> Feature:
         """The picture of a frame, (H, W, 3) uint8 BGR of any size, as a feature.
 

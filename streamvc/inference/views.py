@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from streamvc.inference.manifest import Crop
 from streamvc.inference.pose.landmarks import BodyPose
+from streamvc.types import Box
 
 MARGIN = 1.4  # side of the square, by the larger side of the box around the landmarks
 VISIBLE = 0.5  # from which a landmark counts
@@ -37,8 +38,13 @@ class Square:
 
     def cut(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """What it shows of an image, (H, W, 3), as a view: moved into the image where it reaches beyond, and cut off where it is larger."""
-        height, width = image.shape[:2]
-        return image[_span(self.center_y, self.side, height), _span(self.center_x, self.side, width)]
+        box = self.box(image.shape)
+        return image[box.top : box.top + box.height, box.left : box.left + box.width]
+
+    def box(self, shape: tuple[int, ...]) -> Box:
+        """Where in an image of this shape that is."""
+        rows, columns = _span(self.center_y, self.side, shape[0]), _span(self.center_x, self.side, shape[1])
+        return Box(columns.start, rows.start, columns.stop - columns.start, rows.stop - rows.start)
 
 
 class PersonView:

@@ -95,6 +95,8 @@ class Node:
     def apply(self, config: NodeConfig) -> Changes:
         """Add, remove and change cameras to what this configuration says; the others are not touched. For one thread at a time.
 
+        A camera of which only thresholds have changed is not connected anew, and what goes on there goes on.
+
         Returns:
             What has changed, and what else would have to.
 
@@ -106,12 +108,16 @@ class Node:
         kept = {name: plan for name, plan in self._plans.items() if name not in gone}
         with ExitStack() as opened:
             for camera in config.cameras:
-                if camera.name in new:
+                if camera.name in changes.retuned:
+                    kept[camera.name] = replace(kept[camera.name], config=camera)
+                elif camera.name in new:
                     kept[camera.name] = self._plan(camera, kept.values())
                     opened.callback(_close_recorder, kept[camera.name].session)
             self._labels = _labels(config)  # before a sink hears that a camera has gone
             self._hub.change([*changes.removed, *changes.changed], [kept[name] for name in (*changes.added, *changes.changed)])
             opened.pop_all()
+        for name in changes.retuned:
+            kept[name].session.retune([use.thresholds for use in kept[name].config.models])
         self._plans = {camera.name: kept[camera.name] for camera in config.cameras}
         self._config = self._config.model_copy(update={"cameras": config.cameras})
         return changes

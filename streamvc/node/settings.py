@@ -138,6 +138,12 @@ class CameraConfig(Settings):
         return self.substream or self.source
 
     @property
+    def untuned(self) -> "CameraConfig":
+        """The same without any thresholds: what a change of them leaves as it is."""
+        models = tuple(use.model_copy(update={"thresholds": Thresholds()}) for use in self.models)
+        return self.model_copy(update={"thresholds": Thresholds(), "models": models})
+
+    @property
     def labels(self) -> tuple[str, ...]:
         """The activities that its models know.
 

@@ -14,8 +14,9 @@ from av.filter import Graph
 from av.video.stream import VideoStream
 
 from streamvc.errors import ViewError
+from streamvc.view.canvas import Image
 from streamvc.view.files import cannot_write, partial_file
-from streamvc.view.overlay import Image, OverlayStatus, draw
+from streamvc.view.overlay import OverlayStatus, draw
 
 SHORT_SIDE_PX = 240  # the least that a caption fits
 MAX_HZ = 10

@@ -1,16 +1,21 @@
-"""Draws what is recognised on a picture. Pure: a picture and a status in, a picture out."""
+"""Draws what is recognised on a picture. Pure: a picture and a status in, a picture out.
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import lru_cache
+On a picture with room, a card in a corner says what goes on, with a bar for each of the best labels and a tick on it for the score that it needs; what
+went on before stands in another corner, rates and latency in a third. On a small one, all there is room for stands in one band at the bottom, where
+no heads are.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import accumulate
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
-Image = NDArray[np.uint8]
-Colour = tuple[int, int, int]
+from streamvc.detection import Candidate
+from streamvc.types import Focus
+from streamvc.view.canvas import Canvas, Colour, Font, Image
+from streamvc.view.person import draw_focus
 
 WHITE: Colour = (255, 255, 255)
 SOFT: Colour = (205, 205, 205)
@@ -18,29 +23,34 @@ GREY: Colour = (175, 160, 148)
 GREEN: Colour = (153, 221, 72)
 AMBER: Colour = (60, 195, 251)
 TRACK: Colour = (48, 44, 42)
-SHADE = 84  # of 255: what a panel leaves of the picture's brightness; white text is readable on white at that
 
 # Sizes are for a picture 480 pixels high and grow with it, but text never gets smaller than at 360, so that 240 can still be read.
 DESIGN_HEIGHT = 480
 SMALLEST_SCALE = 0.75
-MARGIN, PAD, RADIUS = 12, 12, 8
-CARD_WIDTH, TITLE_HEIGHT, ROW_HEIGHT, STRIP_HEIGHT = 264, 40, 21, 28
-BAR_LEFT, BAR_RIGHT, BAR_THICKNESS = 128, 208, 7
+ROOMY_WIDTH, ROOMY_HEIGHT = 560, 440  # from which there is room for cards
+MARGIN, PAD = 12, 12
+CARD_WIDTH, TITLE_HEIGHT, ROW_HEIGHT, STRIP_HEIGHT = 280, 40, 21, 28
+BAR_LEFT, BAR_RIGHT, BAR_THICKNESS = 142, 222, 7
+TICK_WIDTH, TICK_REACH = 2, 3  # how far a tick stands out above and below its bar
 ROWS_END, ITEM_GAP = 6, 16
-CAPITAL_HEIGHT = 21  # of every font of OpenCV at size 1
-
-
-@dataclass(frozen=True, slots=True)
-class Font:
-    """A font's number in OpenCV and its size."""
-
-    face: int
-    size: float
-
+PAST_WIDTH, WHEN_WIDTH = 260, 72
+NUM_ROWS = 3
+BAND_TITLE, BAND_BAR, BAND_ITEMS = 24, 12, 20  # heights of the band's lines
 
 # Both are in every OpenCV: as line fonts in 4, as two weights of a sans in 5.
 TITLE = Font(cv2.FONT_HERSHEY_DUPLEX, 0.68)
 TEXT = Font(cv2.FONT_HERSHEY_SIMPLEX, 0.45)
+
+Words = tuple[str, Colour]
+
+
+@dataclass(frozen=True, slots=True)
+class PastActivity:
+    """An activity that was: its label, how long it went on and how long ago it ended, in seconds; `ago_s` is None where it goes on."""
+
+    label: str
+    duration_s: float
+    ago_s: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +66,10 @@ class OverlayStatus:
         latency_s: From capture to decision, in seconds.
         dropped: Frames dropped so far.
         warming_up: There is no prediction yet, or none since the last gap.
+        thresholds: The score that a label needs to start, or to go on; labels without one need none.
+        candidate: What is nearest to a start, where nothing goes on.
+        past: The last activities beside the active one, the newest first.
+        focus: Where models looked.
     """
 
     top: Sequence[tuple[str, float]] = ()
@@ -66,154 +80,182 @@ class OverlayStatus:
     latency_s: float = 0.0
     dropped: int = 0
     warming_up: bool = False
+    thresholds: Mapping[str, float] = field(default_factory=dict)
+    candidate: Candidate | None = None
+    past: Sequence[PastActivity] = ()
+    focus: Sequence[Focus] = ()
 
 
-def draw(image: Image, status: OverlayStatus, *, strip: bool = True) -> Image:
+def draw(image: Image, status: OverlayStatus, *, strip: bool = True, enlarged: float = 1.0) -> Image:
     """A copy of the picture with the status drawn on it.
 
     Args:
         image: (H, W, 3) uint8, BGR; it is not changed.
         status: What to show. What does not fit a small picture is left out.
         strip: Whether rates, latency and drops are shown too.
+        enlarged: By which the copy is larger.
 
     Returns:
         (H, W, 3) uint8, BGR.
     """
-    picture = np.array(image, order="C")
+    if enlarged == 1.0:
+        picture = np.array(image, order="C")
+    else:
+        picture = np.asarray(cv2.resize(image, None, fx=enlarged, fy=enlarged, interpolation=cv2.INTER_CUBIC), np.uint8)
     height, width = picture.shape[:2]
-    canvas = _Canvas(picture, max(SMALLEST_SCALE, min(height, 0.75 * width) / DESIGN_HEIGHT))
-    if canvas.width >= CARD_WIDTH + 2 * MARGIN and canvas.height >= CARD_WIDTH:
+    canvas = Canvas(picture, max(SMALLEST_SCALE, min(height, 0.75 * width) / DESIGN_HEIGHT))
+    for focus in status.focus:
+        draw_focus(canvas, focus, enlarged, WHITE if status.active is None else GREEN)
+    if canvas.width >= ROOMY_WIDTH and canvas.height >= ROOMY_HEIGHT:
         _draw_card(canvas, status)
-        if strip:
-            _draw_strip(canvas, status)
+        strip_right = _draw_strip(canvas, status) if strip else 0.0
+        _draw_past(canvas, status.past, strip_right)
+    elif canvas.width >= CARD_WIDTH and canvas.height >= CARD_WIDTH:
+        _draw_band(canvas, status, strip=strip)
     return picture
 
 
-class _Canvas:
-    """A picture that is drawn on in design units, from the upper left corner."""
-
-    def __init__(self, picture: Image, scale: float) -> None:
-        self._picture = picture
-        self._scale = scale
-        self.height = picture.shape[0] / scale
-        self.width = picture.shape[1] / scale
-
-    def panel(self, left: float, top: float, width: float, height: float) -> None:
-        """Darken a rectangle with round corners."""
-        x, y, w, h, radius = (round(self._scale * value) for value in (left, top, width, height, RADIUS))
-        region = self._picture[y : y + h, x : x + w]
-        cv2.multiply(region, _shade(region.shape[1], region.shape[0], radius), dst=region, scale=1 / 255)
-
-    def bar(self, left: float, right: float, middle: float, colour: Colour) -> None:
-        """A level bar; none where it would be less than a pixel long."""
-        x0, x1, y0, y1 = (round(self._scale * value) for value in (left, right, middle - BAR_THICKNESS / 2, middle + BAR_THICKNESS / 2))
-        if x1 > x0:
-            cv2.rectangle(self._picture, (x0, y0), (x1 - 1, y1 - 1), colour, cv2.FILLED)
-
-    def text(self, text: str, left: float, middle: float, colour: Colour, font: Font) -> None:
-        """Text whose capital letters are centred on `middle`."""
-        size = self._scale * font.size
-        origin = (round(self._scale * left), round(self._scale * middle + CAPITAL_HEIGHT * size / 2))
-        cv2.putText(self._picture, text, origin, font.face, size, colour, _thickness(size), cv2.LINE_AA)
-
-    def text_width(self, text: str, font: Font) -> float:
-        return _width_px(text, font.face, self._scale * font.size) / self._scale
-
-    def shortened(self, text: str, room: float, font: Font) -> str:
-        """The text, cut to fit `room`."""
-        return _shortened(text, font.face, self._scale * font.size, self._scale * room)
-
-
-def _draw_card(canvas: _Canvas, status: OverlayStatus) -> None:
+def _draw_card(canvas: Canvas, status: OverlayStatus) -> None:
     """What goes on, and the best three labels below it."""
-    rows = () if status.warming_up else status.top[:3]
+    rows = () if status.warming_up else status.top[:NUM_ROWS]
     canvas.panel(MARGIN, MARGIN, CARD_WIDTH, TITLE_HEIGHT + (len(rows) * ROW_HEIGHT + ROWS_END if rows else 0))
-    left, right, middle = MARGIN + PAD, MARGIN + CARD_WIDTH - PAD, MARGIN + TITLE_HEIGHT / 2
-    title, colour = _title(status)
+    _draw_title(canvas, status, MARGIN + PAD, MARGIN + CARD_WIDTH - PAD, MARGIN + TITLE_HEIGHT / 2, TITLE)
+    for number, (label, score) in enumerate(rows):
+        _draw_row(canvas, status, label, score, MARGIN + TITLE_HEIGHT + (number + 0.5) * ROW_HEIGHT)
+
+
+def _draw_title(canvas: Canvas, status: OverlayStatus, left: float, right: float, middle: float, font: Font) -> None:
+    """What goes on and for how long; else what might, and what it lacks."""
+    if status.active is None and status.candidate and not status.warming_up:
+        _draw_candidate(canvas, status.candidate, left, right, middle)
+        return
+    title, colour = (status.active, GREEN) if status.active is not None else ("warming up", AMBER) if status.warming_up else ("no activity", SOFT)
     duration = "" if status.active is None else _duration(status.active_s)
     duration_left = right - canvas.text_width(duration, TEXT)
-    canvas.text(canvas.shortened(title, duration_left - PAD - left, TITLE), left, middle, colour, TITLE)
+    canvas.text(canvas.shortened(title, duration_left - PAD - left, font), left, middle, colour, font)
     canvas.text(duration, duration_left, middle, SOFT, TEXT)
-    for number, (label, score) in enumerate(rows):
-        row_colours = (WHITE, GREEN) if label == status.active else (SOFT, GREY)
-        _draw_row(canvas, label, score, MARGIN + TITLE_HEIGHT + (number + 0.5) * ROW_HEIGHT, row_colours)
 
 
-def _title(status: OverlayStatus) -> tuple[str, Colour]:
-    if status.active is not None:
-        return status.active, GREEN
-    return ("warming up", AMBER) if status.warming_up else ("no activity", SOFT)
+def _draw_candidate(canvas: Canvas, candidate: Candidate, left: float, right: float, middle: float) -> None:
+    """`BodyWeightSquats 93 %, needs 95 %`."""
+    if candidate.score < candidate.enter:
+        lack = f"needs {100 * candidate.enter:.4g} %"
+    else:
+        lack = f"if it lasts {candidate.min_s:g} s" if candidate.min_s else "just ended"
+    score = f" {_percent(candidate.score)}, "
+    label = canvas.shortened(candidate.label, right - left - canvas.text_width(score + lack, TEXT), TEXT)
+    for text, colour in ((label, WHITE), (score, WHITE), (lack, AMBER)):
+        canvas.text(text, left, middle, colour, TEXT)
+        left += canvas.text_width(text, TEXT)
 
 
-def _draw_row(canvas: _Canvas, label: str, score: float, middle: float, colours: tuple[Colour, Colour]) -> None:
+def _draw_row(canvas: Canvas, status: OverlayStatus, label: str, score: float, middle: float) -> None:
     """A label, its bar and its score."""
-    text_colour, bar_colour = colours
+    text_colour = WHITE if label == status.active else SOFT
     left, right = MARGIN + PAD, MARGIN + CARD_WIDTH - PAD
-    bar_left, bar_right = MARGIN + BAR_LEFT, MARGIN + BAR_RIGHT
-    canvas.text(canvas.shortened(label, bar_left - PAD - left, TEXT), left, middle, text_colour, TEXT)
-    canvas.bar(bar_left, bar_right, middle, TRACK)
-    canvas.bar(bar_left, bar_left + score * (bar_right - bar_left), middle, bar_colour)
-    percentage = f"{100 * score:.0f}%"
+    canvas.text(canvas.shortened(label, MARGIN + BAR_LEFT - PAD - left, TEXT), left, middle, text_colour, TEXT)
+    _draw_bar(canvas, status, label, score, MARGIN + BAR_LEFT, MARGIN + BAR_RIGHT, middle)
+    percentage = _percent(score)
     canvas.text(percentage, right - canvas.text_width(percentage, TEXT), middle, text_colour, TEXT)
 
 
-def _draw_strip(canvas: _Canvas, status: OverlayStatus) -> None:
-    """Rates, latency and drops in the lower left corner, as many as there is room for."""
-    items = [
+def _draw_bar(canvas: Canvas, status: OverlayStatus, label: str, score: float, left: float, right: float, middle: float) -> None:
+    """A bar of a label's score, and a tick where its threshold is."""
+    is_candidate = status.active is None and status.candidate is not None and status.candidate.label == label
+    colour = GREEN if label == status.active else AMBER if is_candidate else GREY
+    top, bottom = middle - BAR_THICKNESS / 2, middle + BAR_THICKNESS / 2
+    canvas.block(left, top, right, bottom, TRACK)
+    canvas.block(left, top, left + score * (right - left), bottom, colour)
+    threshold = status.thresholds.get(label)
+    if threshold is not None:
+        tick = left + threshold * (right - left) - TICK_WIDTH / 2
+        canvas.block(tick, top - TICK_REACH, tick + TICK_WIDTH, bottom + TICK_REACH, WHITE)
+
+
+def _draw_strip(canvas: Canvas, status: OverlayStatus) -> float:
+    """Rates, latency and drops in the lower left corner, as many as there is room for; returns where they end."""
+    items = _items(status)
+    room = canvas.width - 2 * (MARGIN + PAD)
+    top = canvas.height - MARGIN - STRIP_HEIGHT
+    width = min(_items_width(canvas, items, room) + 2 * PAD, canvas.width - 2 * MARGIN)
+    canvas.panel(MARGIN, top, width, STRIP_HEIGHT)
+    _draw_items(canvas, items, MARGIN + PAD, room, top + STRIP_HEIGHT / 2)
+    return MARGIN + width
+
+
+def _items(status: OverlayStatus) -> list[Words]:
+    return [
         (f"in {_shown(status.fps_in, '.1f')} fps", SOFT),
         (f"analysed {_shown(status.rate_hz, '.1f')} Hz", SOFT),
         (f"latency {_shown(1000 * status.latency_s, '.0f')} ms", SOFT),
         (f"dropped {status.dropped}", AMBER if status.dropped else SOFT),
     ]
-    ends = list(accumulate(canvas.text_width(text, TEXT) + ITEM_GAP for text, _ in items))
-    num_fitting = sum(end - ITEM_GAP <= canvas.width - 2 * (MARGIN + PAD) for end in ends)
-    top = canvas.height - MARGIN - STRIP_HEIGHT
-    canvas.panel(MARGIN, top, ends[num_fitting - 1] - ITEM_GAP + 2 * PAD, STRIP_HEIGHT)
-    for (text, colour), start in zip(items[:num_fitting], [0.0, *ends], strict=False):
-        canvas.text(text, MARGIN + PAD + start, top + STRIP_HEIGHT / 2, colour, TEXT)
+
+
+def _items_width(canvas: Canvas, items: Sequence[Words], room: float) -> float:
+    """The width of as many of them as there is room for."""
+    ends = accumulate(canvas.text_width(text, TEXT) + ITEM_GAP for text, _ in items)
+    return max((end - ITEM_GAP for end in ends if end - ITEM_GAP <= room), default=0.0)
+
+
+def _draw_items(canvas: Canvas, items: Sequence[Words], left: float, room: float, middle: float) -> None:
+    end = left + _items_width(canvas, items, room)
+    for text, colour in items:
+        width = canvas.text_width(text, TEXT)
+        if left + width > end + 0.5:
+            return
+        canvas.text(text, left, middle, colour, TEXT)
+        left += width + ITEM_GAP
+
+
+def _draw_past(canvas: Canvas, past: Sequence[PastActivity], strip_right: float) -> None:
+    """The last activities in the lower right corner; above the strip where that reaches so far."""
+    if not past:
+        return
+    rows, height = past[:NUM_ROWS], min(len(past), NUM_ROWS) * ROW_HEIGHT + 2 * ROWS_END
+    left, right = canvas.width - MARGIN - PAST_WIDTH, canvas.width - MARGIN - PAD
+    top = canvas.height - MARGIN - height - (MARGIN + STRIP_HEIGHT if strip_right > left - MARGIN else 0)
+    canvas.panel(left, top, PAST_WIDTH, height)
+    for number, activity in enumerate(rows):
+        middle = top + ROWS_END + (number + 0.5) * ROW_HEIGHT
+        when = "now" if activity.ago_s is None else f"{_duration(activity.ago_s, '.0f')} ago"
+        duration = _duration(activity.duration_s)
+        canvas.text(when, right - canvas.text_width(when, TEXT), middle, GREEN if activity.ago_s is None else GREY, TEXT)
+        duration_left = right - WHEN_WIDTH - canvas.text_width(duration, TEXT)
+        canvas.text(duration, duration_left, middle, SOFT, TEXT)
+        canvas.text(canvas.shortened(activity.label, duration_left - 2 * PAD - left, TEXT), left + PAD, middle, WHITE, TEXT)
+
+
+def _draw_band(canvas: Canvas, status: OverlayStatus, *, strip: bool) -> None:
+    """All that there is room for on a small picture, at its bottom: what goes on, the bar of the best label, and rates or else the other labels."""
+    rows = () if status.warming_up else status.top[:NUM_ROWS]
+    items = _items(status) if strip else [(f"{label} {_percent(score)}", SOFT) for label, score in rows]
+    height = BAND_TITLE + (BAND_BAR if rows else 0) + (BAND_ITEMS if items else 0)
+    margin = MARGIN / 2
+    top, left, right = canvas.height - margin - height, margin + PAD, canvas.width - margin - PAD
+    canvas.panel(margin, top, canvas.width - 2 * margin, height)
+    _draw_title(canvas, status, left, right, top + BAND_TITLE / 2 + 1, Font(TITLE.face, 0.55))
+    if rows:
+        label, score = min(rows, key=lambda row: (row[0] != status.active, row[0] not in status.thresholds))
+        _draw_bar(canvas, status, label, score, left, right, top + BAND_TITLE + BAND_BAR / 2 - 1)
+        if status.active is None and not status.candidate:
+            named = f"{label} {_percent(score)}"
+            canvas.text(named, right - canvas.text_width(named, TEXT), top + BAND_TITLE / 2 + 1, SOFT, TEXT)
+    _draw_items(canvas, items, left, right - left, top + height - BAND_ITEMS / 2 - 1)
+
+
+def _percent(score: float) -> str:
+    """Rounded down: what is below a threshold is never shown as if it were there."""
+    return f"{int(100 * score + 1e-4)} %"
 
 
 def _shown(value: float, form: str) -> str:
     return format(value, form) if value else "-"
 
 
-def _duration(seconds: float) -> str:
+def _duration(seconds: float, form: str = ".1f") -> str:
     if seconds < 60:
-        return f"{seconds:.1f} s"
+        return f"{seconds:{form}} s"
     minutes, rest = divmod(int(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
-
-
-@lru_cache(maxsize=16)
-def _shade(width: int, height: int, radius: int) -> Image:
-    """What a picture is multiplied with (255 is 1) to darken a rectangle with round corners: (H, W, 3) uint8."""
-    shade = np.full((height, width, 3), 255, np.uint8)
-    inside = (SHADE, SHADE, SHADE)
-    cv2.rectangle(shade, (radius, 0), (width - radius - 1, height - 1), inside, cv2.FILLED)
-    cv2.rectangle(shade, (0, radius), (width - 1, height - radius - 1), inside, cv2.FILLED)
-    for x in (radius, width - radius - 1):
-        for y in (radius, height - radius - 1):
-            cv2.circle(shade, (x, y), radius, inside, cv2.FILLED, cv2.LINE_AA)
-    return shade
-
-
-def _thickness(size: float) -> int:
-    return max(1, round(size))
-
-
-@lru_cache(maxsize=512)
-def _width_px(text: str, face: int, size: float) -> int:
-    (width, _), _ = cv2.getTextSize(text, face, size, _thickness(size))
-    return int(width)
-
-
-@lru_cache(maxsize=512)
-def _shortened(text: str, face: int, size: float, room_px: float) -> str:
-    if _width_px(text, face, size) <= room_px:
-        return text
-    for length in range(len(text) - 1, 0, -1):
-        shorter = text[:length].rstrip() + "..."
-        if _width_px(shorter, face, size) <= room_px:
-            return shorter
-    return ""

@@ -14,8 +14,8 @@ from av.video.reformatter import ColorRange, Colorspace
 from av.video.stream import VideoStream
 
 from streamvc.errors import ViewError
+from streamvc.view.canvas import Image
 from streamvc.view.files import cannot_write, partial_file
-from streamvc.view.overlay import Image
 
 logger = logging.getLogger(__name__)
 

@@ -9,11 +9,11 @@ from typing import Self
 import cv2
 
 from streamvc.errors import ViewError
-from streamvc.view.overlay import Image
+from streamvc.view.canvas import Image
 
 ESCAPE = 27
 CLOSING_KEYS = {ESCAPE, ord("q"), ord("Q")}
-LARGEST_PX = (1280, 720)  # a window is not opened larger than this; the user can make it so
+OPENED_PX = (1280, 720)  # a window is opened as large as fits this; the user can make it larger
 
 # OpenCV's wheels carry Qt with its X11 plugin alone, also where the desktop is Wayland; with another one asked for, Qt ends the process. The warnings
 # are about fonts, which a window without text does not need.
@@ -61,6 +61,11 @@ class Window:
         self._opened = False
         self._ended = False
 
+    @staticmethod
+    def enlargement(shape: tuple[int, ...]) -> float:
+        """By how much to enlarge pictures of this shape before something is drawn on them, so that it is as sharp as the window is large."""
+        return max(1.0, _scale(shape[1], shape[0]))
+
     def show(self, image: Image, timestamp: float = 0.0) -> bool:
         """Show a picture; False once the user has ended it.
 
@@ -107,6 +112,11 @@ class Window:
             os.environ.update(QT_SETTINGS)
         cv2.namedWindow(self._title, cv2.WINDOW_NORMAL | cv2.WINDOW_KEEPRATIO | cv2.WINDOW_GUI_NORMAL)
         height, width = image.shape[:2]
-        shrink = min(1.0, LARGEST_PX[0] / width, LARGEST_PX[1] / height)
-        cv2.resizeWindow(self._title, round(shrink * width), round(shrink * height))
+        scale = _scale(width, height)
+        cv2.resizeWindow(self._title, round(scale * width), round(scale * height))
         self._opened = True
+
+
+def _scale(width: int, height: int) -> float:
+    """By how much a picture of this size is larger in a window."""
+    return min(OPENED_PX[0] / width, OPENED_PX[1] / height)

@@ -10,7 +10,7 @@ from streamvc.errors import BundleError, InferenceError
 from streamvc.inference.backbone import Backbone
 from streamvc.inference.extractors import open_extractor
 from streamvc.inference.views import HOLD_TICKS
-from streamvc.types import Array
+from streamvc.types import Array, Box
 from tests.inference.figure import Image, figure_images, joined
 from tests.inference.settings import BACKBONE, picture
 
@@ -176,3 +176,30 @@ def test_a_name_that_is_none_is_refused_in_one_line(name: str, message: str) -> 
     with pytest.raises(BundleError, match=message) as caught:
         open_extractor(name)
     assert "\n" not in str(caught.value)
+
+
+def test_it_tells_whom_it_judged_and_where_it_looked(images: list[Image]) -> None:
+    extractor = joined(PERSON)
+    extractor.step(images[0])
+    assert extractor.focus is None  # nobody is there
+    for image in images[1:]:
+        extractor.step(image)
+    focus = extractor.focus
+    assert focus
+    assert focus.landmarks is not None
+    (box,) = focus.boxes
+    hips = focus.landmarks[[23, 24], :2].mean(axis=0)
+    assert box.left < hips[0] < box.left + box.width
+    assert box.top < hips[1] < box.top + box.height
+    cut = images[-1][box.top : box.top + box.height, box.left : box.left + box.width]
+    np.testing.assert_array_equal(features(PERSON, images)[-1], Backbone.load(BACKBONE).features(cut))
+    extractor.reset()
+    assert extractor.focus is None
+
+
+def test_without_a_pose_it_tells_the_box_alone(images: list[Image]) -> None:
+    extractor = joined(f"{BACKBONE}:movement")
+    extractor.step(images[0])
+    assert extractor.focus
+    assert (extractor.focus.landmarks, extractor.focus.boxes) == (None, (Box(176, 96, 288, 288),))
+    assert Backbone.load(BACKBONE).focus is None

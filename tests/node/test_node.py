@@ -112,6 +112,22 @@ def test_cameras_come_and_go_while_the_others_run_on(endless: ScriptedCamera, ju
     assert of(snapshot, "gate").gaps == 0
 
 
+def test_thresholds_are_changed_without_another_connection_and_what_goes_on_goes_on(endless: ScriptedCamera) -> None:
+    gate = {"name": "gate", "source": endless.url}
+    with running(config(gate)) as (node, ear):
+        begun = ear.event("gate", "start")
+        assert str(node.apply(config({**gate, "thresholds": {"enter": 0.99, "leave": 0.01}}))) == "changed the thresholds of gate"
+        told = ear.until(lambda body: isinstance(body, Event) and body.decision.enter == 0.99)
+        assert isinstance(told, Event)
+        assert (told.event_id, told.phase) == (begun.event_id, "update")
+        assert str(node.apply(config({**gate, "models": [{"name": "figure", "thresholds": {"leave": 1.0}}]}))) == "changed the thresholds of gate"
+        ended = ear.event("gate", "end")
+        assert (ended.event_id, ended.reason) == (begun.event_id, "left")
+        assert endless.num_connections == 1
+        assert {body.status for body in ear.heard if isinstance(body, Health)} == {"up"}
+        assert str(node.apply(config({**gate, "thresholds": {"enter": 0.9}, "rate_hz": 4}))) == "changed gate"
+
+
 def test_a_model_that_is_not_there_changes_nothing(endless: ScriptedCamera) -> None:
     gate = {"name": "gate", "source": endless.url}
     with pytest.raises(BundleError, match="missing"):

@@ -92,7 +92,7 @@ def test_each_camera_is_a_device_with_a_text_and_a_binary_sensor_for_each_activi
 
 def test_the_templates_show_what_goes_on_whatever_a_label_holds(address: str) -> None:
     jinja2 = pytest.importorskip("jinja2")
-    labels = ("fight", "it's \"on\"", "a}}b{{c%}#}", "\U0001f600 ümlaut", "back\\slash\\n")
+    labels = ("fight", 'it\'s "on"', "a}}b{{c%}#}", "\U0001f600 ümlaut", "back\\slash\\n")
     with opened(address, {"front_door": labels}) as sink:
         sink.deliver([health("front_door", "up")])
         found = announced(address)

@@ -3,7 +3,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from streamvc.view.overlay import AMBER, CARD_WIDTH, GREEN, GREY, MARGIN, Colour, Image, OverlayStatus, draw
+from streamvc.detection import Candidate
+from streamvc.types import Box, Focus
+from streamvc.view.canvas import Colour, Image
+from streamvc.view.overlay import AMBER, CARD_WIDTH, GREEN, GREY, MARGIN, WHITE, OverlayStatus, PastActivity, draw
 
 RUNNING = OverlayStatus(
     top=(("PushUps", 0.8), ("WallPushups", 0.1), ("Lunges", 0.02)),
@@ -14,6 +17,8 @@ RUNNING = OverlayStatus(
     latency_s=0.016,
 )
 NOTHING = replace(RUNNING, active=None, active_s=0.0)
+PUSHING = Candidate("PushUps", 0.93, 0.95, 0.5)
+SMALL = [(320, 240), (352, 288), (400, 300), (426, 240), (240, 320)]
 SIZES = [(320, 240), (640, 480), (641, 479), (1920, 1080), (480, 640), (240, 320)]
 
 
@@ -45,14 +50,14 @@ def test_the_picture_itself_is_left_alone(width: int, height: int, brightness: i
 
 
 @pytest.mark.parametrize(("width", "height"), SIZES)
-def test_only_the_corners_on_the_left_are_drawn_on(width: int, height: int) -> None:
+def test_a_margin_and_the_right_of_the_upper_half_are_left_alone(width: int, height: int) -> None:
     long = replace(RUNNING, top=(("a very long label that nobody can read " * 3, 1.0),) * 3, active="another long label " * 5, dropped=10**9)
     changed = (draw(plain(width, height, 128), long) != 128).any(axis=2)
     scale = max(0.75, min(height, 0.75 * width) / 480)
 
     assert not changed[: height // 2, round((MARGIN + CARD_WIDTH) * scale) + 1 :].any()
-    assert not changed[:, width - round(MARGIN * scale) + 1 :].any()
-    assert not changed[-round(MARGIN * scale) + 1 :].any()
+    assert not changed[:, width - round(MARGIN / 2 * scale) + 1 :].any()
+    assert not changed[-round(MARGIN / 2 * scale) + 1 :].any()
 
 
 @pytest.mark.parametrize(("width", "height"), SIZES)
@@ -97,8 +102,9 @@ def test_each_figure_is_shown(change: dict[str, float]) -> None:
 @pytest.mark.parametrize("height", [240, 480, 1080])
 def test_text_is_far_brighter_than_what_is_behind_it(brightness: int, height: int) -> None:
     status = OverlayStatus(top=(("PushUps", 0.0),), active="PushUps")
-    card = draw(plain(height * 4 // 3, height, brightness), status)[: height // 4, : height // 3].astype(int)
-    background = np.median(card[height // 20 : height // 8, height // 20 :], axis=(0, 1)).max()
+    picture = draw(plain(height * 4 // 3, height, brightness), status)
+    card = (picture[-40:-5, 5:] if height == 240 else picture[: height // 4, : height // 3]).astype(int)
+    background = np.median(card[card.shape[0] // 5 : card.shape[0] // 2, height // 20 :], axis=(0, 1)).max()
 
     assert background <= 90
     assert (card.min(axis=2) > 180).any(axis=1).any() or brightness == 255
@@ -125,3 +131,106 @@ def test_without_the_strip_only_the_card_is_drawn() -> None:
 
     np.testing.assert_array_equal(picture[:240], draw(image, RUNNING)[:240])
     assert (picture[240:] == 255).all()
+
+
+@pytest.mark.parametrize(("width", "height"), SIZES)
+def test_a_tick_on_the_bar_marks_the_score_that_is_needed(width: int, height: int) -> None:
+    status = replace(NOTHING, top=(("", 0.5),))
+
+    def tick(threshold: float) -> float:
+        """Where it is, in pixels from the left."""
+        changed = draw(plain(width, height), replace(status, thresholds={"": threshold})) != draw(plain(width, height), status)
+        columns = np.flatnonzero(changed.any(axis=(0, 2)))
+        assert len(columns) in range(1, 8)
+        return float(columns.mean())
+
+    left, right = tick(0.0), tick(1.0)
+
+    assert [(tick(share) - left) / (right - left) for share in (0.25, 0.7, 0.95)] == pytest.approx([0.25, 0.7, 0.95], abs=0.03)
+
+
+def test_a_label_that_needs_no_score_has_no_tick() -> None:
+    assert (draw(plain(640, 480), replace(NOTHING, thresholds={"Boxing": 0.5})) == draw(plain(640, 480), NOTHING)).all()
+
+
+@pytest.mark.parametrize(("width", "height"), SIZES)
+def test_what_is_nearest_to_an_activity_stands_in_place_of_none_and_what_it_needs(width: int, height: int) -> None:
+    none, near = (draw(plain(width, height), replace(NOTHING, candidate=candidate)) for candidate in (None, PUSHING))
+
+    assert (count_shades(none, AMBER), count_shades(near, AMBER) > 20) == (0, True)  # "needs 95 %"
+    for change in ({"score": 0.91}, {"enter": 0.97}, {"label": "PullUps"}, {"score": 0.96}):
+        assert (draw(plain(width, height), replace(NOTHING, candidate=replace(PUSHING, **change))) != near).any()  # type: ignore[arg-type]
+    assert (draw(plain(width, height), replace(RUNNING, candidate=PUSHING)) == draw(plain(width, height), RUNNING)).all()
+
+
+def test_a_score_below_its_threshold_is_not_rounded_up_to_it() -> None:
+    close, closer = (draw(plain(640, 480), replace(NOTHING, top=(), candidate=replace(PUSHING, score=score))) for score in (0.941, 0.9496))
+
+    assert (close == closer).all()  # both 94 %
+
+
+@pytest.mark.parametrize(("width", "height"), SMALL)
+def test_on_a_small_picture_only_the_bottom_is_drawn_on(width: int, height: int) -> None:
+    past = tuple(PastActivity(label, 12.0, 3.0) for label in "abc")
+    for status in (RUNNING, NOTHING, replace(NOTHING, candidate=PUSHING), OverlayStatus(warming_up=True), replace(RUNNING, past=past, dropped=9)):
+        changed = (draw(plain(width, height, 128), status) != 128).any(axis=(1, 2))
+        assert changed.any()
+        assert not changed[: round(0.8 * height)].any()
+
+
+def test_the_last_activities_stand_in_the_lower_right_the_newest_three() -> None:
+    past = [PastActivity("PushUps", 12.4, None), PastActivity("Lunges", 5.0, 3.0), PastActivity("Boxing", 5.0, 70.0), PastActivity("Wave", 5.0, 99.0)]
+    bare = draw(plain(960, 540, 128), NOTHING)
+    changed = (draw(plain(960, 540, 128), replace(NOTHING, past=past)) != bare).any(axis=2)
+
+    assert changed[270:, 480:].any()
+    assert not changed[:270].any()
+    assert not changed[:, :480].any()
+    assert (draw(plain(960, 540, 128), replace(NOTHING, past=past[:3])) == draw(plain(960, 540, 128), replace(NOTHING, past=past))).all()
+
+
+@pytest.mark.parametrize(("width", "height"), SIZES)
+def test_the_last_activities_and_the_rates_do_not_cover_each_other(width: int, height: int) -> None:
+    past = (PastActivity("a long label that is cut off", 4000.0, 70.0),) * 3
+    status = replace(RUNNING, dropped=10**6)
+    rates = draw(plain(width, height, 255), replace(status, top=(), active=None)) < 128
+    both = draw(plain(width, height, 255), replace(status, top=(), active=None, past=past)) < 128
+
+    assert both[rates].all()  # or it would be shaded twice, and its text written over
+    np.testing.assert_array_equal(
+        draw(plain(width, height, 255), replace(status, past=past))[-round(0.03 * height) :, : width // 4],
+        draw(plain(width, height, 255), status)[-round(0.03 * height) :, : width // 4],
+    )
+
+
+@pytest.mark.parametrize("enlarged", [1.0, 3.0])
+def test_whom_a_model_judges_is_shown_by_their_skeleton(enlarged: float) -> None:
+    landmarks = np.zeros((33, 4), np.float32)
+    landmarks[[11, 12, 13]] = [(100, 60, 0, 1), (60, 60, 0, 1), (120, 90, 0, 0.1)]  # shoulders, and an elbow that is not seen
+    focus = Focus((Box(0, 0, 160, 160),), landmarks)
+    picture = draw(plain(320, 240, 128), OverlayStatus(focus=[focus]), enlarged=enlarged)
+    bare = draw(plain(320, 240, 128), OverlayStatus(), enlarged=enlarged)
+    rows, columns = np.nonzero((picture != bare).any(axis=2))
+
+    assert (picture[round(60 * enlarged), round(80 * enlarged)] > 200).all()
+    assert (rows.min() / enlarged, rows.max() / enlarged) == pytest.approx((60, 60), abs=5)
+    assert (columns.min() / enlarged, columns.max() / enlarged) == pytest.approx((60, 100), abs=5)
+
+
+@pytest.mark.parametrize("active", [None, "PushUps"])
+def test_or_by_the_corners_of_the_box_that_it_looks_at(active: str | None) -> None:
+    focus = Focus((Box(300, 150, 200, 200),), None)
+    picture = draw(plain(640, 480, 128), replace(RUNNING, active=active, focus=[focus]))
+    rows, columns = np.nonzero((picture != draw(plain(640, 480, 128), replace(RUNNING, active=active))).any(axis=2))
+
+    assert (rows.min(), rows.max(), columns.min(), columns.max()) == pytest.approx((150, 350, 300, 500), abs=4)
+    assert (picture[152:348, 330:470] == 128).any(axis=2).mean() > 0.9  # its inside is left alone
+    assert count(picture[140:360, 290:510], GREEN if active else WHITE) > 50
+
+
+def test_a_small_picture_is_enlarged_before_it_is_drawn_on() -> None:
+    picture = draw(plain(320, 240, 128), RUNNING, enlarged=3.0)
+
+    assert picture.shape == (720, 960, 3)
+    assert (picture[:360] != 128).any()  # there is room for the card then
+    np.testing.assert_array_equal(picture, draw(plain(960, 720, 128), RUNNING))

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from streamvc.errors import ViewError
-from streamvc.view.overlay import Image
+from streamvc.view.canvas import Image
 from streamvc.view.video import VideoWriter, write_still
 
 

@@ -13,6 +13,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from streamvc.view.window import Window
+
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="X11 is for Linux")
 needs_xvfb = pytest.mark.skipif(shutil.which("Xvfb") is None, reason="Xvfb is not installed")
 needs_xdotool = pytest.mark.skipif(shutil.which("xdotool") is None, reason="xdotool is not installed")
@@ -77,6 +79,19 @@ def test_no_display_is_seen_before_it_ends_the_process(changes: dict[str, str]) 
     assert (asked.returncode, asked.stdout) == (0, "False\n")
     assert opened.returncode == 1
     assert "ViewError: no window can be opened: there is no display" in opened.stderr
+
+
+@pytest.mark.parametrize(("shape", "factor"), [((240, 320, 3), 3.0), ((480, 640, 3), 1.5), ((1080, 1920, 3), 1.0), ((640, 480, 3), 1.125)])
+def test_small_pictures_are_enlarged_to_the_size_of_a_window(shape: tuple[int, ...], factor: float) -> None:
+    assert Window.enlargement(shape) == factor
+
+
+@needs_xvfb
+@needs_xdotool
+def test_a_window_is_large_enough_for_a_small_picture(display: str, tmp_path: Path) -> None:
+    with painted_window(environment(DISPLAY=display), tmp_path) as shown:
+        assert colour_on_screen(tmp_path) > 0.7 * 800 * 600
+        shown.terminate()
 
 
 @needs_xvfb
