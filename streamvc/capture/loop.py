@@ -13,7 +13,7 @@ from streamvc.capture.lateness import Lateness
 from streamvc.capture.messages import Absence, CaptureSettings, Due, Finished, Opened
 from streamvc.capture.motion import FreezeDetector, MotionGate, fingerprint, shrink, small_size
 from streamvc.capture.opening import open_stream
-from streamvc.capture.stream import Picture, Stream
+from streamvc.capture.stream import Picture, Stream, check_size
 from streamvc.capture.timeline import Arrivals, paced
 from streamvc.capture.video import SEGMENT_TIMEOUT_S
 from streamvc.capture.wakeups import WakeupScheduler
@@ -120,6 +120,7 @@ class CaptureLoop:
     def _begin(self, shape: tuple[int, int, int]) -> None:
         """Pictures of this shape come from now on."""
         height, width, _ = self._shape = shape
+        check_size(self._settings.name, width, height)
         stream = self._stream
         handed = (self._settings.size_px,) * 2 if self._settings.size_px else (width, height)
         self._whole = np.empty(shape, np.uint8)

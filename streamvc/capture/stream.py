@@ -5,7 +5,10 @@ from dataclasses import dataclass
 from typing import Literal
 
 from streamvc.capture.rest import Rest, Unseen
+from streamvc.errors import SourceError
 from streamvc.types import Array, Clock
+
+MAX_PIXELS = 1 << 26  # of a picture: twice 8K; one that is larger would take the time and the memory of other cameras
 
 Decode = Literal["all", "reference", "keyframes"]  # which pictures: not those that no other is made from; those alone that are made from no other
 
@@ -62,3 +65,13 @@ class Stream:
     codec: str | None = None
     in_bursts: bool = False
     rest: Rest | None = None
+
+
+def check_size(name: str, width: int, height: int) -> None:
+    """Refuse pictures that are too large.
+
+    Raises:
+        SourceError: These are.
+    """
+    if width * height > MAX_PIXELS:
+        raise SourceError(f"{name}: its pictures are {width} x {height}, which is too large; at most {MAX_PIXELS >> 20} megapixels are taken")
