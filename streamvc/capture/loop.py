@@ -13,14 +13,14 @@ from streamvc.capture.lateness import Lateness
 from streamvc.capture.messages import Absence, CaptureSettings, Due, Finished, Opened
 from streamvc.capture.motion import FreezeDetector, MotionGate, fingerprint, shrink, small_size
 from streamvc.capture.opening import open_stream
-from streamvc.capture.stream import Picture, Stream
+from streamvc.capture.stream import Picture, Stream, check_size
 from streamvc.capture.timeline import Arrivals, paced
 from streamvc.capture.video import SEGMENT_TIMEOUT_S
 from streamvc.capture.wakeups import WakeupScheduler
 from streamvc.capture.zones import Zones
 from streamvc.errors import AccessError, SourceError
 from streamvc.sampling import Sampler
-from streamvc.types import Array, size_problem
+from streamvc.types import Array
 
 MARGIN_S = 2.0  # seconds beyond the time-outs of the reading itself, after which a decoder hangs
 SPARE_S = 0.5  # seconds beyond those after which a picture is analysed in any case, that its keyframe may come late
@@ -120,8 +120,7 @@ class CaptureLoop:
     def _begin(self, shape: tuple[int, int, int]) -> None:
         """Pictures of this shape come from now on."""
         height, width, _ = self._shape = shape
-        if problem := size_problem(width, height):
-            raise SourceError(f"{self._settings.name}: {problem}")
+        check_size(self._settings.name, width, height)
         stream = self._stream
         handed = (self._settings.size_px,) * 2 if self._settings.size_px else (width, height)
         self._whole = np.empty(shape, np.uint8)

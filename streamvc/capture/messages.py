@@ -87,7 +87,7 @@ class CaptureSettings:
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """The decoder's first word: its process, for the figures of the node."""
+    """Which process the decoder is, for the figures of the node. It does not say that itself, but what has started it."""
 
     pid: int
 

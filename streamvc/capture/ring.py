@@ -1,8 +1,11 @@
-"""Pictures in memory that two processes share: a decoder writes them, the node reads them."""
+"""Pictures in memory that two processes share: a decoder writes them, the node reads them.
 
+The memory is sealed: neither can make it smaller, which would end the other as soon as it looks at what is gone (SIGBUS).
+"""
+
+import fcntl
 import mmap
 import os
-import tempfile
 from collections.abc import Callable
 from typing import Self
 
@@ -11,6 +14,8 @@ from numpy.typing import NDArray
 
 NUM_SLOTS = 6  # one that is analysed, two that wait (one of them behind an end), one on its way, one being written; and one for a burst
 HEADER = mmap.PAGESIZE  # bytes before the first slot; one of each slot says whether it is in use
+
+SEALS = fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL
 
 Image = NDArray[np.uint8]
 
@@ -42,11 +47,13 @@ class Ring:
         """Use the memory behind a descriptor, which may be closed then; -1 for memory that no other process knows.
 
         Raises:
-            ValueError: It is too small for such pictures, or they have no size.
+            ValueError: It is too small for such pictures, or could become so, or they have no size.
         """
         if height < 1 or width < 1:
             raise ValueError(f"pictures cannot be {width} x {height}")
-        memory = np.frombuffer(mmap.mmap(descriptor, _num_bytes(height, width)), np.uint8)
+        if descriptor >= 0 and not _is_sealed(descriptor):
+            raise ValueError("the memory of its pictures is not sealed")
+        memory = np.frombuffer(mmap.mmap(descriptor, num_bytes(height, width)), np.uint8)
         self._used = memory[:NUM_SLOTS]
         self._images = memory[HEADER:].reshape(NUM_SLOTS, height, width, 3)
 
@@ -99,17 +106,19 @@ def new_memory(height: int, width: int) -> int:
 
     Not `multiprocessing.shared_memory`: that lies in /dev/shm, which containers keep small.
     """
-    descriptor = _anonymous()
-    os.ftruncate(descriptor, _num_bytes(height, width))
+    descriptor = os.memfd_create("streamvc-ring", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+    os.ftruncate(descriptor, num_bytes(height, width))
+    fcntl.fcntl(descriptor, fcntl.F_ADD_SEALS, SEALS)
     return descriptor
 
 
-def _anonymous() -> int:
-    if hasattr(os, "memfd_create"):
-        return os.memfd_create("streamvc-ring")
-    with tempfile.TemporaryFile() as file:
-        return os.dup(file.fileno())
-
-
-def _num_bytes(height: int, width: int) -> int:
+def num_bytes(height: int, width: int) -> int:
+    """Of the memory of a ring."""
     return HEADER + NUM_SLOTS * height * width * 3
+
+
+def _is_sealed(descriptor: int) -> bool:
+    try:
+        return fcntl.fcntl(descriptor, fcntl.F_GET_SEALS) & SEALS == SEALS
+    except OSError:  # it is no such memory at all
+        return False

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from streamvc.capture.rest import Rest, Unseen
-from streamvc.types import Array, Clock
+from streamvc.errors import SourceError
+from streamvc.types import Array, Clock, size_problem
 
 Decode = Literal["all", "reference", "keyframes"]  # which pictures: not those that no other is made from; those alone that are made from no other
 
@@ -62,3 +63,13 @@ class Stream:
     codec: str | None = None
     in_bursts: bool = False
     rest: Rest | None = None
+
+
+def check_size(name: str, width: int, height: int) -> None:
+    """Refuse pictures that cannot be watched, as they are too large or too thin.
+
+    Raises:
+        SourceError: These are.
+    """
+    if problem := size_problem(width, height):
+        raise SourceError(f"{name}: {problem}")

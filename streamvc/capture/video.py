@@ -22,7 +22,7 @@ from av.stream import Discard, Disposition
 from av.video.stream import VideoStream
 
 from streamvc.capture.decoder import PictureDecoder
-from streamvc.capture.stream import Decode, Picture, Stream
+from streamvc.capture.stream import Decode, Picture, Stream, check_size
 from streamvc.capture.timeline import JUMP_S
 from streamvc.errors import AccessError, SourceError
 
@@ -50,6 +50,7 @@ REASONS: dict[type[Exception], str] = {
     av.error.HTTPClientError: "the server refuses the request (4xx)",
     av.error.ProtocolNotFoundError: "this kind of address is not supported by the installed PyAV",
     av.error.InvalidDataError: "it cannot be read as a video: it is damaged, cut short, or none at all",
+    MemoryError: "it needs more memory than there is for it; does a picture in it have no end?",
     EOFError: "it cannot be read as a video: it is damaged, cut short, or none at all",
     av.error.ExitError: "no answer, timed out",
     TimeoutError: "no answer, timed out",
@@ -251,6 +252,8 @@ def _find_video(container: InputContainer, name: str) -> VideoStream:
     video = max(videos, key=_preference)  # of equals, the first
     if video.codec_context is None:
         raise SourceError(f"{name}: its video codec is not supported; convert it, to H.264 for instance")
+    if video.codec_context.width and video.codec_context.height:  # some know it with the first picture only
+        check_size(name, video.codec_context.width, video.codec_context.height)
     for stream in container.streams:
         if stream is not video:
             stream.discard = Discard.all

@@ -4,7 +4,7 @@ import os
 import socket
 import time
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from functools import partial
 from typing import Protocol
@@ -14,12 +14,14 @@ from streamvc.capture.loop import capture
 from streamvc.capture.messages import Arrived, CaptureSettings, Due, Finished, Message, Opened, Started, decode, encode_settings
 from streamvc.capture.ring import Ring
 from streamvc.errors import NodeError
+from streamvc.node.claims import ClaimChecker
 from streamvc.node.decoding import RETRY_S
 from streamvc.node.fork_server import DecoderForkServer
 from streamvc.threads import ChannelClosed, Mailbox, Worker
 from streamvc.types import Array, Frame
 
 MAX_BYTES = 1 << 14  # of a message
+MAX_AT_ONCE = 64  # messages of one decoder, before it is another's turn
 
 NUM_WAITING = 1000  # words of a thread that may wait; its pictures are far fewer
 
@@ -63,20 +65,24 @@ class ProcessDecoder:
         self.pid: int | None = None  # None until it has said a word
         self._ring: Ring | None = None
         self._finished = False
+        self._checker = ClaimChecker(settings)
         try:
             self._connection, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-            with theirs:
-                fork_server.fork(encode_settings(settings), theirs)
+            with theirs, ExitStack() as opened:
+                opened.enter_context(self._connection)
+                self._connection.setblocking(False)
+                self._connection.send(encode_settings(settings))
+                fork_server.fork(theirs)
+                opened.pop_all()
         except OSError as error:
             raise NodeError(f"no decoder can be started: {error.strerror}; are there limits of open files or of memory (ulimit -n)?") from error
-        self._connection.setblocking(False)
 
     def fileno(self) -> int:
         return self._connection.fileno()
 
     def receive(self) -> list[Said]:
         all_said: list[Said] = []
-        while not self._finished and (said := self._next()) is not None:
+        while not self._finished and len(all_said) < MAX_AT_ONCE and (said := self._next()) is not None:
             self._finished = isinstance(said, Finished)
             all_said.append(said)
         return all_said
@@ -102,7 +108,7 @@ class ProcessDecoder:
             if not data:
                 return Finished("died", "the decoder has gone without a word")
             try:
-                said = self._take(decode(data), descriptors)
+                said = self._take(self._checker.check(decode(data), time.monotonic()), descriptors)
             except ValueError as error:  # what it reads has broken it
                 self.kill()
                 return Finished("died", f"the decoder talks nonsense: {error}")

@@ -2,19 +2,24 @@
 
 import math
 import os
+import resource
 import select
 import socket
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 
 from streamvc.capture.address import redact
 from streamvc.capture.loop import capture
-from streamvc.capture.messages import Due, Finished, Message, Opened, Started, decode_settings, encode
+from streamvc.capture.messages import Due, Finished, Message, Opened, decode_settings, encode
 from streamvc.capture.ring import Ring, new_memory
 from streamvc.threads import ChannelClosed
 from streamvc.types import Array
 
+MAX_SETTINGS_BYTES = 1 << 18  # more than one datagram can hold
+MEMORY_BYTES = 768 << 20  # of a decoder's own: enough for 8K; what a stream makes grow without end is ended there
+NEARLY = 0.9  # of the memory: a step that is larger than what is left is not made
 RETRY_S = 0.001  # seconds between two looks for a free slot, of what can wait: nobody is told when one is given back
 
 
@@ -60,13 +65,20 @@ class SocketReceiver:
             raise ChannelClosed
 
 
-def run(connection: socket.socket, settings: bytes) -> None:
-    """Capture one connection of a camera until it ends or the node hangs up."""
+def run(connection: socket.socket) -> None:
+    """Capture one connection of a camera, by the settings that come through it, until it ends or the node hangs up."""
     receiver = SocketReceiver(connection)
     try:
-        receiver.say(Started(os.getpid()))
-        receiver.say(capture(decode_settings(settings), receiver))
+        said = capture(decode_settings(connection.recv(MAX_SETTINGS_BYTES)), receiver)
     except ChannelClosed:
-        pass
+        return
     except Exception as error:  # handed over to the node
-        receiver.say(Finished("died", f"{type(error).__name__}: {redact(str(error))}"))
+        said = Finished("died", f"{type(error).__name__}: {redact(str(error))}")
+    if said.reason != "end_of_stream" and _is_memory_used_up():  # what comes of that looks like anything
+        said = Finished("died", f"it takes more than {MEMORY_BYTES >> 20} MiB of memory, which is too much for one camera; has a picture no end?")
+    with suppress(ChannelClosed):
+        receiver.say(said)
+
+
+def _is_memory_used_up() -> bool:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss << 10 > MEMORY_BYTES * NEARLY

@@ -15,6 +15,11 @@ from streamvc.errors import NodeError
 
 CLOSE_S = 5.0  # seconds for all decoders to end, on a busy machine; one that hangs takes half a second
 
+FORK = b"f"  # with the descriptor of a connection
+
+# What decoders get of the environment; all else may be a secret.
+ENVIRONMENT = ("PATH", "LANG", "LC_ALL", "LC_CTYPE", "LD_LIBRARY_PATH", "PYTHONHOME", "SSL_CERT_FILE", "SSL_CERT_DIR")
+
 
 class DecoderForkServer:
     """The process that decoders are forked from; use it in a `with` block, or close it. For one thread.
@@ -32,18 +37,18 @@ class DecoderForkServer:
             raise NodeError(f"a node runs on Linux alone, not on {sys.platform}; watch single cameras by `streamvc watch`")
         self._control, self._process = _start()
 
-    def fork(self, settings: bytes, connection: socket.socket) -> None:
-        """Start a decoder with these settings at this end of its connection, of which it has its own copy then. Waits for nothing.
+    def fork(self, connection: socket.socket) -> None:
+        """Start a decoder at this end of its connection, of which it has its own copy then; it reads its settings there. Waits for nothing.
 
         Raises:
             OSError: The system refuses.
         """
         try:
-            socket.send_fds(self._control, [settings], [connection.fileno()])
-        except BrokenPipeError:  # the nursery was killed, and all decoders with it; whoever watches those hears of that
+            socket.send_fds(self._control, [FORK], [connection.fileno()])
+        except BrokenPipeError:  # the process was killed, and all decoders with it; whoever watches those hears of that
             self.close()
             self._control, self._process = _start()
-            socket.send_fds(self._control, [settings], [connection.fileno()])
+            socket.send_fds(self._control, [FORK], [connection.fileno()])
 
     def close(self) -> None:
         """End all decoders and the process: half a second where one hangs."""
@@ -63,8 +68,10 @@ class DecoderForkServer:
 
 def _start() -> tuple[socket.socket, subprocess.Popen[bytes]]:
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    ours.setblocking(False)
+    kept = {name: value for name, value in os.environ.items() if name in ENVIRONMENT or name.startswith("COVERAGE_")}
     # The same modules as here; and no threads of the libraries, which a fork would not survive.
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
+    environment = kept | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
     command = [sys.executable, "-P", "-m", "streamvc.node.forking", str(theirs.fileno())]
     with theirs:
         # A process group of its own, so that Ctrl-C is the node's alone. Not a session: by these Linux shares out the processors first (autogroup).

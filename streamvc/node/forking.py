@@ -2,6 +2,9 @@
 
 A decoder whose connection was closed by the node should notice by itself. One that has not within `GRACE_S` (it hangs in a read that never returns)
 is killed, and so are all when the node closes this process's own connection.
+
+A decoder reads what strangers send. It has a camera's login, as its connection brings that, but no other's, which this process never sees; no other
+descriptors; and no more memory, files and descriptors than a stream needs.
 """
 
 import ctypes
@@ -16,15 +19,19 @@ import sys
 import time
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 
 import cv2
 
-from streamvc.capture.messages import Finished, encode
+from streamvc.capture.messages import Finished, Message, Started, encode
+from streamvc.capture.ring import num_bytes
 from streamvc.node import decoding
+from streamvc.types import MOST_PX
 
 GRACE_S = 0.5  # seconds for a decoder to end by itself
-MAX_BYTES = 1 << 16  # of the settings of a decoder
 PR_SET_PDEATHSIG = 1  # of prctl(2)
+MAX_DESCRIPTORS = 64  # of a decoder: its connection, the memory of pictures, what it reads
+FIRST_TO_GO = 500  # of 1000: where the machine's memory is used up, the kernel ends decoders before the node
 
 
 @dataclass(slots=True, eq=False)
@@ -74,11 +81,11 @@ class Forker:
             self._let_go(child)
 
     def _hear(self) -> None:
-        settings, descriptors, _, _ = socket.recv_fds(self._control, MAX_BYTES, 1)
-        if not settings:
+        order, descriptors, _, _ = socket.recv_fds(self._control, 1, 1)
+        if not order:
             self._close()
         elif descriptors:  # none, where there are too many open ones: the node sees that the connection was closed
-            self._fork(settings, socket.socket(fileno=descriptors[0]))
+            self._fork(socket.socket(fileno=descriptors[0]))
 
     def _close(self) -> None:
         self._open = False
@@ -86,28 +93,32 @@ class Forker:
         for child in self._children.values():
             self._let_go(child)
 
-    def _fork(self, settings: bytes, connection: socket.socket) -> None:
+    def _fork(self, connection: socket.socket) -> None:
+        parent = os.getpid()
         try:
             pid = os.fork()
         except OSError as error:  # no memory, or too many processes
             _tell_death(connection, f"no decoder can be started: {error.strerror}")
             return
         if pid == 0:
-            self._become_decoder(settings, connection)
+            self._become_decoder(connection, parent)
+        _tell(connection, Started(pid))
         self._children[connection.fileno()] = Child(pid, connection)
         self._poller.register(connection, select.POLLRDHUP)
 
-    def _become_decoder(self, settings: bytes, connection: socket.socket) -> None:
+    def _become_decoder(self, connection: socket.socket, parent: int) -> None:
         """The rest of a child's life."""
         code = 1
         try:
             signal.set_wakeup_fd(-1)
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
             ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-            resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # they would fill the disk, with passwords in them
+            if os.getppid() != parent:  # it was killed before that was said
+                return
+            _limit()
             for other in (self._control, self._woken, self._waking, *(child.connection for child in self._children.values())):
                 other.close()
-            decoding.run(connection, settings)
+            decoding.run(connection)
             code = 0
         finally:
             os._exit(code)
@@ -142,9 +153,35 @@ class Forker:
             _tell_death(child.connection, _how(status))
 
 
+def _limit() -> None:
+    """Let this process take no more than a stream needs."""
+    limits = {
+        resource.RLIMIT_CORE: 0,  # it would fill the disk, with a password in it
+        resource.RLIMIT_DATA: _data_bytes() + decoding.MEMORY_BYTES,
+        resource.RLIMIT_FSIZE: num_bytes(MOST_PX, 1),
+        resource.RLIMIT_NOFILE: MAX_DESCRIPTORS,
+    }
+    for kind, limit in limits.items():
+        _, most = resource.getrlimit(kind)
+        limit = limit if most == resource.RLIM_INFINITY else min(limit, most)
+        resource.setrlimit(kind, (limit, limit))
+    with suppress(OSError):  # not everywhere may that be said
+        Path("/proc/self/oom_score_adj").write_text(str(FIRST_TO_GO))
+
+
+def _data_bytes() -> int:
+    """What this process has of the memory that RLIMIT_DATA counts: its own, not that of libraries, nor what it shares."""
+    return int(Path("/proc/self/statm").read_text().split()[5]) * resource.getpagesize()
+
+
 def _tell_death(connection: socket.socket, detail: str) -> None:
-    with connection, suppress(OSError):  # nobody may be there to hear it
-        connection.send(encode(Finished("died", detail)))
+    with connection:
+        _tell(connection, Finished("died", detail))
+
+
+def _tell(connection: socket.socket, message: Message) -> None:
+    with suppress(OSError):  # nobody may be there to hear it, or its decoder has said too much: nothing is waited for here
+        connection.send(encode(message), socket.MSG_DONTWAIT)
 
 
 def _how(status: int) -> str:

@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,18 +16,16 @@ import numpy as np
 import psutil
 import pytest
 
-from streamvc.capture.messages import Arrived, CaptureSettings, Due, Finished, MotionSettings, Opened, encode
+from streamvc.capture.messages import Arrived, Finished, MotionSettings, Opened, encode
 from streamvc.capture.ring import NUM_SLOTS, new_memory
 from streamvc.capture.source import open_source
 from streamvc.errors import NodeError
-from streamvc.node.decoder import Decoder, ProcessDecoder, Said
+from streamvc.node.decoder import Decoder, ProcessDecoder
 from streamvc.node.fork_server import DecoderForkServer
 from streamvc.sampling import Sampler
 from tests.capture.servers import Camera
 from tests.capture.videos import number_of, plain, textured, write_plain, write_video
-
-UNGATED = MotionSettings(gate=False)
-DEADLINE_S = 30.0  # for a busy machine
+from tests.node.decoders import DEADLINE_S, DUE, OPENED, Puppeteer, arrivals, forker, gone, heard, read, settings
 
 
 @pytest.fixture(scope="module")
@@ -41,44 +39,6 @@ def fork_server(lasting_fork_server: DecoderForkServer) -> Iterator[DecoderForkS
     """One for all tests, without a decoder before and behind each."""
     yield lasting_fork_server
     assert not psutil.wait_procs(forker().children(), DEADLINE_S)[1]
-
-
-def forker() -> psutil.Process:
-    """The fork_server's process."""
-    return next(child for child in psutil.Process().children() if "streamvc.node.forking" in child.cmdline())
-
-
-def settings(source: object, **options: object) -> CaptureSettings:
-    return CaptureSettings("yard", str(source), **({"rates_hz": (5.0,), "play": "unpaced", "motion": UNGATED, "frozen_s": 0.0} | options))  # type: ignore[arg-type]
-
-
-def heard(decoder: Decoder, until: Callable[[Said], bool] = lambda said: isinstance(said, Finished)) -> Iterator[Said]:
-    """What a decoder says, up to what is waited for."""
-    deadline = time.monotonic() + DEADLINE_S
-    with selectors.DefaultSelector() as selector:
-        selector.register(decoder, selectors.EVENT_READ)
-        while True:
-            assert selector.select(deadline - time.monotonic()), "it said nothing more"
-            for said in decoder.receive():
-                yield said
-                if until(said):
-                    return
-
-
-def read(fork_server: DecoderForkServer, source: object, **options: object) -> list[Said]:
-    """All that a decoder says of a source; pictures are copied and given back."""
-    decoder = ProcessDecoder(fork_server, settings(source, **options))
-    said = []
-    for word in heard(decoder):
-        said.append(word)
-        if isinstance(word, Arrived):
-            word.release()
-    decoder.close()
-    return said
-
-
-def arrivals(said: list[Said]) -> list[Arrived]:
-    return [word for word in said if isinstance(word, Arrived)]
 
 
 def test_the_due_pictures_of_a_recording_come_in_order(fork_server: DecoderForkServer, tmp_path: Path) -> None:
@@ -255,19 +215,6 @@ def hanging(fork_server: DecoderForkServer, folder: Path) -> tuple[Decoder, int]
     return decoder, decoder.pid
 
 
-def gone(pid: int) -> bool:
-    """Wait for the end of a process that is no child of this one."""
-    deadline = time.monotonic() + DEADLINE_S
-    while time.monotonic() < deadline:
-        try:
-            if psutil.Process(pid).status() == psutil.STATUS_ZOMBIE:  # dead, and nobody has asked how
-                return True
-        except psutil.NoSuchProcess:
-            return True
-        time.sleep(0.01)
-    return False
-
-
 def test_a_decoder_that_hangs_in_a_read_is_killed(fork_server: DecoderForkServer, tmp_path: Path) -> None:
     decoder, pid = hanging(fork_server, tmp_path)
     decoder.kill()
@@ -363,17 +310,6 @@ def test_a_defect_of_the_decoder_itself_is_told(fork_server: DecoderForkServer, 
     said = read(fork_server, write_plain(tmp_path / "a.mp4", 5), rates_hz=(0.0,))
     assert isinstance(said[-1], Finished)
     assert (said[-1].reason, said[-1].detail[:10]) == ("died", "ValueError")
-
-
-class Puppeteer(DecoderForkServer):
-    """Its decoders say what they are made to."""
-
-    def fork(self, settings: bytes, connection: socket.socket) -> None:
-        self.puppet = connection.dup()
-
-
-OPENED = Opened((64, 48), (64, 48), 25.0, "h264", True, 12.0)
-DUE = Due(0, None, True, 0, 0.0, 0, "pts", 1.0, 1.0, None, 1, 0, 0)
 
 
 @pytest.mark.parametrize(
