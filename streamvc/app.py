@@ -11,7 +11,7 @@ from types import FrameType
 
 from streamvc.capture.messages import Policy
 from streamvc.detection import UPDATE_S
-from streamvc.events import Health
+from streamvc.events import Event, Health
 from streamvc.live import StartedAt, Watch
 from streamvc.node.settings import CameraConfig
 from streamvc.node.worker import Step
@@ -81,13 +81,18 @@ def run(options: Options, on_event: Sink, on_step: Callable[[Step, Watch], None]
     windowed = not options.headless and _window_possible()
     with ExitStack() as stack:
         sinks: tuple[Sink, ...] = (on_event,)
+
+        def publish(event: Event) -> None:
+            if publisher:
+                publisher.publish(event, wait=False)
+
         publisher = stack.enter_context(_publishing(options, options.publish)) if options.publish else None
         if publisher:
-            sinks = (publisher.publish, on_event)
+            sinks = (publish, on_event)
 
         def report(health: Health) -> None:
             if publisher:
-                publisher.report(health)
+                publisher.report(health, wait=False)
 
         watch = stack.enter_context(
             Watch(
@@ -118,7 +123,8 @@ def _publishing(options: Options, endpoint: str) -> Iterator[Publisher]:
             Publisher(endpoint, site=options.site, log=options.log, keys=options.keys, insecure=options.insecure),
         )
         if options.sinks:
-            stack.enter_context(run_sinks(publisher.log, options.sinks, site=options.site, node=publisher.node))
+            stack.enter_context(run_sinks(publisher.kept, options.sinks, site=options.site, node=publisher.node))
+            stack.callback(publisher.flush)
         if options.wait_s and not publisher.wait_for_subscriber(options.wait_s):
             logger.warning("no subscriber within %g s, going on", options.wait_s)
         yield publisher

@@ -8,6 +8,7 @@ import pytest
 from streamvc.publish.buffered_log import BufferedLog
 from streamvc.publish.log import EventLog
 from streamvc.publish.wire import Message, SinceQuery
+from tests.publish.bare import PATIENCE_S
 from tests.publish.disks import full_disk
 from tests.publish.samples import START, message, update
 
@@ -21,8 +22,8 @@ def log(tmp_path: Path) -> Iterator[EventLog]:
 def film(buffered: BufferedLog, log: EventLog, first: int, last: int) -> list[Message]:
     """Messages of these sequences, written to the buffered."""
     messages = [message(update(float(sequence)), sequence, log.epoch) for sequence in range(first, last + 1)]
-    for each in messages:
-        buffered.write(each, START)
+    for sent in [buffered.write(each, START) for each in messages]:
+        sent.result(PATIENCE_S)
     return messages
 
 
@@ -68,7 +69,7 @@ def test_what_can_never_be_written_does_not_stand_in_the_way(log: EventLog, capl
     buffered = BufferedLog(log)
     with full_disk(1_000):
         film(buffered, log, 1, 2)
-        buffered.write(message(START, 2**63, log.epoch), START)
+        buffered.write(message(START, 2**63, log.epoch), START).result(PATIENCE_S)
         film(buffered, log, 3, 4)
     buffered.close()
     assert kept(log) == [1, 2, 3, 4]
