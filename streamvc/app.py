@@ -82,13 +82,18 @@ def run(options: Options, on_event: Sink, on_step: Callable[[Step, Watch], None]
     windowed = not options.headless and _window_possible()
     with ExitStack() as stack:
         sinks: tuple[Sink, ...] = (on_event,)
+
+        def publish(event: Event) -> None:
+            if publisher:
+                publisher.publish(event, wait=False)
+
         publisher = stack.enter_context(_publishing(options, options.publish)) if options.publish else None
         if publisher:
-            sinks = (publisher.publish, on_event)
+            sinks = (publish, on_event)
 
         def report(health: Health) -> None:
             if publisher:
-                publisher.report(health)
+                publisher.report(health, wait=False)
 
         watch = stack.enter_context(
             Watch(
@@ -120,7 +125,8 @@ def _publishing(options: Options, endpoint: str) -> Iterator[Publisher]:
         )
         if options.sinks:
             labels = {camera.name: camera.labels for camera in options.cameras}
-            stack.enter_context(run_sinks(publisher.log, options.sinks, site=options.site, node=publisher.node, labels=lambda: labels))
+            stack.enter_context(run_sinks(publisher.kept, options.sinks, site=options.site, node=publisher.node, labels=lambda: labels))
+            stack.callback(publisher.flush)
         if options.wait_s and not publisher.wait_for_subscriber(options.wait_s):
             logger.warning("no subscriber within %g s, going on", options.wait_s)
         yield publisher

@@ -22,11 +22,12 @@ from streamvc.capture.opening import content_id
 from streamvc.capture.video import creation_time
 from streamvc.detection import UPDATE_S
 from streamvc.errors import SourceError
-from streamvc.events import Event
+from streamvc.events import Event, Health
 from streamvc.inference.model_cache import ModelCache
 from streamvc.inference.recognizer import Recognizer
 from streamvc.node.camera import Camera, Channels, Plan, Reconnects, Report
 from streamvc.node.connection import capture_settings
+from streamvc.node.contained import Contained, name_of
 from streamvc.node.decoder import ThreadDecoder
 from streamvc.node.hub import Hub
 from streamvc.node.scheduler import FrameScheduler
@@ -34,7 +35,7 @@ from streamvc.node.settings import CameraConfig, Motion
 from streamvc.node.status import CameraStatus
 from streamvc.node.worker import InferenceWorker, Step
 from streamvc.recording import Recorder, RecordingSettings
-from streamvc.session import ModelLike, Session, Sink, tell
+from streamvc.session import ModelLike, Session, Sink
 from streamvc.threads import Worker
 from streamvc.thresholds import Thresholds
 
@@ -51,6 +52,9 @@ class Watch:
 
     Events go to the sinks before they are yielded. However it ends (the end of a recording, a camera that is lost for good, `stop`, an error, an
     exception in the loop's body), what runs is ended, and the sinks are told. All is analysed in the thread that iterates.
+
+    A sink that raises costs neither the others nor a camera anything: it is logged, health of `watch` says `degraded`, and at the end the first error
+    is raised.
     """
 
     def __init__(
@@ -90,8 +94,9 @@ class Watch:
         Raises:
             StreamvcError: A source is none, or a model cannot be used.
         """
-        self._sinks = tuple(sinks)
-        self._report = report
+        self._node = socket.gethostname() or "node"  # what is said of all cameras together is said of it
+        self._sinks = [Contained(f"sink {name_of(sink)}", sink, self._tell_of_sinks) for sink in sinks]
+        self._report = Contained("the report of health", report)
         self._error: Exception | None = None
         self._decoders: list[ThreadDecoder] = []
         self._scheduler = FrameScheduler[Session](STALENESS_S)
@@ -159,7 +164,7 @@ class Watch:
             StreamvcError: A single camera cannot be opened or was lost, or none of several is there; what runs was ended first.
         """
         channels = Channels(self._open_decoder, DefaultSelector(), self._scheduler, self._report)
-        self._hub = hub = Hub(socket.gethostname() or "node", channels, num_connecting=len(self._plans), ends=True)
+        self._hub = hub = Hub(self._node, channels, num_connecting=len(self._plans), ends=True)
         with ExitStack() as stack:
             stack.enter_context(one_opencv_thread())
             stack.callback(self._leave)
@@ -193,7 +198,12 @@ class Watch:
         return self._decoders[-1]
 
     def _publish(self, event: Event) -> None:
-        tell(self._sinks, [event])
+        for sink in self._sinks:
+            sink(event)
+
+    def _tell_of_sinks(self) -> None:
+        problem = next((sink.problem for sink in self._sinks if sink.problem), None)
+        self._report(Health(self._node, "degraded" if problem else "up", None, problem, None, None, 0, seq=None, epoch=None))
 
     def _fail(self, camera: str, error: Exception) -> None:
         """A camera's analysis has failed; where it is the only one, that is the end."""
@@ -209,8 +219,7 @@ class Watch:
         """Something has failed that is no camera's: tell what can be told."""
         for plan in self._plans:
             for event in plan.session.flush("error"):
-                with suppress(Exception):  # it has failed before
-                    self._publish(event)
+                self._publish(event)
             hub.fail(plan.config.name, error)
 
     def _leave(self) -> None:
@@ -231,6 +240,8 @@ class Watch:
             raise failures[0]
         for failure in filter(None, failures):
             logger.warning("%s", failure)
+        if error := next((sink.error for sink in self._sinks if sink.error), None):
+            raise error
 
 
 def watch(
@@ -261,7 +272,8 @@ def watch(
         model: A bundle's name or path, or several.
         camera: The name that events carry; made from the source if not given.
         thresholds: Settings in place of the model's own.
-        sinks: Are called with each event before it is given out, and also hear the ends of what runs when the loop is left early.
+        sinks: Are called with each event before it is given out, and also hear the ends of what runs when the loop is left early. See `Watch` for
+            one that raises.
         report: Is called when the camera is up, stalls, is lost or ends; see `Health`.
         policy: See `Watch`, as for all that follow.
         pace: Play a recording at its own speed.

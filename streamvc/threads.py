@@ -7,6 +7,7 @@ An exception in a thread closes what it feeds and travels behind the data: whoev
 import atexit
 import logging
 import os
+import selectors
 import socket
 import sys
 import threading
@@ -17,11 +18,14 @@ from concurrent.futures import Future
 from contextlib import contextmanager
 from typing import Generic, Self, TypeVar
 
+from streamvc.errors import StreamvcError
+
 logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 A = TypeVar("A")
 Lock = threading.RLock  # for what several threads call and cannot be a channel; not to be held over anything that waits
+PollSelector = getattr(selectors, "PollSelector", selectors.SelectSelector)  # poll needs no descriptor of its own, of which there may be none left
 EXIT_TIMEOUT_S = 2.0  # for all threads together, when the program ends
 
 
@@ -32,7 +36,8 @@ class ChannelClosed(Exception):  # noqa: N818 - an end, not an error
 class Worker:
     """A thread that runs `target` within a `with` block; leaving the block calls `stop` and joins it.
 
-    `target` hands its own errors over (by closing the channel it feeds); one that it lets out is raised when the block is left.
+    `target` hands its own errors over (by closing the channel it feeds); one that it lets out is raised when the block is left, and logged at once
+    where it is a defect: that may be long before.
     """
 
     def __init__(self, name: str, target: Callable[[], None], stop: Callable[[], None], *, niceness: int = 0) -> None:
@@ -51,6 +56,8 @@ class Worker:
             pass
         except BaseException as error:  # handed over to the thread that leaves the block
             self._error = error
+            if not isinstance(error, StreamvcError):
+                logger.exception("the thread %s has ended with an error", self._thread.name)
             self._stop()
 
     def _step_back(self) -> None:
@@ -72,10 +79,12 @@ class Worker:
         """Wait for so long at most until it has ended by itself."""
         self._thread.join(timeout_s)
 
-    def close(self) -> None:
-        """Stop the thread, wait for it, and raise the error it died of."""
+    def close(self, timeout_s: float | None = None) -> None:
+        """Stop the thread, wait for it, and raise the error it died of; one that has not ended after so many seconds is left to itself."""
         self._stop()
-        self._thread.join()
+        self._thread.join(timeout_s)
+        if self._thread.is_alive():
+            logger.error("the thread %s does not end; it is left to itself", self._thread.name)
         error, self._error = self._error, None
         if error is not None:
             raise error
@@ -248,3 +257,11 @@ class Mailbox(Generic[T]):
         with self._lock:
             self._items = []
             self._reading.close()
+
+
+def wait_for_any(mailboxes: Sequence[Mailbox[T]], timeout_s: float | None) -> None:
+    """Wait until something lies in one of them, or one is closed; not longer than `timeout_s`."""
+    with PollSelector() as selector:
+        for mailbox in mailboxes:
+            selector.register(mailbox, selectors.EVENT_READ)
+        selector.select(timeout_s)

@@ -222,17 +222,51 @@ def test_several_sources_are_watched_side_by_side(recognizer: Recognizer, demo_c
 def test_an_error_on_the_way_ends_what_runs(recognizer: Recognizer, demo_clip: Path) -> None:
     told: list[Health] = []
     heard: list[Event] = []
+    head = recognizer.bundle.open_head(None)
 
-    def fail_at_the_start(event: Event) -> None:
-        heard.append(event)
-        if event.phase == "start":
-            raise InferenceError("the runtime refused")
+    class Failing:
+        """A head that gives up once something goes on."""
 
+        def scores(self) -> NDArray[np.float32]:
+            if heard:
+                raise InferenceError("the runtime refused")
+            return head.scores()
+
+        def __getattr__(self, name: str) -> object:
+            return getattr(head, name)
+
+    failing = Recognizer(recognizer.bundle, recognizer.extractor, Failing())  # type: ignore[arg-type]
     with pytest.raises(InferenceError):
-        list(watch(demo_clip, recognizer, camera="c", sinks=[fail_at_the_start], report=told.append))
+        list(watch(demo_clip, failing, camera="c", sinks=[heard.append], report=told.append))
     assert [(event.phase, event.reason) for event in heard] == [("start", None), ("end", "error")]
     assert [(health.status, health.reason) for health in told[-1:]] == [("down", "error")]
-    assert "the runtime refused" in str(told[-1].detail)
+    assert "its analysis failed: InferenceError: the runtime refused" in str(told[-1].detail)
+
+
+def test_a_sink_that_fails_costs_no_other_sink_and_no_camera_anything(recognizer: Recognizer, demo_clip: Path) -> None:
+    told: list[Health] = []
+    heard: list[Event] = []
+
+    def broken(event: Event) -> None:
+        if event.phase != "start":
+            raise OSError(28, "No space left on device")
+
+    with pytest.raises(OSError, match="No space left"):  # at the end
+        for _ in watch(demo_clip, recognizer, camera="c", sinks=[broken, heard.append], report=told.append):
+            pass
+    assert outline(heard) == outline(watch_events(recognizer, demo_clip))
+    assert [(health.status, health.reason) for health in told if health.camera == "c"][-1] == ("ended", "end_of_stream")
+    assert [health.status for health in told if health.camera != "c"][:2] == ["degraded", "up"]
+    assert "sink broken has failed: OSError: [Errno 28] No space left on device" in [health.detail for health in told]
+
+
+def test_who_is_told_of_health_and_fails_costs_nothing_else(recognizer: Recognizer, demo_clip: Path, caplog: pytest.LogCaptureFixture) -> None:
+    def deaf(_health: Health) -> None:
+        raise ValueError("a defect")
+
+    found = list(watch(demo_clip, recognizer, camera="c", report=deaf))
+    assert outline(found) == outline(watch_events(recognizer, demo_clip))
+    assert "the report of health has failed: ValueError: a defect" in caplog.text
 
 
 def test_an_event_tells_where_when_and_how_it_was_made(recognizer: Recognizer, demo_clip: Path) -> None:

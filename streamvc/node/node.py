@@ -21,6 +21,7 @@ from streamvc.inference.model_cache import ModelCache
 from streamvc.node.camera import Channels, Plan
 from streamvc.node.changes import Changes, compare
 from streamvc.node.connection import capture_settings
+from streamvc.node.contained import Contained
 from streamvc.node.decoder import ProcessDecoder
 from streamvc.node.fork_server import DecoderForkServer
 from streamvc.node.hub import Hub
@@ -68,19 +69,21 @@ class Node:
         self._models = [ModelCache(opener) for _ in range(config.limits.workers)]
         self._workers: list[InferenceWorker] = []
         self._meter = Meter()
+        self._published = Contained("publishing", self._publish, self._tell_of_publishing)
         self._plans: dict[str, Plan] = {}
         self._labels: Mapping[str, Sequence[str]] = _labels(config)
         with ExitStack() as opened:
             opened.enter_context(one_opencv_thread())
             self._publisher = opened.enter_context(_publisher(config))
-            log, sinks = self._publisher.log, config.sinks
-            opened.enter_context(run_sinks(log, sinks, site=config.site, node=config.node, labels=lambda: self._labels, drain_s=DRAIN_S))
+            kept, sinks = self._publisher.kept, config.sinks
+            opened.enter_context(run_sinks(kept, sinks, site=config.site, node=config.node, labels=lambda: self._labels, drain_s=DRAIN_S))
+            opened.callback(self._publisher.flush)
             scheduler = FrameScheduler[Session](config.limits.staleness_s)
             open_decoder = partial(ProcessDecoder, opened.enter_context(DecoderForkServer()))
-            channels = Channels(open_decoder, DefaultSelector(), scheduler, self._publisher.report)
+            channels = Channels(open_decoder, DefaultSelector(), scheduler, partial(self._publisher.report, wait=False))
             self._hub = Hub(config.node, channels, num_connecting=config.limits.connecting)
             for number in range(config.limits.workers):
-                worker = InferenceWorker(number, scheduler, publish=self._publish, failed=self._hub.fail)
+                worker = InferenceWorker(number, scheduler, publish=self._published, failed=self._hub.fail)
                 self._workers.append(worker)
                 run = self._supervised(partial(self._meter.measure, worker.steps))
                 opened.enter_context(Worker(f"inference-{number}", run, scheduler.close, niceness=NICENESS))
@@ -128,7 +131,7 @@ class Node:
         watched = self._hub.cameras
         # One that was just added may not be watched yet, one that was just removed still be.
         cameras = tuple(watched[name].status(now) for name in self._plans if name in watched)
-        problem = self.problem() or self._publisher.problem or self._hub.problem
+        problem = self.problem() or self._publisher.problem or self._published.problem or self._hub.problem
         return Snapshot(
             site=self._config.site,
             node=self._config.node,
@@ -198,8 +201,15 @@ class Node:
                     self._publisher.report(Health(message.topic.camera, "ended", "stop", NOT_WATCHED, None, None, 0, seq=None, epoch=None))
 
     def _publish(self, event: Event) -> None:
-        self._publisher.publish(event)
+        self._publisher.publish(event, wait=False)
         self._meter.published()
+
+    def _tell_of_publishing(self) -> None:
+        """An event cannot be published, or those that follow can again."""
+        problem = self._published.problem
+        with suppress(PublishError):  # it says that it is closed
+            health = Health(self._config.node, "degraded" if problem else "up", None, problem, None, None, 0, seq=None, epoch=None)
+            self._publisher.report(health, wait=False)
 
     def _supervised(self, run: Callable[[], None]) -> Callable[[], None]:
         """A thread's target that leaves word when it fails: the node lacks a part from then on."""

@@ -23,6 +23,8 @@ logger = logging.getLogger(__name__)
 APPLICATION_ID = 0x73766331  # "svc1", in the file's header
 VERSION = 1
 BUSY_S = 5.0  # how long to wait for another process, which may hold the file for a moment as it opens it
+WRITE_BUSY_S = 0.2  # the same, once it is open: what is to be written waits meanwhile
+CLOSE_S = 2.0  # for what is being written or read to end, before the file is closed
 WAL_PAGES = 4_000  # 16 MB of write-ahead log: beyond it, writing waits for a moment so that it can begin anew
 WAL_KEPT_BYTES = 32 * 1024 * 1024  # to which its file is cut back where it grew longer
 PRIVATE = 0o600  # who was where and when is nobody else's business
@@ -88,6 +90,7 @@ class Database:
         self._writing = Lock()
         self._reading = self._writing if path is None else Lock()
         self._inode = 0
+        self._busy_s = BUSY_S
         self._connections = ExitStack()
         with ExitStack() as opened, self._translated_errors("opened"):
             if path is not None:
@@ -98,6 +101,7 @@ class Database:
             self._open()
             self._opened = opened.pop_all()
         self._failed = False
+        self._busy_s = WRITE_BUSY_S
 
     @contextmanager
     def writing(self) -> Iterator[sqlite3.Connection]:
@@ -137,7 +141,7 @@ class Database:
         with self._translated_errors("written"):
             if self._gone():
                 raise OSError("it was taken away, and is begun anew")
-            with closing(connect(self._path, "rw")) as connection:
+            with closing(connect(self._path, "rw", self._busy_s)) as connection:
                 _, num_pages, _ = connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
                 if num_pages > WAL_PAGES:
                     # What was written meanwhile is little, but without it the write-ahead log can begin anew and does not grow for ever.
@@ -145,8 +149,13 @@ class Database:
                         connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
 
     def close(self) -> None:
-        """Close the file, so that another program can write it."""
-        with self._writing, self._reading:
+        """Close the file, so that another program can write it. On a disk that does not answer it stays open until this program ends."""
+        with ExitStack() as held:
+            for lock in (self._writing, self._reading):
+                if not lock.acquire(timeout=CLOSE_S):
+                    logger.error("the event log %s is not closed: its disk does not answer", self.name)
+                    return
+                held.callback(lock.release)
             self._opened.close()
 
     @contextmanager
@@ -157,7 +166,7 @@ class Database:
         except (sqlite3.IntegrityError, OverflowError, ValueError) as error:
             raise PublishError(f"this cannot stand in the event log {self.name}: {error}") from error
         except (sqlite3.Error, OSError) as error:
-            self._failed = self._path is not None
+            self._failed = self._failed or (self._path is not None and not means_busy(error))
             self._damaged = self._damaged or means_damage(error)
             raise LogUnavailable(f"the event log {self.name} cannot be {done}: {_reason(error)}") from error
 
@@ -180,12 +189,13 @@ class Database:
             if not self._path.exists():
                 self._path.touch(PRIVATE)
             self._inode = self._path.stat().st_ino
-            self._writer = enter(closing(connect(self._path, "rw")))
-            self._reader = enter(closing(connect(self._path, "ro")))
+            self._writer = enter(closing(connect(self._path, "rw", self._busy_s)))
+            self._reader = enter(closing(connect(self._path, "ro", self._busy_s)))
         _prepare(self._writer, self.name)
         self._writer.execute("BEGIN IMMEDIATE")
         with self._writer:
             self._begin(self._writer)
+        self._writer.execute(f"PRAGMA busy_timeout = {round(1000 * WRITE_BUSY_S)}")
 
     def _reopen(self) -> None:
         """Open the file anew. What was open stays so until that has worked: on a full disk, what is there can still be read."""
@@ -208,9 +218,9 @@ class Database:
         return self._path is not None and not (self._path.exists() and self._path.stat().st_ino == self._inode)
 
 
-def connect(path: Path, mode: Literal["ro", "rw"]) -> sqlite3.Connection:
+def connect(path: Path, mode: Literal["ro", "rw"], busy_s: float = BUSY_S) -> sqlite3.Connection:
     """A connection to a file that is there, for any thread, without transactions that begin by themselves."""
-    return sqlite3.connect(f"{path.absolute().as_uri()}?mode={mode}", uri=True, timeout=BUSY_S, isolation_level=None, check_same_thread=False)
+    return sqlite3.connect(f"{path.absolute().as_uri()}?mode={mode}", uri=True, timeout=busy_s, isolation_level=None, check_same_thread=False)
 
 
 def require_log(connection: sqlite3.Connection, name: str) -> None:
@@ -255,8 +265,16 @@ def lock(path: Path | str, in_use: str) -> FileLock:
 
 def means_damage(error: Exception) -> bool:
     """Whether the file of a database is damaged, or is none; other errors may pass."""
-    code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_OK) or sqlite3.SQLITE_OK
-    return code & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+    return _code(error) in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+
+
+def means_busy(error: Exception) -> bool:
+    """Whether nothing is wrong with the file: another program holds it."""
+    return _code(error) in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+
+
+def _code(error: Exception) -> int:
+    return (getattr(error, "sqlite_errorcode", sqlite3.SQLITE_OK) or sqlite3.SQLITE_OK) & 0xFF
 
 
 def _reason(error: Exception) -> str:

@@ -9,7 +9,7 @@ CACHED_KINDS: tuple[Kind, ...] = ("state", "health")
 
 
 class LastValueCache:
-    """Keeps the newest message of each camera and kind. Written under the publisher's lock; the socket's thread reads it without.
+    """Keeps the newest message of each camera and kind that is on its way. One thread at a time adds to it; the socket's reads it at any time.
 
     Only single entries of its dictionaries are ever changed, and they are copied before they are iterated over.
     """
@@ -25,9 +25,6 @@ class LastValueCache:
         self._sequences[key] = message.sequence
         if message.topic.kind in CACHED_KINDS:
             self._messages[key] = message
-
-    def next_sequence(self, camera: str, kind: Kind) -> int:
-        return self._sequences.get((camera, kind), 0) + 1
 
     def sequences(self, cameras: Collection[str] | None = None) -> dict[str, dict[str, int]]:
         """The last sequence of each kind, by camera; of these cameras, or of all."""

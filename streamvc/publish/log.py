@@ -11,6 +11,7 @@ import sqlite3
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 from typing import Self
@@ -20,7 +21,7 @@ from streamvc.errors import PublishError
 from streamvc.events import Event
 from streamvc.publish import records
 from streamvc.publish.arguments import AnyPath, read_optional_path, read_path, require_number
-from streamvc.publish.database import Database, connect, require_log
+from streamvc.publish.database import CLOSE_S, Database, connect, require_log
 from streamvc.publish.records import Criteria, LogPage
 from streamvc.publish.wire import Kind, Message
 from streamvc.threads import ChannelClosed, Lock, Mailbox, Worker
@@ -39,11 +40,19 @@ NUM_READ = 1_000  # messages that a query reads at once
 PAUSE_S = 0.01  # seconds in between, for others to write
 
 
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A message that is to be written to a row; `event` is the event in it, where it is one."""
+
+    row: int
+    message: Message
+    event: Event | None
+
+
 class EventLog:
     """The messages that were published. All its methods may be called from any thread.
 
     Attributes:
-        path: The file; None where it is in memory.
         epoch: The number of this run, in milliseconds of Unix time or above: each is greater than all before.
         sequences: The last sequence of each camera and kind, from earlier runs.
         unended: The last event (`start` or `update`) of each activity that earlier runs have left without an `end`, the oldest first.
@@ -66,7 +75,7 @@ class EventLog:
             PublishError: Another program writes this file, or it is something else.
             TypeError: An argument is of the wrong type.
         """
-        self.path = path = read_optional_path("path", path)
+        self._path = path = read_optional_path("path", path)
         require_number("keep_s", keep_s, 0)
         require_number("keep_bytes", keep_bytes, 0)
         self.epoch = 0
@@ -74,11 +83,17 @@ class EventLog:
         self._keep_bytes = min(keep_bytes or MEMORY_BYTES, MEMORY_BYTES) if path is None else keep_bytes
         self._num_appended = self._row = 0
         self._clock = SteadyClock(WRITTEN_HOLD_S)
+        self._numbering = Lock()
         self._listening = Lock()
         self._listeners: tuple[Mailbox[None], ...] = ()
         self._database = Database(path, self._begin)
         self._cleanup_requests: Mailbox[None] = Mailbox(1)
         self._worker = Worker("log", self._clean_up, self._cleanup_requests.close).start()
+
+    @property
+    def path(self) -> Path | None:
+        """The file; None where it is in memory."""
+        return self._path
 
     def append(self, message: Message, event: Event | None = None) -> None:
         """Write a message. When this returns it is kept, whatever becomes of this process.
@@ -90,13 +105,32 @@ class EventLog:
         Raises:
             PublishError: It could not be written. It can be tried again.
         """
-        with self._database.writing() as connection:
+        with self._numbering:  # for rows to be written in their order, as readers go by it
+            self.append_all([Entry(self.next_row(), message, event)])
+
+    def next_row(self) -> int:
+        """The row of the next message: the microsecond of Unix time, or above. Each is greater than all before."""
+        with self._numbering:
             self._row = max(self._row + 1, records.row_at(self._clock.step(time.time(), time.monotonic())))
-            records.insert(connection, self._row, message)
-            if event is not None:
-                records.note_running(connection, event, message.body)
-            self._num_appended += 1
-        self._notify(self._num_appended)
+            return self._row
+
+    def append_all(self, entries: Sequence[Entry]) -> None:
+        """Write messages in the order of their rows, all or none; as `append`.
+
+        Raises:
+            LogUnavailable: The file cannot be written now.
+            PublishError: One of them cannot stand in it.
+        """
+        with self._database.writing() as connection:
+            for entry in entries:
+                records.insert(connection, entry.row, entry.message)
+                if entry.event is not None:
+                    records.note_running(connection, entry.event, entry.message.body)
+            before, self._num_appended = self._num_appended, self._num_appended + len(entries)
+        if before // CLEANUP_EVERY != self._num_appended // CLEANUP_EVERY:
+            with suppress(ChannelClosed):
+                self._cleanup_requests.offer(None)
+        self.notify()
 
     def since(self, camera: str, kind: Kind, epoch: int, sequence: int, limit: int, from_s: float = 0.0) -> LogPage:
         """The messages of one camera and kind behind a position, the oldest first.
@@ -116,13 +150,8 @@ class EventLog:
             return records.since(connection, camera, kind, epoch, sequence, limit, from_s)
 
     def knows(self, epoch: int) -> bool:
-        """Whether an epoch is one of this log's: positions in other epochs mean nothing to it.
-
-        Raises:
-            PublishError: The log cannot be read.
-        """
-        with self._database.reading() as connection:
-            return records.knows(connection, epoch)
+        """Whether an epoch is one of this log's: positions in other epochs mean nothing to it."""
+        return epoch in self._epochs
 
     def last(self, kind: Kind, cameras: Collection[str] | None = None) -> list[Message]:
         """The newest message of each of these cameras, or of all.
@@ -158,10 +187,16 @@ class EventLog:
                 while True:
                     mailbox.take()
 
+    def notify(self) -> None:
+        """Tell those who listen that there is something new to read."""
+        for mailbox in self._listeners:
+            with suppress(ChannelClosed):  # a listener may have left just now
+                mailbox.offer(None)
+
     def close(self) -> None:
         """Close the log, so that another program can write the file."""
         try:
-            self._worker.close()
+            self._worker.close(CLOSE_S)
         finally:
             self._database.close()
 
@@ -182,12 +217,7 @@ class EventLog:
             self.unended = records.unended(connection)
             self.epoch = max(last + 1, time.time_ns() // 1_000_000)
         connection.execute("INSERT OR IGNORE INTO epochs VALUES (?)", (self.epoch,))
-
-    def _notify(self, num_appended: int) -> None:
-        due = (self._cleanup_requests,) if num_appended % CLEANUP_EVERY == 0 else ()
-        for mailbox in (*due, *self._listeners):
-            with suppress(ChannelClosed):  # a listener may have left just now
-                mailbox.offer(None)
+        self._epochs = frozenset(epoch for (epoch,) in connection.execute("SELECT epoch FROM epochs"))
 
     def _clean_up(self) -> None:
         pause_s = 0.0

@@ -4,6 +4,7 @@ import logging
 import socket
 import time
 from collections.abc import Iterable, Iterator
+from concurrent.futures import Future
 from contextlib import ExitStack, suppress
 from dataclasses import replace
 from functools import partial
@@ -14,7 +15,7 @@ from streamvc.errors import PublishError
 from streamvc.events import Event, Health, Heartbeat, State
 from streamvc.publish import wire
 from streamvc.publish.arguments import AnyPath, read_optional_path, require_number, require_type
-from streamvc.publish.buffered_log import BufferedLog
+from streamvc.publish.buffered_log import PATIENCE_S, BufferedLog
 from streamvc.publish.cloudevents import decode, encode
 from streamvc.publish.database import LogUnavailable
 from streamvc.publish.last_value_cache import CACHED_KINDS, LastValueCache
@@ -29,23 +30,27 @@ logger = logging.getLogger(__name__)
 
 HEARTBEAT_S = 1.0
 MIN_HEARTBEAT_S = 0.01
+WAIT_S = 2 * PATIENCE_S  # of whoever publishes, for the log to take it or to be given up for the time being
 KINDS: dict[type[Event | State | Health], wire.Kind] = {Event: "event", State: "state", Health: "health"}
 
 
 class Publisher:
     """Sends events to whoever subscribes, from now until `close`.
 
-    `publish` returns when the event is in the log, and waits for no subscriber. A subscriber that falls `queue_size` messages behind loses the newest
-    ones, sees the gap in the sequence and can request them; other subscribers lose nothing. The same holds for `report`. Both may be called from any
-    thread.
+    `publish` returns when the event is in the log and on its way, and waits for no subscriber. A subscriber that falls `queue_size` messages behind
+    loses the newest ones, sees the gap in the sequence and can request them; other subscribers lose nothing. The same holds for `report`. Both may be
+    called from any thread.
 
-    Activities that an earlier run has left without an end (it was killed) are ended at the start, with the reason `restart`. While the log cannot be
-    written, events are published all the same, and written as soon as it can be; a `health` message of the node says `degraded` meanwhile.
+    Activities that an earlier run has left without an end (it was killed) are ended at the start, with the reason `restart`. The log is written by a
+    thread of its own. While it takes nothing (it is locked, full, damaged, its disk does not answer), events are published all the same, and written
+    as soon as they can be; a `health` message of the node says `degraded` meanwhile. `publish` waits 0.3 s at most for a log that begins to fail, and
+    not at all for one that has failed; with `wait=False` it never waits.
 
     Attributes:
         endpoint: The address bound, with the real port where free ones were asked for (`tcp://127.0.0.1:*`).
         node: This machine's name.
         log: Where all that is published is kept.
+        kept: The same, with what still waits in memory to be written: what sinks read.
         epoch: The number of this run, greater than that of all runs before.
     """
 
@@ -101,37 +106,44 @@ class Publisher:
             if self.log is not log:
                 opened.callback(self.log.close)
             self.epoch = self.log.epoch
-            self._buffered_log = BufferedLog(self.log, problem)
+            self._sequences = dict(self.log.sequences)
+            self._sent: Future[None] | None = None  # of the last message
+            self.kept = BufferedLog(self.log, problem, send=self._send)
             messages = [message for kind in CACHED_KINDS for message in self.log.last(kind)]
             bodies = list(_decoded(messages))
             healths = [body for body in bodies if isinstance(body, Health)]
             self._cache = LastValueCache(self.log.sequences, messages)
             self._states = StateTracker(body for body in bodies if isinstance(body, State))
-            self._degraded = any(health.status == "degraded" and health.camera == self.node for health in healths)
+            self._has_told = any(health.status == "degraded" and health.camera == self.node for health in healths)
             sockets = ServerSockets.open(endpoint, queue_size, folder)
             self.endpoint = sockets.bound.endpoint
             self._outbox: Mailbox[list[bytes]] = Mailbox(queue_size)
-            replay = ReplayService(self._site, self.node, self.epoch, self._cache, self._buffered_log.since, self.log.knows)
-            self._server = Server(
-                sockets, partial(ServerSockets.open, self.endpoint, queue_size, folder), self._outbox, replay, self._heartbeat, heartbeat_s
-            )
-            opened.callback(Worker("publish", self._server.run, self._outbox.close).start().close)
-            with self._lock:
+            replay = ReplayService(self._site, self.node, self.epoch, self._cache, self.kept.since, self.log.knows)
+            reopen = partial(ServerSockets.open, self.endpoint, queue_size, folder)
+            self._server = Server(sockets, reopen, self._outbox, replay, self._heartbeat, heartbeat_s, self._attend)
+            with self._lock:  # what the thread of the sockets has to tell comes after that
+                opened.callback(Worker("publish", self._server.run, self._outbox.close).start().close)
+                opened.callback(self.kept.close)
                 self._begin(healths)
+            _await(self._sent)
             self._opened = opened.pop_all()
 
     @property
     def problem(self) -> str | None:
-        """Why the log cannot be written; None while it can."""
-        return self._buffered_log.problem
+        """Why the log cannot be written, or nobody can subscribe; None while all is well."""
+        return self.kept.problem or self._server.problem
 
     @property
     def num_dropped(self) -> int:
         """Messages that found the outbox full. Subscribers see a gap in the sequence, and can request them."""
         return self._num_dropped
 
-    def publish(self, event: Event) -> None:
+    def publish(self, event: Event, *, wait: bool = True) -> None:
         """Number an event, write it to the log, and send it; the camera's state too, where the event changes it.
+
+        Args:
+            event: The event.
+            wait: Return when that is done; else at once.
 
         Raises:
             PublishError: A value of the event is not of its type, a name is empty, or the publisher is closed.
@@ -141,9 +153,11 @@ class Publisher:
         with self._lock:
             self._put(event, event.label)
             self._put_state(self._states.take_event(event))
-            self._report_problem()
+            sent = self._sent
+        if wait:
+            _await(sent)
 
-    def report(self, health: Health) -> None:
+    def report(self, health: Health, *, wait: bool = True) -> None:
         """Publish the health of a camera in the same way, and its state where that changes.
 
         Raises:
@@ -154,7 +168,13 @@ class Publisher:
         with self._lock:
             self._put(health)
             self._put_state(self._states.take_health(health))
-            self._report_problem()
+            sent = self._sent
+        if wait:
+            _await(sent)
+
+    def flush(self) -> None:
+        """Wait until all that was published so far is in the log and on its way; not long where the log takes nothing."""
+        _await(self._sent)
 
     def wait_for_subscriber(self, timeout_s: float) -> bool:
         """Wait until somebody is subscribed; False where nobody is after so many seconds."""
@@ -165,10 +185,11 @@ class Publisher:
         return True
 
     def close(self) -> None:
-        """Send what was published, and release the endpoint. Takes two seconds at most for a subscriber that does not take its messages."""
+        """Send what was published, and release the endpoint. Takes two seconds at most for a subscriber that does not take its messages, and as many
+        for a log that takes none: how many were lost to it is logged.
+        """
         with self._lock:
             self._closed = True
-            self._buffered_log.close()
         self._opened.close()
 
     def __enter__(self) -> Self:
@@ -183,31 +204,32 @@ class Publisher:
             duration_s = event.duration_s or 0.0
             t_end = None if event.t_start is None else event.t_start + duration_s
             ended = replace(event, phase="end", t_end=t_end, stream_end_s=event.stream_start_s + duration_s, duration_s=duration_s)
-            self.publish(replace(ended, reason="restart"))
+            self.publish(replace(ended, reason="restart"), wait=False)
         for state in self._states.clear():
             self._put_state(state)
         for health in healths:
             if health.status in ("up", "stalled", "frozen") and health.camera != self.node:
-                self.report(replace(health, status="down", reason="restart"))
-        self._report_problem()
+                self.report(replace(health, status="down", reason="restart"), wait=False)
 
     def _put(self, body: Event | State | Health, label: str = wire.NO_LABEL) -> None:
-        """Number a message, keep it, and send it, in this order."""
+        """Number a message, to be kept and sent, in this order; `_sent` is done then."""
         if self._closed:
             raise PublishError(f"the publisher on {self.endpoint} is closed")
         kind = KINDS[type(body)]
-        sequence = self._cache.next_sequence(body.camera, kind)
+        sequence = self._sequences.get((body.camera, kind), 0) + 1
         now = time.time()
         text = encode(self._numbered(body, sequence, now), site=self._site, node=self.node, time=now)
         message = wire.Message(wire.Topic(self._site, body.camera, kind, label), sequence, self.epoch, text)
-        parts = wire.join(message)
-        self._buffered_log.write(message, body if isinstance(body, Event) else None)
-        try:
-            if not self._outbox.offer(parts):
+        wire.join(message)  # what cannot be sent is refused now, and leaves no hole
+        self._sequences[body.camera, kind] = sequence
+        self._sent = self.kept.write(message, body if isinstance(body, Event) else None)
+
+    def _send(self, message: wire.Message) -> None:
+        """Send a message, in the order of the numbers. Called by one thread at a time; never waits."""
+        with suppress(ChannelClosed):  # then it is in the log alone
+            if not self._outbox.offer(wire.join(message)):
                 self._num_dropped += 1
-                logger.warning("dropped %s %d of camera %s: too many wait to be sent", kind, sequence, body.camera)
-        except ChannelClosed as error:
-            raise PublishError(f"the publisher on {self.endpoint} is closed") from error
+                logger.warning("dropped %s %d of camera %s: too many wait to be sent", message.topic.kind, message.sequence, message.topic.camera)
         # Last of all: a heartbeat must not name a message that is not yet on its way.
         self._cache.add(message)
 
@@ -222,27 +244,34 @@ class Publisher:
         if state is not None:
             self._put(state)
 
+    def _attend(self) -> float:
+        """Send what has waited too long for the log, and tell of it; the next moment to do so. Called by the thread of the sockets."""
+        due_s = self.kept.release(time.monotonic())
+        self._report_problem()
+        return due_s
+
     def _report_problem(self) -> None:
-        """Publish that the log cannot be written, or can again."""
-        problem = self._buffered_log.problem
-        if (problem is not None) == self._degraded:
+        """Publish that something is wrong with the publisher itself, or is right again."""
+        problem = self.problem
+        if (problem is not None) == self._has_told:
             return
-        self._degraded = problem is not None
-        self._put(Health(self.node, "degraded" if problem else "up", None, problem, None, None, 0, None, None))
+        with self._lock:
+            if not self._closed:
+                self._has_told = problem is not None
+                self._put(Health(self.node, "degraded" if problem else "up", None, problem, None, None, 0, None, None))
 
     def _heartbeat(self) -> list[bytes]:
         """The next heartbeat. Called by the thread of the sockets."""
-        if self._lock.acquire(blocking=False):  # whoever holds it is about to write, and retries then
-            try:
-                if not self._closed:
-                    self._buffered_log.retry()
-                    self._report_problem()
-            finally:
-                self._lock.release()
         self._num_heartbeats += 1
         heartbeat = Heartbeat(self.node, self.epoch, self._heartbeat_s, self._cache.sequences())
         text = encode(heartbeat, site=self._site, node=self.node, time=time.time())
         return wire.join(wire.Message(wire.Topic(self._site, self.node, "heartbeat", wire.NO_LABEL), self._num_heartbeats, self.epoch, text))
+
+
+def _await(sent: Future[None] | None) -> None:
+    if sent is not None:
+        with suppress(TimeoutError):  # it is on its way as soon as the thread of the sockets has a moment
+            sent.result(WAIT_S)
 
 
 def _open_log(path: Path | None) -> tuple[EventLog, str | None]:

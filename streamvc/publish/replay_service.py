@@ -1,5 +1,6 @@
 """Answers the requests of subscribers: for the present state (`snapshot`), and for what was published before (`since`)."""
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -7,6 +8,9 @@ from streamvc.errors import PublishError
 from streamvc.publish.last_value_cache import LastValueCache
 from streamvc.publish.records import LogPage
 from streamvc.publish.wire import MAX_ID_BYTES, AnswerEnd, Message, Refusal, Request, SinceQuery, SnapshotQuery, join_answer, split_request
+from streamvc.threads import Mailbox, Worker, wait_for_any
+
+LOOKUP_S = 1.0  # after which the log counts as one that does not answer
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -28,14 +32,17 @@ class ReplayService:
 
     def reply(self, parts: Sequence[bytes]) -> list[list[bytes]]:
         """All parts of the answer to a request; none where it does not even have an id."""
-        identifier = parts[0] if parts else b""
-        if not 1 <= len(identifier) <= MAX_ID_BYTES:
+        if not _has_id(parts):
             return []
         try:
             answers = self.answer(split_request(parts))
         except PublishError as error:
-            answers = [Refusal(str(error))]
-        return [join_answer(identifier, answer) for answer in answers]
+            return self.refuse(parts, str(error))
+        return [join_answer(parts[0], answer) for answer in answers]
+
+    def refuse(self, parts: Sequence[bytes], reason: str) -> list[list[bytes]]:
+        """The same where a request cannot be answered."""
+        return [join_answer(parts[0], Refusal(reason))] if _has_id(parts) else []
 
     def answer(self, request: Request) -> list[Message | AnswerEnd | Refusal]:
         """The messages that were asked for, and the end.
@@ -58,3 +65,68 @@ class ReplayService:
     def _since(self, query: SinceQuery) -> list[Message | AnswerEnd | Refusal]:
         page = self.since(query)
         return [*page.messages, AnswerEnd("since", len(page.messages), self.epoch, page.renumbered, page.more, page.first, page.last)]
+
+
+def _has_id(parts: Sequence[bytes]) -> bool:
+    return bool(parts) and 1 <= len(parts[0]) <= MAX_ID_BYTES
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Answer:
+    """All parts of the answer to the request of a client."""
+
+    client: bytes
+    parts: list[list[bytes]]
+
+
+class LogReader:
+    """Reads the log for answers in a thread of its own, for one request at a time: the thread of the sockets waits for no disk.
+
+    Attributes:
+        answers: What it has found; poll it.
+    """
+
+    def __init__(self, replay: ReplayService) -> None:
+        self._replay = replay
+        self._asked: Mailbox[tuple[bytes, Sequence[bytes]]] = Mailbox(1)
+        self.answers: Mailbox[Answer] = Mailbox(1)
+        self._busy_since: float | None = None
+        self._worker = Worker("replay", self._run, self._asked.close).start()
+
+    @property
+    def is_busy(self) -> bool:
+        """It reads, and nothing else can be asked."""
+        return self._busy_since is not None
+
+    @property
+    def is_stuck(self) -> bool:
+        """It has read for so long that others should not wait for it."""
+        return self._busy_since is not None and time.monotonic() - self._busy_since > LOOKUP_S
+
+    def ask(self, client: bytes, request: Sequence[bytes]) -> None:
+        """Have a request answered; not while it is busy."""
+        self._busy_since = time.monotonic()
+        self._asked.offer((client, request))
+
+    def take(self) -> list[Answer]:
+        """The answer, once it is there."""
+        found = self.answers.take()
+        if found:
+            self._busy_since = None
+        return found
+
+    def close(self) -> None:
+        self.answers.close()
+        try:
+            self._worker.close(LOOKUP_S)
+        finally:
+            self.answers.discard()
+
+    def _run(self) -> None:
+        try:
+            while True:
+                wait_for_any([self._asked], None)
+                for client, request in self._asked.take():
+                    self.answers.offer(Answer(client, self._replay.reply(request)))
+        finally:
+            self._asked.discard()

@@ -5,6 +5,7 @@ import math
 import time
 from collections.abc import Callable, Container, Sequence
 from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -14,9 +15,9 @@ import zmq
 from streamvc.errors import PublishError
 from streamvc.publish import wire
 from streamvc.publish.authentication import Authenticator, secure_server
-from streamvc.publish.replay_service import ReplayService
+from streamvc.publish.replay_service import Answer, LogReader, ReplayService
 from streamvc.publish.sockets import Context, PublisherSockets, Socket, bind_publisher, unencrypted
-from streamvc.threads import ChannelClosed, Mailbox
+from streamvc.threads import ChannelClosed, Mailbox, wait_for_any
 
 logger = logging.getLogger(__name__)
 
@@ -49,10 +50,12 @@ class ServerSockets:
                 return cls(context, bind_publisher(context, endpoint, queue_size, unencrypted), None)
             authenticator = Authenticator(context, keys)
             return cls(context, bind_publisher(context, endpoint, queue_size, lambda socket: secure_server(socket, keys)), authenticator)
-        except BaseException:
+        except BaseException as error:
             if authenticator:
                 authenticator.close()
             context.term()
+            if isinstance(error, zmq.ZMQError):  # no descriptor is left for a socket
+                raise PublishError(f"cannot publish on {endpoint}: {zmq.strerror(error.errno or 0)}") from error
             raise
 
     def close(self, linger_ms: int | None = None) -> None:
@@ -99,10 +102,11 @@ class SubscriptionTracker:
 
 
 class Server:
-    """The loop of the thread that owns the sockets: `run` returns after the outbox is closed.
+    """The loop of the thread that owns the sockets: `run` returns after the outbox is closed. Whatever goes wrong with them, they are bound anew.
 
     Attributes:
         subscribed: Is done while there is a subscriber of the feed.
+        problem: Why nobody can subscribe; None while all is well.
     """
 
     def __init__(
@@ -113,6 +117,7 @@ class Server:
         replay: ReplayService,
         heartbeat: Callable[[], Parts],
         heartbeat_s: float,
+        attend: Callable[[], float],
     ) -> None:
         """Take over the sockets; they are closed when `run` ends.
 
@@ -123,32 +128,37 @@ class Server:
             replay: Answers requests.
             heartbeat: Makes a heartbeat, which names no message that is not in the outbox by then.
             heartbeat_s: Seconds between two of them.
+            attend: Is called before the outbox is emptied, again and again; returns by when it is to be called next, by `time.monotonic()`.
         """
         self.subscribed: Future[None] = Future()
+        self.problem: str | None = None
         self._reopen = reopen
         self._outbox = outbox
         self._replay = replay
         self._heartbeat = heartbeat
         self._interval_s = heartbeat_s
-        self._heartbeat_due_s = time.monotonic() + heartbeat_s
+        self._attend = attend
+        self._attend_due_s = self._heartbeat_due_s = time.monotonic() + heartbeat_s
         self._sent_s = -math.inf
+        self._reader = LogReader(replay)
         self._use(sockets)
 
     def run(self) -> None:
-        """Serve until the outbox is closed and all of it is sent.
-
-        Raises:
-            PublishError: The sockets do not work any more.
-        """
+        """Serve until the outbox is closed and all of it is sent."""
         try:
             while True:
-                self._serve({socket for socket, _ in self._poller.poll(self._wait_ms())})
+                try:
+                    self._serve({socket for socket, _ in self._poller.poll(self._wait_ms())})
+                except ChannelClosed:
+                    raise
+                except Exception as error:  # of ZeroMQ, or a defect: subscribers are to be served again
+                    self._begin_anew(error)
         except ChannelClosed:
             if not self._feed.socket.closed:
-                self._feed.socket.send_multipart(self._heartbeat())  # so that subscribers know that they have all
-        except zmq.ZMQError as error:
-            raise PublishError(f"cannot publish any more: {zmq.strerror(error.errno or 0)}") from error
+                with suppress(zmq.ZMQError):
+                    self._feed.socket.send_multipart(self._heartbeat())  # so that subscribers know that they have all
         finally:
+            self._reader.close()
             self._sockets.close()
 
     def _use(self, sockets: ServerSockets) -> None:
@@ -156,13 +166,13 @@ class Server:
         self._feed, self._latest = SubscriptionTracker(sockets.bound.feed), SubscriptionTracker(sockets.bound.latest)
         self._requests = sockets.bound.requests
         self._poller = zmq.Poller()
-        for socket in (self._feed.socket, self._latest.socket, self._requests, self._outbox.fileno()):
+        for socket in (self._feed.socket, self._latest.socket, self._requests, self._outbox.fileno(), self._reader.answers.fileno()):
             self._poller.register(socket, zmq.POLLIN)
         if sockets.authenticator:
             self._poller.register(sockets.authenticator.socket, zmq.POLLIN)
 
     def _wait_ms(self) -> int:
-        due_s = min(self._heartbeat_due_s, self._feed.due_s, self._latest.due_s)
+        due_s = min(self._heartbeat_due_s, self._attend_due_s, self._feed.due_s, self._latest.due_s)
         return max(0, math.ceil(1000 * (due_s - time.monotonic())))
 
     def _serve(self, ready: Container[object]) -> None:
@@ -173,13 +183,19 @@ class Server:
             self._receive_subscriptions()
         if self._outbox.fileno() in ready:
             time.sleep(max(0.0, self._sent_s + BATCH_S - time.monotonic()))
+        self._attend_due_s = self._attend()
         heartbeat = self._heartbeat_if_due()  # before the outbox is emptied: what it names is sent first
         self._send(self._outbox.take())
         self._send_states()
+        for answer in self._reader.take():
+            self._send_answer(answer)
         if self._requests in ready:
             self._answer()
+        # One request at a time is looked up in the log, and the others wait where they are, unless that takes too long.
+        self._poller.register(self._requests, zmq.POLLIN if not self._reader.is_busy or self._reader.is_stuck else 0)
         if heartbeat:
             self._feed.socket.send_multipart(heartbeat)
+            self.problem = None
             self._disconnect_revoked()
 
     def _send(self, messages: Sequence[Parts]) -> None:
@@ -217,11 +233,19 @@ class Server:
                 tracker.socket.send_multipart(parts if tracker is self._feed else [wire.single(parts)])
 
     def _answer(self) -> None:
-        """Answer one request, so that messages and subscriptions are dealt with before the next."""
+        """Answer one request, so that messages and subscriptions are dealt with before the next. What needs the log is answered later."""
         client, *parts = self._requests.recv_multipart()
+        if parts[1:2] != [b"since"]:
+            self._send_answer(Answer(client, self._replay.reply(parts)))
+        elif not self._reader.is_busy:
+            self._reader.ask(client, parts)
+        else:
+            self._send_answer(Answer(client, self._replay.refuse(parts, "the event log does not answer; ask again later")))
+
+    def _send_answer(self, answer: Answer) -> None:
         try:
-            for answer in self._replay.reply(parts):
-                self._requests.send_multipart([client, *answer], zmq.DONTWAIT)
+            for parts in answer.parts:
+                self._requests.send_multipart([answer.client, *parts], zmq.DONTWAIT)
         except zmq.ZMQError as error:
             if error.errno not in (zmq.EAGAIN, zmq.EHOSTUNREACH):
                 raise
@@ -232,20 +256,33 @@ class Server:
         revoked = self._sockets.authenticator.revoked() if self._sockets.authenticator else []
         if not revoked:
             return
+        self._bind_again()
+        logger.warning("cut off, as the key was revoked: %s; everybody else will be back at once", ", ".join(revoked))
+
+    def _begin_anew(self, error: Exception) -> None:
+        is_expected = isinstance(error, zmq.ZMQError | PublishError)
+        self.problem = f"cannot publish: {error if is_expected else f'{type(error).__name__}: {error}'}"
+        logger.error("%s; all subscribers are cut off, and will be back", self.problem, exc_info=not is_expected)
+        self._wait_for_outbox()  # not again and again, where it goes on to fail
+        self._bind_again()
+
+    def _bind_again(self) -> None:
         self._sockets.close(linger_ms=0)
         while not self._reopened():
             self._outbox.take()  # it is in the log; subscribers will request it
+            self._attend()
         self._receive_subscriptions()  # there are none, for a moment
-        logger.warning("cut off, as the key was revoked: %s; everybody else will be back at once", ", ".join(revoked))
 
     def _reopened(self) -> bool:
         """Try to bind again; where that fails, wait a while."""
         try:
             self._use(self._reopen())
         except PublishError as error:
-            logger.error("nobody can subscribe: %s", error)
-            waiting = zmq.Poller()
-            waiting.register(self._outbox.fileno(), zmq.POLLIN)
-            waiting.poll(round(1000 * self._interval_s))
+            self.problem = f"nobody can subscribe: {error}"
+            logger.error("%s", self.problem)
+            self._wait_for_outbox()
             return False
         return True
+
+    def _wait_for_outbox(self) -> None:
+        wait_for_any([self._outbox], self._interval_s)

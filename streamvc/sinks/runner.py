@@ -4,21 +4,21 @@ import hashlib
 import logging
 import math
 import random
-import selectors
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
-from contextlib import ExitStack, closing, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager, suppress
 from pathlib import Path
+from typing import Protocol
 
 from streamvc.errors import StreamvcError
-from streamvc.publish.log import EventLog
 from streamvc.publish.records import row_at
+from streamvc.publish.wire import Message
 from streamvc.sinks.mqtt_topics import Labels
 from streamvc.sinks.opening import open_sink
 from streamvc.sinks.positions import Positions, RetainedTopics
 from streamvc.sinks.sink import Sink
-from streamvc.threads import ChannelClosed, Mailbox, Worker
+from streamvc.threads import ChannelClosed, Mailbox, Worker, wait_for_any
 
 logger = logging.getLogger(__name__)
 
@@ -27,9 +27,26 @@ LONGEST_PAUSE_S = 30.0
 DRAIN_S = 5.0  # at the end, for what was published last to arrive
 
 
+class MessageLog(Protocol):
+    """What sinks are fed from: an `EventLog`, or a publisher's `kept`."""
+
+    @property
+    def path(self) -> Path | None:
+        """Its file; None where it is in memory."""
+        ...
+
+    def read(self, after_row: int, limit: int, /) -> list[tuple[int, Message]]:
+        """Messages in the order of writing, each with its row."""
+        ...
+
+    def listening(self) -> AbstractContextManager[Mailbox[None]]:
+        """A mailbox that holds something when there is more to read."""
+        ...
+
+
 @contextmanager
 def run_sinks(
-    log: EventLog, addresses: Sequence[str], *, site: str, node: str, labels: Callable[[], Labels] | None = None, drain_s: float = DRAIN_S
+    log: MessageLog, addresses: Sequence[str], *, site: str, node: str, labels: Callable[[], Labels] | None = None, drain_s: float = DRAIN_S
 ) -> Iterator[None]:
     """Deliver to these sinks what is written to the log until the block is left, and then the rest, for at most `drain_s`.
 
@@ -68,7 +85,7 @@ def run_sinks(
 class SinkRunner:
     """Delivers to one sink, from now until `close`."""
 
-    def __init__(self, log: EventLog, sink: Sink, key: str, positions: Positions, drain_s: float) -> None:
+    def __init__(self, log: MessageLog, sink: Sink, key: str, positions: Positions, drain_s: float) -> None:
         """Begin behind the position that is kept for `key`."""
         self._log = log
         self._sink = sink
@@ -121,7 +138,7 @@ class SinkRunner:
                 awaited, pause_s = [], pause(self._num_failures)
             if finishing:
                 return
-            _wait([self._closing, *awaited], pause_s)
+            wait_for_any([self._closing, *awaited], pause_s)
 
     def _deliver_some(self) -> bool:
         """Deliver a batch; False where there is nothing to deliver."""
@@ -160,14 +177,6 @@ class SinkRunner:
 def pause(num_failures: int) -> float:
     """Seconds to wait after so many failures in a row: twice as long after each, and a little by chance, so that not all come back at once."""
     return float(min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2.0 ** min(num_failures - 1, 16)) * random.uniform(0.5, 1.0))
-
-
-def _wait(mailboxes: Sequence[Mailbox[None]], timeout_s: float | None) -> None:
-    """Wait until something lies in one of them, or one is closed."""
-    with selectors.DefaultSelector() as selector:
-        for mailbox in mailboxes:
-            selector.register(mailbox, selectors.EVENT_READ)
-        selector.select(timeout_s)
 
 
 def _key(address: str) -> str:

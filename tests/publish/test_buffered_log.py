@@ -8,6 +8,7 @@ import pytest
 from streamvc.publish.buffered_log import BufferedLog
 from streamvc.publish.log import EventLog
 from streamvc.publish.wire import Message, SinceQuery
+from tests.publish.bare import PATIENCE_S
 from tests.publish.disks import full_disk
 from tests.publish.samples import START, message, update
 
@@ -21,8 +22,8 @@ def log(tmp_path: Path) -> Iterator[EventLog]:
 def film(buffered: BufferedLog, log: EventLog, first: int, last: int) -> list[Message]:
     """Messages of these sequences, written to the buffered."""
     messages = [message(update(float(sequence)), sequence, log.epoch) for sequence in range(first, last + 1)]
-    for each in messages:
-        buffered.write(each, START)
+    for sent in [buffered.write(each, START) for each in messages]:
+        sent.result(PATIENCE_S)
     return messages
 
 
@@ -51,6 +52,14 @@ def test_what_waits_is_found_behind_what_is_written(log: EventLog) -> None:
     assert buffered.problem is None
 
 
+def test_a_message_is_handed_on_when_it_is_written_and_not_before(log: EventLog) -> None:
+    was_written: list[bool] = []
+    buffered = BufferedLog(log, send=lambda each: was_written.append(each.sequence in kept(log)))
+    film(buffered, log, 1, 3)
+    buffered.close()
+    assert was_written == [True] * 3
+
+
 def test_where_too_much_waits_the_oldest_is_given_up_and_it_is_said(log: EventLog, caplog: pytest.LogCaptureFixture) -> None:
     buffered = BufferedLog(log, backlog_size=5)
     with full_disk(1_000):
@@ -68,7 +77,7 @@ def test_what_can_never_be_written_does_not_stand_in_the_way(log: EventLog, capl
     buffered = BufferedLog(log)
     with full_disk(1_000):
         film(buffered, log, 1, 2)
-        buffered.write(message(START, 2**63, log.epoch), START)
+        buffered.write(message(START, 2**63, log.epoch), START).result(PATIENCE_S)
         film(buffered, log, 3, 4)
     buffered.close()
     assert kept(log) == [1, 2, 3, 4]

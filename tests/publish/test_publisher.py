@@ -21,7 +21,6 @@ from streamvc.publish.schema import event_schema
 from streamvc.publish.sockets import neighbour
 from tests.publish.bare import ANY_PORT, SILENCE_S, ask, asking, bare_socket, reading, receive
 from tests.publish.samples import END, START, update
-from tests.publish.samples import message as logged_message
 from tests.publish.singles import split_single
 
 
@@ -301,15 +300,6 @@ def test_an_event_that_is_refused_leaves_no_hole() -> None:
 
     assert [message.sequence for message in received] == [1, 2]
     assert logged == received
-
-
-def test_what_cannot_be_kept_is_not_sent() -> None:
-    with EventLog() as log, Publisher(ANY_PORT, log=log) as publisher, reading(publisher, b"sv1/site/") as reader:
-        log.append(logged_message(START, 1, publisher.epoch))  # behind its back, so that its own first is refused
-        with pytest.raises(PublishError, match="cannot stand in the event log"):
-            publisher.publish(START)
-        publisher.publish(replace(START, camera="yard"))
-        assert receive(reader, 1)[0].topic.camera == "yard"
 
 
 @pytest.mark.parametrize("endpoint", ["tcp://*:*", "tcp://0.0.0.0:*", "tcp://[::]:*", "tcp://192.0.2.1:7788"])
