@@ -205,8 +205,9 @@ class _Screen:
 
     def _status(self, step: Step, now: float) -> OverlayStatus:
         session = step.session
-        *others, newest = session.running or [None]
-        past = [PastActivity(other.label, now - other.t_start, None) for other in reversed(others) if other]
+        running = session.running
+        newest = running[-1] if running else None
+        past = [PastActivity(other.label, now - other.t_start, None) for other in running[-2::-1]]
         past += [PastActivity(event.label, event.duration_s or 0.0, max(0.0, now - (event.stream_end_s or now))) for event in self._ended]
         return OverlayStatus(
             top=session.top,

@@ -2,7 +2,8 @@
 
 Frames are kept as small JPEG pictures, so that the seconds before an event are there when it begins. A thread of its own compresses them and writes
 all files, not the one that recognises; clips as they go on, so that little is left to do at their end. A file is there when it is complete, or not
-at all. The links are in the event before the files are: a clip is there when its activity, and the seconds after it, are over.
+at all. The links are in the event before the files are: a clip is there when its activity, and the seconds after it, are over. What could not
+be written has no link from then on, nor has what begins while nothing can be written.
 """
 
 import logging
@@ -41,6 +42,7 @@ LONGEST_S = 60.0  # of an activity that a clip shows
 DECISION_S = 10.0  # frames are kept for so long besides the pre-roll: an activity starts as an event when it has gone on for a while
 QUEUE_SIZE = 32  # files that may wait to be written
 NUM_RAW = 32  # pictures that may wait to be compressed, 22 MB
+NUM_REMEMBERED = 100  # files that could not be written; more than there are of what goes on at a time
 TIDY_S = 60.0  # seconds between two looks at what is too old or too much
 NAME = re.compile(r"[0-9A-Z]{26}\.(jpg|mp4)")  # of the files that are ours: an event's identifier
 UNFINISHED = re.compile(r"\.[0-9A-Z]{26}\.[0-9]+\.partial\.(jpg|mp4)")  # and while they are written
@@ -97,7 +99,7 @@ class _Clip:
         self.until = until
         self.ended = False
         self.is_queued = False  # it is to be written soon
-        self._path = path
+        self.path = path
         self._waiting: deque[_Picture] = deque()
         self._writer: VideoWriter | None = None
         self._is_lost = False
@@ -113,7 +115,7 @@ class _Clip:
             while self._waiting:
                 picture = self._waiting.popleft()
                 if not self._is_lost:
-                    self._writer = self._writer or VideoWriter(self._path, threads=1)
+                    self._writer = self._writer or VideoWriter(self.path, threads=1)
                     self._writer.show(picture.read(), picture.timestamp)
         except ViewError:
             self._is_lost = True
@@ -144,6 +146,8 @@ class Recorder:
         self._pictures: deque[_Picture] = deque()
         self._clips: dict[str, _Clip] = {}
         self.num_lost = 0  # files that could not be written
+        self._lost: deque[Path] = deque(maxlen=NUM_REMEMBERED)  # the last of them
+        self._failing: set[str] = set()  # suffixes of which the last file could not be
         self._tidied = -TIDY_S
         self._clock: SteadyClock | None = None  # by which files are old
         self._jobs: Mailbox[Job] = Mailbox(QUEUE_SIZE + NUM_RAW)
@@ -177,18 +181,19 @@ class Recorder:
             image: (H, W, 3) uint8, BGR, the frame that it was made with.
 
         Returns:
-            The links, as `file:` URIs; None for what is not recorded.
+            The links, as `file:` URIs; None for what is not recorded, or could not be.
         """
         still, clip = (self._folder / f"{event_id}{suffix}" for suffix in (".jpg", ".mp4"))
         if detection.phase == "start":
-            self._queue(partial(write_still, still, image.copy()))
+            self._queue(still, partial(write_still, still, image.copy()))
             if self._recording.clips:
                 self._begin_clip(event_id, clip, detection.t_start)
         elif detection.phase == "end" and event_id in self._clips:
             running = self._clips[event_id]
             running.ended = True
             running.until = min(running.until, detection.timestamp + self._recording.post_roll_s)
-        return Media(snapshot=still.as_uri(), clip=clip.as_uri() if self._recording.clips else None)
+        still_link, clip_link = (self._link(path, is_new=detection.phase == "start") for path in (still, clip))
+        return Media(still_link, clip_link if self._recording.clips else None)
 
     @property
     def is_recording(self) -> bool:
@@ -211,6 +216,9 @@ class Recorder:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    def _link(self, path: Path, *, is_new: bool) -> str | None:
+        return None if path in self._lost or (is_new and path.suffix in self._failing) else path.as_uri()
+
     def _compress(self, picture: _Picture) -> None:
         """Let the other thread compress a picture, unless it is so far behind that this one has to."""
         num_raw = sum(each.image is not None for each in self._pictures)
@@ -229,21 +237,22 @@ class Recorder:
         for event_id, clip in list(self._clips.items()):
             if chosen(clip):
                 del self._clips[event_id]
-                self._queue(clip.complete)
+                self._queue(clip.path, clip.complete)
 
     def _queue_pictures(self, clip: _Clip) -> None:
         """Have the waiting pictures of a clip written; where the queue is full, that is done with the next picture."""
         if not clip.is_queued:
             clip.is_queued = True
-            if not self._jobs.offer(partial(self._write, clip.write)):
+            if not self._jobs.offer(partial(self._write, clip.path, clip.write)):
                 clip.is_queued = False
 
-    def _queue(self, job: Job) -> None:
-        if not self._jobs.offer(partial(self._write, job)):
-            self._lose("too many files wait to be written")
+    def _queue(self, path: Path, job: Job) -> None:
+        if not self._jobs.offer(partial(self._write, path, job)):
+            self._lose(path, "too many files wait to be written")
 
-    def _lose(self, reason: object) -> None:
+    def _lose(self, path: Path, reason: object) -> None:
         self.num_lost += 1
+        self._lost.append(path)
         logger.error("a recording is lost: %s", reason)
 
     def _write_all(self) -> None:
@@ -252,11 +261,15 @@ class Recorder:
             for job in self._jobs.take():
                 job()
 
-    def _write(self, job: Job) -> None:
+    def _write(self, path: Path, job: Job) -> None:
         try:
             job()
         except ViewError as error:
-            self._lose(error)
+            self._failing.add(path.suffix)
+            self._lose(path, error)
+        else:
+            if path not in self._lost:  # or it is not tried again
+                self._failing.discard(path.suffix)
         self._tidy()
 
     def _tidy(self) -> None:

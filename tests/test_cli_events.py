@@ -12,6 +12,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from streamvc.cli import main
+from streamvc.events import Media
 from streamvc.publish.log import EventLog
 from tests.publish.samples import END, HEALTH, START, STATE, message
 
@@ -142,3 +143,58 @@ def test_without_a_log_one_line_says_so(state_home: Path) -> None:
         f"Error: there is no event log {state_home / 'streamvc' / 'events-7799.db'}; `streamvc watch` writes it where it publishes"
     ]
     assert list(state_home.iterdir()) == []
+
+
+@pytest.fixture
+def configuration(tmp_path: Path) -> Path:
+    """A node's, whose log lies beside it; with a fault that says nothing of the log."""
+    path = tmp_path / "node.yaml"
+    path.write_text("publish: ${ENDPOINT}\nkeys: keys\nlog: ${NAME}.db\ncameras: [{name: a, sauce: 0}]\n")
+    with EventLog(tmp_path / "shop.db") as log:
+        log.append(message(START, 1, log.epoch), START)
+    return path
+
+
+def test_a_node_is_named_by_its_configuration(configuration: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ENDPOINT", "tcp://*:7788")
+    monkeypatch.setenv("NAME", "shop")
+    assert run(configuration).stdout.split()[2:5] == ["front_door", "start", "PushUps"]
+    configuration.write_text("log: null\n")
+    result = run(configuration)
+    assert (result.exit_code, result.stderr) == (
+        1,
+        f"Error: {configuration}: a node that runs from this keeps its events in memory only (`log` is null)\n",
+    )
+
+
+@pytest.mark.usefixtures("log")
+def test_a_configuration_that_says_nothing_of_a_log_has_that_of_its_endpoint(tmp_path: Path) -> None:
+    (tmp_path / "node.yml").write_text("cameras: []\n")
+    assert len(run(tmp_path / "node.yml").stdout.splitlines()) == 4
+
+
+def test_a_configuration_that_cannot_be_used_is_told_in_one_line(tmp_path: Path) -> None:
+    (tmp_path / "node.yaml").write_text("log: ${NOWHERE}/x.db\n")
+    for path, complaint in ((tmp_path / "none.yaml", "cannot be read"), (tmp_path / "node.yaml", "node.yaml:1: log: there is no variable NOWHERE")):
+        result = run(path)
+        assert result.exit_code == 1
+        assert complaint in result.stderr
+        assert len(result.stderr.splitlines()) == 1
+
+
+@pytest.mark.usefixtures("log")
+def test_phases_are_chosen_of_events_alone() -> None:
+    assert [line.split()[3] for line in run("--phase", "end").stdout.splitlines()] == ["end"]
+    assert len(run("--phase", "start", "--phase", "end").stdout.splitlines()) == 4
+    assert len(run("--phase", "update", "--kind", "event", "--kind", "health").stdout.splitlines()) == 1
+
+
+def test_the_table_names_stills_and_clips_that_are_there(state_home: Path) -> None:
+    still = state_home / "a b.jpg"
+    still.touch()
+    media = Media(still.as_uri(), (state_home / "never.mp4").as_uri())
+    with EventLog(state_home / "log.db") as log:
+        log.append(message(replace(START, media=media), 1, log.epoch))
+        log.append(message(replace(START, media=Media(None, "https://example.org/clip.mp4")), 2, log.epoch))
+    rows = list(csv.DictReader(StringIO(run("--log", state_home / "log.db", "--csv").stdout)))
+    assert [(row["snapshot"], row["clip"]) for row in rows] == [(still.as_uri(), ""), ("", "https://example.org/clip.mp4")]

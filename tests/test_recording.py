@@ -1,6 +1,7 @@
 import logging
 import os
 import time
+from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -12,9 +13,9 @@ from numpy.typing import NDArray
 from streamvc import app
 from streamvc.capture.source import open_source
 from streamvc.errors import ViewError
-from streamvc.events import Decision, Detection, Event, Phase
+from streamvc.events import Decision, Detection, Event, Media, Phase
 from streamvc.live import camera_configs
-from streamvc.recording import Recorder, RecordingSettings, outdated
+from streamvc.recording import NOTHING, Recorder, RecordingSettings, outdated
 from streamvc.types import Frame
 
 ID = "01JD0000000000000000000000"
@@ -100,6 +101,39 @@ def test_a_file_that_cannot_be_written_is_told_of_and_stops_nothing(tmp_path: Pa
     assert recorder.num_lost == 1
     assert "it is a folder" in caplog.text
     assert (tmp_path / "yard" / f"{ID[:-1]}1.jpg").is_file()
+
+
+def test_there_is_no_link_to_what_was_not_written(tmp_path: Path) -> None:
+    folder = tmp_path / "yard"
+    first, second, third, last = (f"{ID[:-1]}{number}" for number in range(4))
+    with Recorder("yard", RecordingSettings(tmp_path, pre_roll_s=0.0, post_roll_s=0.0)) as recorder:
+
+        def link(event_id: str, phase: Phase, number: int) -> Media:
+            recorder.see(frame(number))
+            return recorder.link(event_id, detection(phase, number / 25, t_start=number / 25), frame(number).image)
+
+        def wait_for(is_so: Callable[[], bool]) -> None:
+            deadline = time.monotonic() + 20.0
+            while not is_so():
+                assert time.monotonic() < deadline
+                time.sleep(0.01)
+
+        (folder / f"{first}.mp4").mkdir()  # the clip alone cannot be written
+        link(first, "start", 0)
+        wait_for(lambda: recorder.num_lost == 1 and (folder / f"{first}.jpg").exists())
+        assert link(first, "update", 10) == link(first, "end", 20) == Media((folder / f"{first}.jpg").as_uri(), None)
+        folder.rename(tmp_path / "elsewhere")  # nothing can be
+        assert link(second, "start", 30) == Media((folder / f"{second}.jpg").as_uri(), None)  # of stills that is not known yet
+        wait_for(lambda: recorder.num_lost >= 3)
+        assert link(second, "end", 40) == NOTHING
+        assert link(third, "start", 50) == NOTHING
+        (tmp_path / "elsewhere").rename(folder)
+        link(third, "end", 60)
+        link(last, "start", 70)
+        wait_for((folder / f"{last}.jpg").exists)
+        ended = link(last, "end", 80)
+    assert file(ended.snapshot).is_file()
+    assert file(ended.clip).is_file()
 
 
 def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:

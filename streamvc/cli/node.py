@@ -43,11 +43,12 @@ class NodeCommands(click.Group):
         return super().parse_args(ctx, args)
 
     def invoke(self, ctx: click.Context) -> Any:
-        _require_node()
+        require_node()
         return super().invoke(ctx)
 
 
-def _require_node() -> None:
+def require_node() -> None:
+    """Refuse where a node cannot run, and say what to do."""
     if sys.platform == "win32":
         raise NodeError("a node does not run on Windows; run it on Linux, or watch single cameras with `streamvc watch`")
     if missing := [module for module in EXTRA if not find_spec(module.partition(".")[0]) or not find_spec(module)]:

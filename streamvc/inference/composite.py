@@ -158,11 +158,12 @@ class CompositeExtractor:
         return self._focus
 
     def _focus_of(self, context: FrameContext) -> Focus | None:
-        squares = {"person": context.person and context.person.square, "movement": context.movement}
-        squares["foreground"] = context.foreground and context.foreground.square
+        person, foreground = context.person, context.foreground
+        around_person, around_foreground = person.square if person else None, foreground.square if foreground else None
+        squares = {"person": around_person, "movement": context.movement, "foreground": around_foreground}
         crops = dict.fromkeys(part.crop or part.kind for part in self.parts)
         boxes = tuple(square.box(context.image.shape) for crop in crops if (square := squares.get(crop)))
-        body = context.person.body if context.person else None
+        body = person.body if person else None
         return Focus(boxes, body.landmarks if body else None) if boxes or body else None
 
     def _keep(self, image: NDArray[np.uint8]) -> None:

@@ -14,7 +14,7 @@ from pydantic_core import ErrorDetails
 from streamvc.capture.address import redact
 from streamvc.errors import NodeError
 from streamvc.inference.bundle import MANIFEST, list_bundles
-from streamvc.node.document import Documents, Place, read_documents
+from streamvc.node.document import Documents, Place, read_document, read_documents
 from streamvc.node.secrets import read_secrets
 from streamvc.node.settings import CameraConfig, Limits, ModelUse, Motion, NodeConfig, RecordingConfig, ZoneSettings
 from streamvc.thresholds import Thresholds
@@ -22,6 +22,7 @@ from streamvc.thresholds import Thresholds
 # `${NAME}`, and `$${` where a `${` is meant.
 VARIABLE = re.compile(r"\$(?:(?P<literal>\$\{)|\{(?P<name>[^{}]*)\})")
 
+LOG_KEYS = ("publish", "keys", "insecure", "log")  # which say where the log is
 OWN_KEYS = ("name", "source", "substream")  # of a camera: there can be no default of them
 CAMERA_KEYS = tuple(CameraConfig.model_fields)
 # What can be written where, by the last name on the way there.
@@ -115,6 +116,29 @@ def interpret(documents: Documents, environment: Mapping[str, str] | None) -> No
     if faults or config is None:
         raise NodeError("\n".join(_tell(documents, faults)))
     return config
+
+
+def read_log_path(path: Path, environment: Mapping[str, str] = os.environ) -> Path:
+    """Where the node of a configuration keeps its log. The rest of it may be wrong: the node may run with what was there before.
+
+    Raises:
+        NodeError: It cannot be read, or the log is kept in memory alone.
+    """
+    documents = Documents(read_document(path))
+    faults: list[Fault] = []
+    given = documents.data
+    given = {key: given[key] for key in LOG_KEYS if key in given} if isinstance(given, dict) else {}
+    given = _fill_in(given, {**environment, **_secrets(documents, [])}, (), faults)
+    log = None
+    try:
+        log = NodeConfig.model_validate(given, context={"folder": path.parent}).log
+    except ValidationError as error:
+        faults += _faults(error)
+    if faults:
+        raise NodeError("\n".join(_tell(documents, faults)))
+    if log is None:
+        raise NodeError(f"{path}: a node that runs from this keeps its events in memory only (`log` is null)")
+    return log
 
 
 def require_models(documents: Documents, config: NodeConfig) -> None:

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Self
 
 from streamvc.errors import PublishError
-from streamvc.events import Event, Health, Heartbeat, State
+from streamvc.events import Event, Health, Heartbeat, Media, State
+from streamvc.links import existing
 from streamvc.publish import wire
 from streamvc.publish.arguments import AnyPath, read_optional_path, require_number, require_type
 from streamvc.publish.buffered_log import PATIENCE_S, BufferedLog
@@ -204,7 +205,8 @@ class Publisher:
             duration_s = event.duration_s or 0.0
             t_end = None if event.t_start is None else event.t_start + duration_s
             ended = replace(event, phase="end", t_end=t_end, stream_end_s=event.stream_start_s + duration_s, duration_s=duration_s)
-            self.publish(replace(ended, reason="restart"), wait=False)
+            media = Media(existing(event.media.snapshot), existing(event.media.clip))  # a clip was not completed, perhaps
+            self.publish(replace(ended, reason="restart", media=media), wait=False)
         for state in self._states.clear():
             self._put_state(state)
         for health in healths:

@@ -67,6 +67,7 @@ class Canvas:
         cv2.putText(self._picture, text, origin, font.face, size, colour, _thickness(size), cv2.LINE_AA)
 
     def text_width(self, text: str, font: Font) -> float:
+        """In design units."""
         return _width_px(text, font.face, self._scale * font.size) / self._scale
 
     def shortened(self, text: str, room: float, font: Font) -> str:

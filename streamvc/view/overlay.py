@@ -1,8 +1,8 @@
 """Draws what is recognised on a picture. Pure: a picture and a status in, a picture out.
 
-On a picture with room, a card in a corner says what goes on, with a bar for each of the best labels and a tick on it for the score that it needs; what
-went on before stands in another corner, rates and latency in a third. On a small one, all there is room for stands in one band at the bottom, where
-no heads are.
+On a picture with room, a card in a corner says what goes on, with a bar for each of the best labels and a tick on it for the score that it needs;
+what went on before stands in another corner, rates and latency in a third. On a small one, all there is room for stands in one band at the bottom,
+where no heads are.
 """
 
 from collections.abc import Mapping, Sequence
@@ -177,7 +177,7 @@ def _draw_strip(canvas: Canvas, status: OverlayStatus) -> float:
     items = _items(status)
     room = canvas.width - 2 * (MARGIN + PAD)
     top = canvas.height - MARGIN - STRIP_HEIGHT
-    width = min(_items_width(canvas, items, room) + 2 * PAD, canvas.width - 2 * MARGIN)
+    width = _items_width(canvas, items, room) + 2 * PAD
     canvas.panel(MARGIN, top, width, STRIP_HEIGHT)
     _draw_items(canvas, items, MARGIN + PAD, room, top + STRIP_HEIGHT / 2)
     return MARGIN + width

@@ -9,7 +9,7 @@ import pytest
 import zmq
 
 from streamvc.errors import PublishError
-from streamvc.events import Event, Health, Heartbeat, State
+from streamvc.events import Event, Health, Heartbeat, Media, State
 from streamvc.publish import wire
 from streamvc.publish.cloudevents import decode
 from streamvc.publish.log import EventLog
@@ -210,3 +210,15 @@ def test_a_reader_that_is_stopped_harms_nobody_and_can_ask_for_what_it_missed(tm
     assert seen == list(range(1, len(seen) + 1))
     assert len(seen) < 5000
     assert missed[0].sequence == len(seen) + 1
+
+
+def test_what_a_killed_program_has_not_written_has_no_link_in_the_end_of_its_activity(tmp_path: Path) -> None:
+    still = tmp_path / "a.jpg"
+    still.touch()
+    with EventLog(tmp_path / "log.db") as log:
+        begun = replace(START, media=Media(still.as_uri(), (tmp_path / "a.mp4").as_uri()))
+        log.append(message(begun, 1, log.epoch), begun)
+    with Publisher(f"ipc://{tmp_path}/events", log=tmp_path / "log.db") as publisher:
+        events = [body for _, each in publisher.log.read(0, 100) if isinstance(body := decode(each.body), Event)]
+    assert [event.phase for event in events] == ["start", "end"]
+    assert events[1].media == Media(still.as_uri(), None)

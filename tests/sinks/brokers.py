@@ -74,7 +74,7 @@ class Listener:
         paho_publish.single("that/was/all", b".", qos=1, hostname=host, port=int(port))
         kept = {}
         while (message := self._heard.get(timeout=PATIENCE_S)).topic != "that/was/all":
-            kept[message.topic] = message.payload
+            kept[message.topic] = bytes(message.payload)
         return {topic: payload for topic, payload in kept.items() if payload}
 
     def next(self, ending: str = "") -> paho.MQTTMessage:

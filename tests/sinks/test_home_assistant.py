@@ -180,7 +180,7 @@ def test_cameras_of_a_node_come_and_go_in_home_assistant(tmp_path: Path, address
 
     with Node(config(one, two, **settings)) as node:
         eventually(node, lambda snapshot: all(camera.state == "running" for camera in snapshot.cameras))
-        identifiers = {}
+        identifiers: dict[str, str] = {}
         with Listener().on(address) as listener:
             while len(identifiers) < 2:
                 entity = json.loads(listener.next("/config").payload)

@@ -159,7 +159,7 @@ def test_what_is_nearest_to_an_activity_stands_in_place_of_none_and_what_it_need
 
     assert (count_shades(none, AMBER), count_shades(near, AMBER) > 20) == (0, True)  # "needs 95 %"
     for change in ({"score": 0.91}, {"enter": 0.97}, {"label": "PullUps"}, {"score": 0.96}):
-        assert (draw(plain(width, height), replace(NOTHING, candidate=replace(PUSHING, **change))) != near).any()  # type: ignore[arg-type]
+        assert (draw(plain(width, height), replace(NOTHING, candidate=replace(PUSHING, **change))) != near).any()
     assert (draw(plain(width, height), replace(RUNNING, candidate=PUSHING)) == draw(plain(width, height), RUNNING)).all()
 
 
