@@ -2,6 +2,7 @@
 
 import logging
 import threading
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,6 +19,16 @@ settings.load_profile("streamvc")
 
 ROOT = Path(__file__).parent.parent
 SHARED = ROOT.parent / "shared" / "data"
+
+
+@pytest.hookimpl(trylast=True)  # of those that are chosen
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Where several run at a time, file by file, the longest files first: none is left for the end, for one of them alone."""
+    if hasattr(config, "workerinput"):
+        weights = Counter[Path]()
+        for item in items:
+            weights[item.path] += 30 if item.get_closest_marker("slow") else 10 if item.get_closest_marker("train") else 1
+        items.sort(key=lambda item: -weights[item.path])
 
 
 @pytest.fixture(autouse=True)

@@ -102,6 +102,7 @@ def test_without_a_display_it_says_so_and_goes_on(demo_clip: Path, tmp_path: Pat
     assert "start" in done.stdout
 
 
+@pytest.mark.slow
 def test_the_demo_shows_itself(tmp_path: Path) -> None:
     done = subprocess.run([*STREAMVC, "demo", "--out", str(tmp_path / "out")], capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr

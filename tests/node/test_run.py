@@ -109,6 +109,7 @@ def test_one_that_comes_later_ends_a_stop_that_takes_too_long(tmp_path: Path, ur
     assert process.returncode == -signal.SIGTERM
 
 
+@pytest.mark.slow
 def test_it_follows_its_file_and_goes_on_where_that_cannot_be_used(tmp_path: Path, url: str) -> None:
     file = tmp_path / "node.yaml"
     yard, gate = (f"{{name: {name}, source: '{url}'}}" for name in ("yard", "gate"))

@@ -267,6 +267,7 @@ def test_garbage_in_answers_is_skipped(puppet: Puppet) -> None:
         assert subscriber.num_malformed == 5
 
 
+@pytest.mark.slow
 def test_a_publisher_that_neither_beats_nor_answers_is_read_all_the_same(puppet: Puppet) -> None:
     """An old one. It may as well have died at once, until it speaks again."""
     notices: list[Notice] = []

@@ -104,6 +104,7 @@ def test_a_last_will_that_comes_too_late_is_gainsaid(address: str) -> None:
         assert [listener.next(STATUS).payload for _ in range(2)] == [b"offline", b"online"]
 
 
+@pytest.mark.slow
 def test_what_is_published_while_the_broker_is_off_arrives_when_it_is_back(broker: Broker, caplog: pytest.LogCaptureFixture) -> None:
     with EventLog() as log, run_sinks(log, [f"mqtt://127.0.0.1:{broker.port}"], site="site", node="node", drain_s=PATIENCE_S):
         with broker.on() as address, Listener().on(address) as listener:

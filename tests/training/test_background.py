@@ -139,6 +139,7 @@ def test_labels_are_left_out_in_turn(rendered: Path, background_events: Path, ca
 
 
 @pytest.mark.train
+@pytest.mark.slow
 def test_thresholds_are_chosen_by_what_is_heard_of_left_out_labels_too(rendered: Path, background_events: Path, cache: Path, tmp_path: Path) -> None:
     pytest.importorskip("tensorflow", reason="needs the train extra")
     out = tmp_path / "shapes"

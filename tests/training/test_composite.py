@@ -51,6 +51,7 @@ def write(path: Path, images: list[np.ndarray], missing: Collection[int] = ()) -
         container.mux(stream.encode(None))
 
 
+@pytest.mark.slow
 def test_it_trains_exports_and_streams_as_it_was_measured(clips: Path, tmp_path: Path) -> None:
     from streamvc.training.train import train
 

@@ -44,6 +44,10 @@ PARTS = {
 }
 
 
+# One of each form, each kind of network and each kind of input; the others are slow together.
+QUICK = ("frame-vote", "lrcn", "gru", "conv1d", "mlp", "maxmin", "statistics", "c3d", "convlstm", "i3d-mlp")
+
+
 @pytest.fixture(scope="session")
 def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder of models, for small backbones."""
@@ -95,7 +99,7 @@ def assert_live_is_offline(recognizer: Recognizer, video: Path, backbone: str, c
     assert np.array_equal([each.scores for each in live], [each.scores for each in offline])
 
 
-@pytest.mark.parametrize("name", RECIPES)
+@pytest.mark.parametrize("name", [pytest.param(name, marks=() if name in QUICK else pytest.mark.slow) for name in RECIPES])
 def test_it_trains_exports_and_streams_as_it_was_measured(
     name: str, rendered: Path, parted: Path, broken: Path, models: Path, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

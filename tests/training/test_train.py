@@ -73,6 +73,7 @@ def test_the_card_tells_the_data_the_figures_and_the_limits(report: TrainingRepo
     assert "Seed 0" in card
 
 
+@pytest.mark.slow
 def test_a_second_training_uses_the_cache_and_gives_the_same_head(
     report: TrainingReport, out: Path, rendered: Path, cache: Path, tmp_path: Path
 ) -> None:
@@ -110,6 +111,7 @@ def test_a_name_that_no_bundle_can_have_is_refused_before_anything_is_done(rende
         train(rendered, tmp_path / "my model", PLAN)
 
 
+@pytest.mark.slow
 def test_clips_that_a_recipe_cannot_use_do_not_change_the_folds(rendered: Path, cache: Path, tmp_path: Path) -> None:
     data = Path(shutil.copytree(rendered, tmp_path / "data"))
     render(data / "cross" / "v_cross_g01_c02.mp4", "cross", actor=5, seconds=1.2)
@@ -183,6 +185,7 @@ train(Path(sys.argv[1]), Path(sys.argv[2]), plan_for("mlp", num_folds=2, setting
 """
 
 
+@pytest.mark.slow
 def test_a_training_that_was_killed_goes_on_and_makes_the_same_bundle(rendered: Path, extraction: Extraction, cache: Path, tmp_path: Path) -> None:
     def run(out: str, kept: str, num_epochs: int) -> int:
         shutil.copytree(cache / "features", tmp_path / kept / "features", dirs_exist_ok=True)

@@ -36,6 +36,7 @@ def times_written(out: Path) -> dict[str, int]:
     return {path.name: path.stat().st_mtime_ns for path in out.glob("*.json")}
 
 
+@pytest.mark.slow
 def test_each_recipe_has_a_bundle_and_figures_and_one_that_fails_says_why(compared: Comparison, out: Path) -> None:
     vote, mlp, absent = compared.rows
     assert (vote.streams, mlp.streams) == ("step", "window")
@@ -53,6 +54,7 @@ def test_each_recipe_has_a_bundle_and_figures_and_one_that_fails_says_why(compar
     assert not (out / "gru").exists()
 
 
+@pytest.mark.slow
 def test_what_was_made_is_not_made_again_unless_it_was_damaged_or_the_plan_is_another(
     compared: Comparison, rendered: Path, cache: Path, out: Path
 ) -> None:
@@ -72,6 +74,7 @@ def run(*arguments: str | Path) -> Result:
     return CliRunner().invoke(main, [str(argument) for argument in arguments])
 
 
+@pytest.mark.slow
 def test_the_command_shows_a_table_and_writes_the_reports(compared: Comparison, rendered: Path, cache: Path, out: Path) -> None:
     settings = [argument for name, value in QUICK.items() for argument in ("--set", f"{name}={value}")]
     result = run("compare", rendered, "--recipes", "mlp", "--out", out, "--folds", "2", "--cache", cache, *settings)
