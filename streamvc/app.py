@@ -11,6 +11,7 @@ from types import FrameType
 
 from streamvc.capture.messages import Policy
 from streamvc.detection import UPDATE_S
+from streamvc.errors import ViewError
 from streamvc.events import Health
 from streamvc.live import StartedAt, Watch
 from streamvc.node.settings import CameraConfig
@@ -131,6 +132,8 @@ def _drive(watch: Watch, screens: dict[str, "_Screen"], on_step: Callable[[Step,
             on_step(step, watch)
             if not screens[step.camera].show(step):
                 watch.stop()
+    for problem in filter(None, (screen.problem for screen in screens.values())):
+        raise problem if isinstance(problem, ViewError) else ViewError(f"the picture cannot be shown: {problem}") from problem
     statuses = watch.statuses()
     return Summary(
         num_frames=sum(status.received for status in statuses),
@@ -177,6 +180,7 @@ class _Screen:
     """Draws the status of a camera on each of its frames, for all views at once."""
 
     def __init__(self, views: Sequence[Window | VideoWriter]) -> None:
+        self.problem: Exception | None = None  # why nothing is shown any more
         self._views = views
         self._latency_s = 0.0
 
@@ -186,8 +190,13 @@ class _Screen:
             return True
         if step.is_analysed:
             self._latency_s = step.published - step.captured
-        picture = draw(step.frame.image, self._status(step, step.frame.timestamp))
-        wanted = [view.show(picture, step.frame.timestamp) for view in self._views]
+        try:
+            picture = draw(step.frame.image, self._status(step, step.frame.timestamp))
+            wanted = [view.show(picture, step.frame.timestamp) for view in self._views]
+        except Exception as error:  # what fails is not shown any more; it is recognised all the same
+            logger.error("%s is not shown any more: %s", step.camera, error)
+            self._views, self.problem = (), error
+            return True
         return all(wanted)
 
     def _status(self, step: Step, now: float) -> OverlayStatus:

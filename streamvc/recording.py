@@ -8,7 +8,6 @@ at all. The links are in the event before the files are: a clip is there when it
 import logging
 import os
 import re
-import select
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -26,7 +25,7 @@ from numpy.typing import NDArray
 from streamvc.clocks import SteadyClock
 from streamvc.errors import ViewError
 from streamvc.events import Detection, Media
-from streamvc.threads import Mailbox, Worker
+from streamvc.threads import ChannelClosed, Mailbox, Worker
 from streamvc.types import Frame
 from streamvc.view.video import VideoWriter, write_still
 
@@ -45,6 +44,8 @@ TIDY_S = 60.0  # seconds between two looks at what is too old or too much
 NAME = re.compile(r"[0-9A-Z]{26}\.(jpg|mp4)")  # of the files that are ours: an event's identifier
 UNFINISHED = re.compile(r"\.[0-9A-Z]{26}\.[0-9]+\.partial\.(jpg|mp4)")  # and while they are written
 HOLD_S = 3600.0  # for which a clock that is set ahead must stay there, before files that are old by it are removed
+COMPLETE_S = 30.0  # for what is being recorded to be complete, at the end
+TELL_S = 60.0  # between two words of what is lost for the same reason
 ABANDONED_S = 3600.0  # after which an unfinished file is that of a program that was killed
 
 NOTHING = Media(snapshot=None, clip=None)
@@ -115,7 +116,7 @@ class _Clip:
                 if not self._is_lost:
                     self._writer = self._writer or VideoWriter(self._path, threads=1)
                     self._writer.show(picture.read(), picture.timestamp)
-        except ViewError:
+        except Exception:
             self._is_lost = True
             raise
 
@@ -144,15 +145,19 @@ class Recorder:
         self._pictures: deque[_Picture] = deque()
         self._clips: dict[str, _Clip] = {}
         self.num_lost = 0  # files that could not be written
+        self.problem: str | None = None  # why the last one could not, where no still could be written since
+        self._told = 0.0
         self._tidied = -TIDY_S
         self._clock: SteadyClock | None = None  # by which files are old
         self._jobs: Mailbox[Job] = Mailbox(QUEUE_SIZE + NUM_RAW)
-        self._worker = Worker("record", self._write_all, self._jobs.close).start()
+        self._worker = Worker("record", self._write_all, self._jobs.close, close_s=COMPLETE_S).start()
 
     def see(self, frame: Frame) -> None:
-        """Take every frame of the stream, before the detections made with it."""
-        if not self._recording.clips:
-            return
+        """Take every frame of the stream, before the detections made with it. Never fails: a picture may be missing in a clip."""
+        if self._recording.clips:
+            self._contain(partial(self._see, frame))
+
+    def _see(self, frame: Frame) -> None:
         if self._pictures and frame.timestamp < self._pictures[-1].timestamp:  # time begins anew
             self._finish_clips()
             self._pictures.clear()
@@ -181,9 +186,9 @@ class Recorder:
         """
         still, clip = (self._folder / f"{event_id}{suffix}" for suffix in (".jpg", ".mp4"))
         if detection.phase == "start":
-            self._queue(partial(write_still, still, image.copy()))
+            self._contain(partial(self._queue, partial(self._write_still, still, image.copy())))
             if self._recording.clips:
-                self._begin_clip(event_id, clip, detection.t_start)
+                self._contain(partial(self._begin_clip, event_id, clip, detection.t_start))
         elif detection.phase == "end" and event_id in self._clips:
             running = self._clips[event_id]
             running.ended = True
@@ -197,7 +202,7 @@ class Recorder:
 
     def finish(self) -> None:
         """Complete what is being recorded, without waiting for it; nothing else may be recorded then."""
-        self._finish_clips()
+        self._contain(self._finish_clips)
         self._jobs.close()
 
     def close(self) -> None:
@@ -244,20 +249,37 @@ class Recorder:
 
     def _lose(self, reason: object) -> None:
         self.num_lost += 1
-        logger.error("a recording is lost: %s", reason)
+        if self.problem is None or time.monotonic() - self._told >= TELL_S:
+            self._told = time.monotonic()
+            logger.error("a recording is lost: %s", reason)
+        self.problem = str(reason)
 
     def _write_all(self) -> None:
         while True:
-            select.select([self._jobs], [], [])
+            self._jobs.wait()
             for job in self._jobs.take():
-                job()
+                self._contain(job)
 
     def _write(self, job: Job) -> None:
         try:
             job()
+        finally:
+            self._tidy()
+
+    def _write_still(self, path: Path, image: NDArray[np.uint8]) -> None:
+        write_still(path, image)
+        self.problem = None
+
+    def _contain(self, job: Job) -> None:
+        """Whatever goes wrong with a recording, nothing else is to fail by it."""
+        try:
+            job()
+        except ChannelClosed:
+            self._lose("nothing is recorded any more")
         except ViewError as error:
             self._lose(error)
-        self._tidy()
+        except Exception as error:
+            self._lose(f"{type(error).__name__}: {error}")
 
     def _tidy(self) -> None:
         if time.monotonic() - self._tidied < TIDY_S:
@@ -304,7 +326,8 @@ def _small(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
     scale = CLIP_PX / max(image.shape[:2])
     if scale >= 1:
         return image.copy()
-    return np.asarray(cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_LINEAR), np.uint8)
+    height, width = (max(1, round(side * scale)) for side in image.shape[:2])
+    return np.asarray(cv2.resize(image, (width, height), interpolation=cv2.INTER_LINEAR), np.uint8)
 
 
 def _escaped(camera: str) -> str:

@@ -22,6 +22,7 @@ logger = logging.getLogger(__name__)
 T = TypeVar("T")
 A = TypeVar("A")
 Lock = threading.RLock  # for what several threads call and cannot be a channel; not to be held over anything that waits
+CLOSE_S = 10.0  # for a thread to end when its block is left; one that hangs does not hold the program
 EXIT_TIMEOUT_S = 2.0  # for all threads together, when the program ends
 
 
@@ -32,12 +33,22 @@ class ChannelClosed(Exception):  # noqa: N818 - an end, not an error
 class Worker:
     """A thread that runs `target` within a `with` block; leaving the block calls `stop` and joins it.
 
-    `target` hands its own errors over (by closing the channel it feeds); one that it lets out is raised when the block is left.
+    `target` hands its own errors over (by closing the channel it feeds); one that it lets out is logged at once, as what it did is not done from then
+    on, and raised when the block is left.
     """
 
-    def __init__(self, name: str, target: Callable[[], None], stop: Callable[[], None], *, niceness: int = 0) -> None:
-        """Prepare the thread; others of the process go first by so much as `niceness` says, on Linux."""
+    def __init__(self, name: str, target: Callable[[], None], stop: Callable[[], None], *, niceness: int = 0, close_s: float = CLOSE_S) -> None:
+        """Prepare the thread.
+
+        Args:
+            name: What to call it.
+            target: What it does.
+            stop: Makes it end; waits for nothing.
+            niceness: By so much others of the process go first, on Linux.
+            close_s: Seconds for which `close` waits for its end; then it is left behind, and ends with the program.
+        """
         self._niceness = niceness
+        self._close_s = close_s
         self._target = target
         self._stop = stop
         self._error: BaseException | None = None
@@ -51,6 +62,7 @@ class Worker:
             pass
         except BaseException as error:  # handed over to the thread that leaves the block
             self._error = error
+            logger.error("the thread %s has failed: %s: %s", self._thread.name, type(error).__name__, error, exc_info=error)
             self._stop()
 
     def _step_back(self) -> None:
@@ -73,9 +85,11 @@ class Worker:
         self._thread.join(timeout_s)
 
     def close(self) -> None:
-        """Stop the thread, wait for it, and raise the error it died of."""
+        """Stop the thread, wait for it, and raise the error it died of. One that hangs is left behind, which is logged."""
         self._stop()
-        self._thread.join()
+        self._thread.join(self._close_s)
+        if self._thread.is_alive():
+            logger.error("the thread %s has not ended within %g s, and is left behind", self._thread.name, self._close_s)
         error, self._error = self._error, None
         if error is not None:
             raise error
@@ -191,6 +205,7 @@ class Mailbox(Generic[T]):
             if not self._items:
                 self._writing.send(b"\0")
             self._items.append(item)
+            self._changed.notify_all()
             return True
 
     def wait_until(self, moment: float) -> None:
@@ -218,6 +233,11 @@ class Mailbox(Generic[T]):
         """Something has changed that the writer may wait for."""
         with self._changed:
             self._changed.notify_all()
+
+    def wait(self) -> None:
+        """Let the reader wait until `take` gives something, or raises."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._closed or bool(self._items))
 
     def take(self) -> list[T]:
         """Take all items, oldest first; an empty list where there are none. For one thread.
