@@ -12,6 +12,7 @@ from types import FrameType
 
 from streamvc.capture.messages import Policy
 from streamvc.detection import UPDATE_S
+from streamvc.errors import ViewError
 from streamvc.events import Event, Health
 from streamvc.live import StartedAt, Watch
 from streamvc.node.settings import CameraConfig
@@ -139,6 +140,8 @@ def _drive(watch: Watch, screens: dict[str, "_Screen"], on_step: Callable[[Step,
             on_step(step, watch)
             if not screens[step.camera].show(step):
                 watch.stop()
+    for problem in filter(None, (screen.problem for screen in screens.values())):
+        raise problem if isinstance(problem, ViewError) else ViewError(f"the picture cannot be shown: {problem}") from problem
     statuses = watch.statuses()
     return Summary(
         num_frames=sum(status.received for status in statuses),
@@ -185,6 +188,7 @@ class _Screen:
     """Draws the status of a camera on each of its frames, for each view in its size."""
 
     def __init__(self, views: Sequence[Window | VideoWriter]) -> None:
+        self.problem: Exception | None = None  # why nothing is shown any more
         self._views = views
         self._latency_s = 0.0
         self._ended: deque[Event] = deque(maxlen=NUM_ROWS)
@@ -198,9 +202,14 @@ class _Screen:
         self._ended.extendleft(event for event in step.events if event.phase == "end")
         image, status = step.frame.image, self._status(step, step.frame.timestamp)
         wanted = []
-        for view in self._views:
-            enlarged = view.enlargement(image.shape) if isinstance(view, Window) else 1.0
-            wanted.append(view.show(draw(image, status, enlarged=enlarged), step.frame.timestamp))
+        try:
+            for view in self._views:
+                enlarged = view.enlargement(image.shape) if isinstance(view, Window) else 1.0
+                wanted.append(view.show(draw(image, status, enlarged=enlarged), step.frame.timestamp))
+        except Exception as error:  # what fails is not shown any more; it is recognised all the same
+            logger.error("%s is not shown any more: %s", step.camera, error)
+            self._views, self.problem = (), error
+            return True
         return all(wanted)
 
     def _status(self, step: Step, now: float) -> OverlayStatus:

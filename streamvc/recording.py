@@ -9,7 +9,6 @@ be written has no link from then on, nor has what begins while nothing can be wr
 import logging
 import os
 import re
-import select
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -27,7 +26,7 @@ from numpy.typing import NDArray
 from streamvc.clocks import SteadyClock
 from streamvc.errors import ViewError
 from streamvc.events import Detection, Media
-from streamvc.threads import Mailbox, Worker
+from streamvc.threads import ChannelClosed, Mailbox, Worker, wait_for_any
 from streamvc.types import Frame
 from streamvc.view.video import VideoWriter, write_still
 
@@ -47,6 +46,8 @@ TIDY_S = 60.0  # seconds between two looks at what is too old or too much
 NAME = re.compile(r"[0-9A-Z]{26}\.(jpg|mp4)")  # of the files that are ours: an event's identifier
 UNFINISHED = re.compile(r"\.[0-9A-Z]{26}\.[0-9]+\.partial\.(jpg|mp4)")  # and while they are written
 HOLD_S = 3600.0  # for which a clock that is set ahead must stay there, before files that are old by it are removed
+COMPLETE_S = 30.0  # for what is being recorded to be complete, at the end
+TELL_S = 60.0  # between two words of what is lost for the same reason
 ABANDONED_S = 3600.0  # after which an unfinished file is that of a program that was killed
 
 NOTHING = Media(snapshot=None, clip=None)
@@ -117,7 +118,7 @@ class _Clip:
                 if not self._is_lost:
                     self._writer = self._writer or VideoWriter(self.path, threads=1)
                     self._writer.show(picture.read(), picture.timestamp)
-        except ViewError:
+        except Exception:
             self._is_lost = True
             raise
 
@@ -148,15 +149,19 @@ class Recorder:
         self.num_lost = 0  # files that could not be written
         self._lost: deque[Path] = deque(maxlen=NUM_REMEMBERED)  # the last of them
         self._failing: set[str] = set()  # suffixes of which the last file could not be
+        self.problem: str | None = None  # why the last one could not, where no still could be written since
+        self._told = 0.0
         self._tidied = -TIDY_S
         self._clock: SteadyClock | None = None  # by which files are old
         self._jobs: Mailbox[Job] = Mailbox(QUEUE_SIZE + NUM_RAW)
-        self._worker = Worker("record", self._write_all, self._jobs.close).start()
+        self._worker = Worker("record", self._write_all, self._jobs.close, close_s=COMPLETE_S).start()
 
     def see(self, frame: Frame) -> None:
-        """Take every frame of the stream, before the detections made with it."""
-        if not self._recording.clips:
-            return
+        """Take every frame of the stream, before the detections made with it. Never fails: a picture may be missing in a clip."""
+        if self._recording.clips:
+            self._contain(self._folder, partial(self._see, frame))
+
+    def _see(self, frame: Frame) -> None:
         if self._pictures and frame.timestamp < self._pictures[-1].timestamp:  # time begins anew
             self._finish_clips()
             self._pictures.clear()
@@ -185,9 +190,9 @@ class Recorder:
         """
         still, clip = (self._folder / f"{event_id}{suffix}" for suffix in (".jpg", ".mp4"))
         if detection.phase == "start":
-            self._queue(still, partial(write_still, still, image.copy()))
+            self._contain(still, partial(self._queue, still, partial(self._write_still, still, image.copy())))
             if self._recording.clips:
-                self._begin_clip(event_id, clip, detection.t_start)
+                self._contain(clip, partial(self._begin_clip, event_id, clip, detection.t_start))
         elif detection.phase == "end" and event_id in self._clips:
             running = self._clips[event_id]
             running.ended = True
@@ -202,7 +207,7 @@ class Recorder:
 
     def finish(self) -> None:
         """Complete what is being recorded, without waiting for it; nothing else may be recorded then."""
-        self._finish_clips()
+        self._contain(self._folder, self._finish_clips)
         self._jobs.close()
 
     def close(self) -> None:
@@ -253,24 +258,38 @@ class Recorder:
     def _lose(self, path: Path, reason: object) -> None:
         self.num_lost += 1
         self._lost.append(path)
-        logger.error("a recording is lost: %s", reason)
+        self._failing.add(path.suffix)
+        if self.problem is None or time.monotonic() - self._told >= TELL_S:
+            self._told = time.monotonic()
+            logger.error("a recording is lost: %s", reason)
+        self.problem = str(reason)
 
     def _write_all(self) -> None:
         while True:
-            select.select([self._jobs], [], [])
+            wait_for_any([self._jobs], None)
             for job in self._jobs.take():
-                job()
+                self._contain(self._folder, job)
 
     def _write(self, path: Path, job: Job) -> None:
+        self._contain(path, job)
+        if path not in self._lost:  # else it is not tried again
+            self._failing.discard(path.suffix)
+        self._tidy()
+
+    def _write_still(self, path: Path, image: NDArray[np.uint8]) -> None:
+        write_still(path, image)
+        self.problem = None
+
+    def _contain(self, path: Path, job: Job) -> None:
+        """Do something about a file; whatever goes wrong with a recording, nothing else is to fail by it."""
         try:
             job()
+        except ChannelClosed:
+            self._lose(path, "nothing is recorded any more")
         except ViewError as error:
-            self._failing.add(path.suffix)
             self._lose(path, error)
-        else:
-            if path not in self._lost:  # or it is not tried again
-                self._failing.discard(path.suffix)
-        self._tidy()
+        except Exception as error:
+            self._lose(path, f"{type(error).__name__}: {error}")
 
     def _tidy(self) -> None:
         if time.monotonic() - self._tidied < TIDY_S:
@@ -317,7 +336,8 @@ def _small(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
     scale = CLIP_PX / max(image.shape[:2])
     if scale >= 1:
         return image.copy()
-    return np.asarray(cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_LINEAR), np.uint8)
+    height, width = (max(1, round(side * scale)) for side in image.shape[:2])
+    return np.asarray(cv2.resize(image, (width, height), interpolation=cv2.INTER_LINEAR), np.uint8)
 
 
 def _escaped(camera: str) -> str:

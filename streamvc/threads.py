@@ -25,7 +25,8 @@ logger = logging.getLogger(__name__)
 T = TypeVar("T")
 A = TypeVar("A")
 Lock = threading.RLock  # for what several threads call and cannot be a channel; not to be held over anything that waits
-PollSelector = getattr(selectors, "PollSelector", selectors.SelectSelector)  # poll needs no descriptor of its own, of which there may be none left
+PollSelector = getattr(selectors, "PollSelector", selectors.SelectSelector)  # poll needs no descriptor of its own: there may be none left
+CLOSE_S = 10.0  # for a thread to end when its block is left; one that hangs does not hold the program
 EXIT_TIMEOUT_S = 2.0  # for all threads together, when the program ends
 
 
@@ -36,13 +37,22 @@ class ChannelClosed(Exception):  # noqa: N818 - an end, not an error
 class Worker:
     """A thread that runs `target` within a `with` block; leaving the block calls `stop` and joins it.
 
-    `target` hands its own errors over (by closing the channel it feeds); one that it lets out is raised when the block is left, and logged at once
-    where it is a defect: that may be long before.
+    `target` hands its own errors over (by closing the channel it feeds); one that it lets out is logged at once, as what it did is not done from then
+    on, and raised when the block is left.
     """
 
-    def __init__(self, name: str, target: Callable[[], None], stop: Callable[[], None], *, niceness: int = 0) -> None:
-        """Prepare the thread; others of the process go first by so much as `niceness` says, on Linux."""
+    def __init__(self, name: str, target: Callable[[], None], stop: Callable[[], None], *, niceness: int = 0, close_s: float = CLOSE_S) -> None:
+        """Prepare the thread.
+
+        Args:
+            name: What to call it.
+            target: What it does.
+            stop: Makes it end; waits for nothing.
+            niceness: By so much others of the process go first, on Linux.
+            close_s: Seconds for which `close` waits for its end; then it is left behind, and ends with the program.
+        """
         self._niceness = niceness
+        self._close_s = close_s
         self._target = target
         self._stop = stop
         self._error: BaseException | None = None
@@ -56,8 +66,8 @@ class Worker:
             pass
         except BaseException as error:  # handed over to the thread that leaves the block
             self._error = error
-            if not isinstance(error, StreamvcError):
-                logger.exception("the thread %s has ended with an error", self._thread.name)
+            is_expected = isinstance(error, StreamvcError)
+            logger.error("the thread %s has failed: %s: %s", self._thread.name, type(error).__name__, error, exc_info=None if is_expected else error)
             self._stop()
 
     def _step_back(self) -> None:
@@ -79,12 +89,12 @@ class Worker:
         """Wait for so long at most until it has ended by itself."""
         self._thread.join(timeout_s)
 
-    def close(self, timeout_s: float | None = None) -> None:
-        """Stop the thread, wait for it, and raise the error it died of; one that has not ended after so many seconds is left to itself."""
+    def close(self) -> None:
+        """Stop the thread, wait for it, and raise the error it died of. One that hangs is left behind, which is logged."""
         self._stop()
-        self._thread.join(timeout_s)
+        self._thread.join(self._close_s)
         if self._thread.is_alive():
-            logger.error("the thread %s does not end; it is left to itself", self._thread.name)
+            logger.error("the thread %s has not ended within %g s, and is left behind", self._thread.name, self._close_s)
         error, self._error = self._error, None
         if error is not None:
             raise error
@@ -200,6 +210,7 @@ class Mailbox(Generic[T]):
             if not self._items:
                 self._writing.send(b"\0")
             self._items.append(item)
+            self._changed.notify_all()
             return True
 
     def wait_until(self, moment: float) -> None:

@@ -1,7 +1,10 @@
 import logging
 import os
+import resource
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from itertools import islice
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -16,7 +19,9 @@ from streamvc.errors import ViewError
 from streamvc.events import Decision, Detection, Event, Media, Phase
 from streamvc.live import camera_configs
 from streamvc.recording import NOTHING, Recorder, RecordingSettings, outdated
+from streamvc.testing import recording
 from streamvc.types import Frame
+from tests.capture.videos import write_video
 
 ID = "01JD0000000000000000000000"
 
@@ -222,3 +227,80 @@ def test_pictures_that_come_faster_than_they_are_compressed_are_all_kept(tmp_pat
         media = recorder.link(ID, detection("start", 9.9, 5.0), image)
     with open_source(file(media.clip), policy="every") as clip:
         assert len(list(clip)) == 100
+
+
+def record_one(recorder: Recorder, shape: tuple[int, int] = (48, 64)) -> None:
+    """An activity of four seconds."""
+    for number in range(100):
+        image = np.full((*shape, 3), number, np.uint8)
+        recorder.see(Frame(number, number / 25, image))
+        if number in (10, 90):
+            recorder.link(ID, detection("start" if number == 10 else "end", number / 25, 0.4), image)
+
+
+@pytest.fixture
+def many_descriptors() -> Iterator[None]:
+    """A program that has 1,100 files open."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard < 2000:
+        pytest.skip("no more than a thousand files may be open here")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (2000, hard))
+    with ExitStack() as opened:
+        opened.callback(resource.setrlimit, resource.RLIMIT_NOFILE, (soft, hard))
+        for _ in range(1100):
+            opened.enter_context(open(os.devnull))  # noqa: PTH123
+        yield
+
+
+@pytest.mark.usefixtures("many_descriptors")
+def test_a_program_with_many_open_files_is_recorded_as_well(tmp_path: Path) -> None:
+    with Recorder("yard", RecordingSettings(tmp_path)) as recorder:
+        record_one(recorder)
+    assert (recorder.num_lost, sorted(path.suffix for path in tmp_path.glob("*/*"))) == (0, [".jpg", ".mp4"])
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (2, 16000), (16000, 2)])
+def test_pictures_of_odd_sizes_are_recorded(tmp_path: Path, shape: tuple[int, int]) -> None:
+    with Recorder("yard", RecordingSettings(tmp_path)) as recorder:
+        record_one(recorder, shape)
+    assert (recorder.num_lost, sorted(path.suffix for path in tmp_path.glob("*/*"))) == (0, [".jpg", ".mp4"])
+
+
+def test_a_disk_that_is_full_is_told_and_costs_recordings_alone(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    with Recorder("yard", RecordingSettings(tmp_path)) as recorder:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (10, hard))
+        try:
+            record_one(recorder)
+            deadline = time.monotonic() + 30
+            while not recorder.problem:
+                assert time.monotonic() < deadline
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert list(tmp_path.glob("*/*")) == []
+    assert recorder.num_lost >= 1
+    assert 1 <= sum("a recording is lost" in message for message in caplog.messages) <= 2
+
+
+def test_a_recorder_that_was_let_go_fails_nobody(tmp_path: Path) -> None:
+    recorder = Recorder("yard", RecordingSettings(tmp_path))
+    recorder.close()
+    record_one(recorder)
+    assert recorder.problem == "nothing is recorded any more"
+
+
+def test_a_view_that_fails_ends_nothing_but_itself(demo_clip: Path, tmp_path: Path) -> None:
+    noise = [np.random.default_rng(number).integers(0, 256, (480, 640, 3), np.uint8) for number in range(20)]  # there is much to write of it
+    pictures = [*noise, *(image[..., ::-1] for image in islice(recording(demo_clip), 125, 205))]
+    jumping = write_video(tmp_path / "jumping.mp4", pictures, options={"preset": "ultrafast"})
+    cameras = tuple(camera_configs([jumping], ["figure"]))
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, hard))  # as on a disk that is full
+    events: list[Event] = []
+    try:
+        with pytest.raises(ViewError, match=r"annotated\.mp4"):
+            app.run(app.Options(cameras, headless=True, save=tmp_path / "annotated.mp4"), events.append)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert [(event.phase, event.reason) for event in events if event.phase != "update"] == [("start", None), ("end", "end_of_stream")]
+    assert list(tmp_path.iterdir()) == [jumping]

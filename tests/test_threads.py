@@ -6,9 +6,11 @@ import threading
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
+from pathlib import Path
 
 import pytest
 
+import streamvc
 from streamvc.threads import ChannelClosed, Mailbox, Together, Worker, time_limit
 
 PATIENCE_S = 120.0  # for what is bound to come, on a machine that does much else
@@ -198,6 +200,7 @@ def test_what_takes_too_long_is_stopped_and_what_does_not_is_not() -> None:
 def test_a_worker_that_nobody_closed_is_stopped_before_the_program_ends() -> None:
     script = """
 import threading
+import streamvc
 from streamvc.threads import Worker
 stop = threading.Event()
 def wait():
@@ -208,3 +211,35 @@ Worker("wait", wait, stop.set).start()
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60)
 
     assert (done.returncode, done.stdout, done.stderr) == (0, "stopped\n", "")
+
+
+def test_a_thread_that_dies_is_logged_when_it_dies(caplog: pytest.LogCaptureFixture) -> None:
+    def fail() -> None:
+        raise OSError("broken")
+
+    worker = Worker("failing", fail, lambda: None).start()
+    worker.join(10.0)
+    (record,) = caplog.records
+    assert (record.levelname, record.getMessage()) == ("ERROR", "the thread streamvc-failing has failed: OSError: broken")
+    assert record.exc_info
+    with pytest.raises(OSError, match="broken"):
+        worker.close()
+
+
+def test_a_thread_that_hangs_holds_nobody(caplog: pytest.LogCaptureFixture) -> None:
+    over = threading.Event()
+
+    def hang() -> None:
+        over.wait()
+
+    with Worker("hanging", hang, lambda: None, close_s=0.05) as worker:
+        pass
+    assert caplog.messages == ["the thread streamvc-hanging has not ended within 0.05 s, and is left behind"]
+    over.set()
+    worker.join(10.0)
+
+
+def test_nothing_in_the_package_waits_by_select() -> None:
+    """It knows no descriptors above 1,024."""
+    package = Path(streamvc.__file__).parent
+    assert [path for path in package.rglob("*.py") if "select.select" in path.read_text()] == []

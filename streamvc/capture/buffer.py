@@ -35,7 +35,7 @@ class FrameBuffer:
         self._frames: deque[Frame] = deque()  # oldest first; the last `_num_unread` of them are unread
         self._num_unread = 0
         self._lent: Frame | None = None
-        self._changed = threading.Condition()
+        self._changed = threading.Condition(threading.Lock())  # not one that a signal handler would be let through
         self._closed = False
         self._stopped = False
         self._error: BaseException | None = None
@@ -76,9 +76,12 @@ class FrameBuffer:
 
     def stop(self) -> None:
         """Close from the reader's end; what is unread is left. Never waits, and may be called by a signal handler."""
-        with self._changed:
-            self._closed = self._stopped = True
+        self._closed = self._stopped = True
+        if self._changed.acquire(blocking=False):
             self._changed.notify_all()
+            self._changed.release()
+        else:  # the thread that a signal handler has interrupted may be about to wait, and would miss it
+            threading.Thread(target=self._notify, name="stop", daemon=True).start()
 
     def clear(self) -> None:
         """Let go of all frames; for when both ends have left."""
@@ -89,12 +92,7 @@ class FrameBuffer:
     def peek(self) -> Frame:
         """The next frame, left unread; waits while there is none. Raises as `get` does."""
         with self._changed:
-            self._changed.wait_for(lambda: self._closed or self._num_unread > 0)
-            if self._stopped:
-                raise ChannelClosed
-            if self._num_unread:
-                return self._frames[-self._num_unread]
-            raise self._error or ChannelClosed
+            return self._next()
 
     def wait(self, timeout_s: float) -> bool:
         """Wait until `get` would return or raise at once; False where it still would not after so many seconds."""
@@ -111,7 +109,7 @@ class FrameBuffer:
         with self._changed:
             self._lent = None
             self._changed.notify_all()
-            self._lent = self.peek()
+            self._lent = self._next()
             self._num_unread -= 1
             return self._lent
 
@@ -120,6 +118,18 @@ class FrameBuffer:
         with self._changed:
             since = self._frames[-1].timestamp - seconds if self._frames else 0.0
             return [replace(frame, image=frame.image.copy()) for frame in self._frames if frame.timestamp >= since]
+
+    def _next(self) -> Frame:
+        self._changed.wait_for(lambda: self._closed or self._num_unread > 0)
+        if self._stopped:
+            raise ChannelClosed
+        if self._num_unread:
+            return self._frames[-self._num_unread]
+        raise self._error or ChannelClosed
+
+    def _notify(self) -> None:
+        with self._changed:
+            self._changed.notify_all()
 
     def _claim(self, shape: tuple[int, int, int]) -> NDArray[np.uint8]:
         """Wait for a slot that is neither lent nor unread, and take it out of the ring."""

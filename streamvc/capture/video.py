@@ -4,14 +4,16 @@ A recording that is damaged plays what there is of it, then ends with a warning 
 lost, which is an error. FFmpeg's own log stays off: it prints URLs with their passwords, and its callback takes the interpreter's lock.
 """
 
+import errno
 import logging
 import time
 from collections import deque
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager, suppress
 from datetime import UTC, datetime
 from fractions import Fraction
 from itertools import chain, pairwise
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -24,6 +26,7 @@ from av.video.stream import VideoStream
 from streamvc.capture.decoder import PictureDecoder
 from streamvc.capture.stream import Decode, Picture, Stream, check_size
 from streamvc.capture.timeline import JUMP_S
+from streamvc.capture.web import Body, Web
 from streamvc.errors import AccessError, SourceError
 
 SEGMENT_TIMEOUT_S = 30.0  # at least, for HLS and DASH: they send a segment every few seconds
@@ -38,6 +41,27 @@ FRUGAL_CODECS = ("h264",)  # they mark the pictures that no other is made from, 
 FORGIVING: dict[str, Any] = {} if int(av.__version__.split(".")[0]) >= 19 else {"metadata_errors": "replace"}
 
 Timeouts = tuple[float, float]  # seconds: to open, to read
+
+# What FFmpeg may speak for an address of each kind; not what a server, a playlist or a damaged file may have it open besides.
+PROTOCOLS = {
+    "rtsp": "rtsp,tcp,udp,rtp,srtp",
+    "rtsps": "rtsps,tls,tcp,udp,rtp,srtp",
+    "http": "http,tcp",
+    "https": "https,tls,tcp,httpproxy",
+    "rtmp": "rtmp,tcp",
+    "rtmps": "rtmps,tls,tcp",
+    "udp": "udp",
+    "tcp": "tcp",
+    "srt": "srt",
+}
+# Formats that hold no video, but name what does; and what is made up.
+NAMING = {"hls", "dash", "concat", "imf", "sdp", "rtsp", "webm_dash_manifest", "vobsub", "lavfi", "avisynth", "vapoursynth"}
+FORMATS = ",".join(sorted(av.formats_available - NAMING))
+FILE_OPTIONS = {"protocol_whitelist": "file", "format_whitelist": FORMATS}
+WEB_OPTIONS = {"protocol_whitelist": "", "format_whitelist": f"hls,{FORMATS}", "http_persistent": "0"}  # it opens nothing itself: `Web` does
+NAMING_HEADS = (b"#EXTM3U", b"ffconcat", b"v=0", b"<")
+PLAYLISTS = (".m3u8",)
+ELSEWHERE = (errno.EIO, errno.EINVAL)  # what becomes of an answer that leads elsewhere, or of a playlist
 
 # The last: FFmpeg would hold back some 20 frames to estimate a rate that nothing here depends on.
 RTSP_OPTIONS = {"rtsp_transport": "tcp", "allowed_media_types": "video", "fpsprobesize": "0"}
@@ -69,7 +93,7 @@ def open_file(path: str, decode: Decode = "all") -> Iterator[Stream]:
     Raises:
         SourceError: It is no video that can be read.
     """
-    with _open(f"file:{path}", path) as container:
+    with _open(f"file:{path}", path, FILE_OPTIONS) as container:
         yield _recording(container, path, decode)
 
 
@@ -189,7 +213,7 @@ def open_recording(path: str) -> Iterator[Recording]:
     Raises:
         SourceError: It is no video that can be read.
     """
-    with _open(f"file:{path}", path) as container:
+    with _open(f"file:{path}", path, FILE_OPTIONS) as container:
         yield Recording(container, path)
 
 
@@ -199,7 +223,7 @@ def creation_time(path: str) -> float:
     Raises:
         SourceError: It cannot be read, or does not say that.
     """
-    with _open(f"file:{path}", path) as container:
+    with _open(f"file:{path}", path, FILE_OPTIONS) as container:
         told = container.metadata.get("creation_time", "")
     try:
         moment = datetime.fromisoformat(told)
@@ -221,18 +245,56 @@ def open_url(url: str, name: str, timeouts: Timeouts, decode: Decode = "all") ->
     open_s, read_s = timeouts
     if urlsplit(url).path.endswith((".m3u8", ".mpd")):
         read_s = max(read_s, SEGMENT_TIMEOUT_S)
-    options = RTSP_OPTIONS if url.lower().startswith("rtsp") else {}
-    with _open(url, name, options, (open_s, read_s)) as container:
+    scheme = urlsplit(url).scheme  # in small letters
+    options = {"protocol_whitelist": PROTOCOLS[scheme], **(RTSP_OPTIONS if scheme in ("rtsp", "rtsps") else {"format_whitelist": FORMATS})}
+    opened = _open_web(url, name, options, (open_s, read_s)) if scheme in ("http", "https") else _open(url, name, options, (open_s, read_s))
+    with opened as container:
         on_demand = url.lower().startswith("http") and _has_end(container)
         yield _recording(container, name, decode) if on_demand else _live(container, name, (open_s, read_s), decode)
 
 
 @contextmanager
-def _open(url: str, name: str, options: dict[str, str] | None = None, timeouts: Timeouts | None = None) -> Iterator[InputContainer]:
+def _open_web(url: str, name: str, options: dict[str, str], timeouts: Timeouts) -> Iterator[InputContainer]:
+    """Open what is at a web address or, where that says so, elsewhere: `Web` sees to where that may be."""
+    with ExitStack() as opened:
+        if not urlsplit(url).path.endswith(PLAYLISTS):
+            try:
+                yield opened.enter_context(_open(url, name, {**options, "max_redirects": "0"}, timeouts))
+                return
+            except _ElsewhereError:
+                pass
+        web = opened.enter_context(closing(Web(url, min(timeouts))))
+        try:
+            found = web.find(url)
+        except SourceError as error:
+            raise type(error)(f"{name}: {error}") from error
+        try:
+            yield opened.enter_context(_open(found.url, name, WEB_OPTIONS, timeouts, web.open, "hls" if found.is_playlist else None))
+        except SourceError as error:
+            raise (type(web.problem)(f"{name}: {web.problem}") if web.problem else error) from error
+
+
+class _ElsewhereError(SourceError):
+    """It leads to another address, or is a playlist: FFmpeg alone is not to follow."""
+
+
+@contextmanager
+def _open(
+    url: str,
+    name: str,
+    options: dict[str, str],
+    timeouts: Timeouts | None = None,
+    io_open: Callable[..., Body] | None = None,
+    form: str | None = None,
+) -> Iterator[InputContainer]:
     begun = time.monotonic()
     try:
-        container = av.open(url, options=options, timeout=timeouts, **FORGIVING)
+        container = av.open(url, options=options, timeout=timeouts, io_open=io_open, format=form, **FORGIVING)
     except av.FFmpegError as error:
+        if error.errno == errno.EINVAL and options is FILE_OPTIONS and _names_others(name):
+            raise SourceError(f"{name}: it names other files, and is no video itself; give one of these") from _without_url(error)
+        if error.errno in ELSEWHERE and "max_redirects" in options:
+            raise _ElsewhereError(f"{name}: {_why(error)}") from _without_url(error)
         # Not by the error's class: what a time-out turns into depends on the protocol.
         timed_out = timeouts is not None and time.monotonic() - begun >= timeouts[0]
         why = f"no answer within {timeouts[0]:g} s" if timeouts and timed_out else _why(error)
@@ -242,6 +304,11 @@ def _open(url: str, name: str, options: dict[str, str] | None = None, timeouts: 
         yield container
     finally:
         container.close()
+
+
+def _names_others(path: str) -> bool:
+    with Path(path).open("rb") as file:
+        return file.read(16).lstrip().startswith(NAMING_HEADS)
 
 
 def _find_video(container: InputContainer, name: str) -> VideoStream:

@@ -210,6 +210,12 @@ class Camera:
         )
 
     @property
+    def problem(self) -> str | None:
+        """What it lacks although it is watched, in words."""
+        recorder = self._plan.session.recorder
+        return f"{self.name}: its recordings are lost: {recorder.problem}" if recorder and recorder.problem else None
+
+    @property
     def _where(self) -> str:
         """What errors call its source; see `capture.address`."""
         address = self._plan.config.address

@@ -162,7 +162,8 @@ class Hub:
         for camera in self.cameras.values():
             camera.tick(now, clock)
         demands = [demand for camera in self.cameras.values() if (demand := camera.demand())]
-        self._tell(self._overload.step(demands), now)
+        problem = self._overload.step(demands) or next((problem for camera in self.cameras.values() if (problem := camera.problem)), None)
+        self._tell(problem, now)
         self.is_ready = self.is_ready or all(camera.was_tried for camera in self.cameras.values())
 
     def _tell(self, problem: str | None, now: float) -> None:

@@ -1,6 +1,5 @@
 """One program that watches many cameras: what it consists of, put together and taken apart."""
 
-import logging
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack, closing, suppress
@@ -37,8 +36,6 @@ from streamvc.recording import Recorder
 from streamvc.session import Session
 from streamvc.sinks.runner import run_sinks
 from streamvc.threads import ChannelClosed, Worker
-
-logger = logging.getLogger(__name__)
 
 DRAIN_S = 1.0  # for the last events to arrive at sinks: a node has to stop within five seconds
 NICENESS = 5  # of workers: decoders go first, as of what waits for a worker the newest is kept, and what is not read piles up
@@ -222,7 +219,6 @@ class Node:
             except Exception as error:
                 # The first is the cause of those that follow.
                 self.failure = self.failure or f"a part of the node has failed: {type(error).__name__}: {error}"
-                logger.exception("a part of the node has failed")
                 raise
 
         return supervised

@@ -2,7 +2,6 @@
 
 import logging
 import math
-import select
 import signal
 import socket
 import time
@@ -105,6 +104,7 @@ def _signals() -> Iterator[socket.socket]:
                 signal.raise_signal(number)
 
     with reading, writing:
+        reading.settimeout(LOOK_S)
         writing.setblocking(False)
         descriptor = signal.set_wakeup_fd(writing.fileno())
         before = {int(number): signal.signal(number, take) for number in (*STOP, signal.SIGHUP)}
@@ -118,5 +118,7 @@ def _signals() -> Iterator[socket.socket]:
 
 def _next_signal(signals: socket.socket) -> int | None:
     """The next signal; None where none comes until it is time to look at the file again."""
-    ready, _, _ = select.select([signals], [], [], LOOK_S)
-    return signals.recv(1)[0] if ready else None
+    try:
+        return signals.recv(1)[0]
+    except TimeoutError:
+        return None

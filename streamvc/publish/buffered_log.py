@@ -13,7 +13,6 @@ from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from selectors import EVENT_READ
 
 from streamvc.errors import PublishError
 from streamvc.events import Event
@@ -21,7 +20,7 @@ from streamvc.publish.database import LogUnavailable
 from streamvc.publish.log import Entry, EventLog
 from streamvc.publish.records import LogPage
 from streamvc.publish.wire import Message, SinceQuery
-from streamvc.threads import ChannelClosed, Lock, Mailbox, PollSelector, Worker
+from streamvc.threads import ChannelClosed, Lock, Mailbox, Worker, wait_for_any
 
 logger = logging.getLogger(__name__)
 
@@ -157,14 +156,12 @@ class BufferedLog:
             return [waiting.entry for waiting in (*self._in_hand, *self._unwritten) if waiting.entry.row <= self._sent_row]
 
     def _run(self, news: Mailbox[None]) -> None:
-        with PollSelector() as selector:
-            selector.register(news, EVENT_READ)
-            while True:
-                selector.select(max(0.0, self._retry_at - time.monotonic()) if self._problem else None)
-                news.take()
-                if not self._problem or time.monotonic() >= self._retry_at:
-                    while self._write_some():
-                        pass
+        while True:
+            wait_for_any([news], max(0.0, self._retry_at - time.monotonic()) if self._problem else None)
+            news.take()
+            if not self._problem or time.monotonic() >= self._retry_at:
+                while self._write_some():
+                    pass
 
     def _write_some(self) -> bool:
         """Write the oldest of what waits; False where nothing waits, or the log takes nothing."""
@@ -242,7 +239,7 @@ class _Writer:
 
     def __init__(self, run: Callable[[Mailbox[None]], None]) -> None:
         self._news: Mailbox[None] = Mailbox(1)
-        self._worker = Worker("write", partial(run, self._news), self._news.close).start()
+        self._worker = Worker("write", partial(run, self._news), self._news.close, close_s=CLOSE_S).start()
 
     def wake(self) -> None:
         with suppress(ChannelClosed):
@@ -250,7 +247,7 @@ class _Writer:
 
     def close(self) -> bool:
         """Let it end; False where it does not, for it is in the midst of writing."""
-        self._worker.close(CLOSE_S)
+        self._worker.close()
         return not self._worker.is_running
 
 

@@ -88,7 +88,7 @@ class EventLog:
         self._listeners: tuple[Mailbox[None], ...] = ()
         self._database = Database(path, self._begin)
         self._cleanup_requests: Mailbox[None] = Mailbox(1)
-        self._worker = Worker("log", self._clean_up, self._cleanup_requests.close).start()
+        self._worker = Worker("log", self._clean_up, self._cleanup_requests.close, close_s=CLOSE_S).start()
 
     @property
     def path(self) -> Path | None:
@@ -196,7 +196,7 @@ class EventLog:
     def close(self) -> None:
         """Close the log, so that another program can write the file."""
         try:
-            self._worker.close(CLOSE_S)
+            self._worker.close()
         finally:
             self._database.close()
 

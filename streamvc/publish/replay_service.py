@@ -91,7 +91,7 @@ class LogReader:
         self._asked: Mailbox[tuple[bytes, Sequence[bytes]]] = Mailbox(1)
         self.answers: Mailbox[Answer] = Mailbox(1)
         self._busy_since: float | None = None
-        self._worker = Worker("replay", self._run, self._asked.close).start()
+        self._worker = Worker("replay", self._run, self._asked.close, close_s=LOOKUP_S).start()
 
     @property
     def is_busy(self) -> bool:
@@ -118,7 +118,7 @@ class LogReader:
     def close(self) -> None:
         self.answers.close()
         try:
-            self._worker.close(LOOKUP_S)
+            self._worker.close()
         finally:
             self.answers.discard()
 

@@ -1,6 +1,9 @@
+import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from types import FrameType
 
 import numpy as np
 import pytest
@@ -169,3 +172,25 @@ def test_frames_carry_their_times() -> None:
     assert (frame.timestamp, frame.clock, frame.captured) == (0.2, "pts", 2.0)
     assert frame.decoded > 0
     assert frame.image.dtype == np.uint8
+
+
+def test_a_stop_by_a_signal_handler_is_never_missed() -> None:
+    """A handler runs between any two steps of the thread that it interrupts: here, between its look and its wait."""
+    buffer = FrameBuffer()
+    places: list[str] = []
+
+    def interrupt(frame: FrameType, event: str, _argument: object) -> None:
+        if event == "call" and frame.f_code is threading.Condition.wait.__code__ and not places:
+            places.append("wait")
+            buffer.stop()
+
+    def read() -> None:
+        sys.setprofile(interrupt)
+        with pytest.raises(ChannelClosed):
+            buffer.get()
+
+    reader = Worker("reader", read, buffer.stop).start()
+    reader.join(10.0)
+    assert not reader.is_running
+    assert places
+    reader.close()

@@ -15,6 +15,7 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
+from streamvc.capture.video import FILE_OPTIONS
 from streamvc.errors import DataError
 from streamvc.inference.manifest import ImageInput
 from streamvc.inference.native_logs import hide_native_logs
@@ -93,7 +94,7 @@ def _moments(video: Path) -> CalibrationFrames | None:
     """The frames of a video at `MOMENTS_S`; None where it cannot be read so far."""
     images: list[Image] = []
     try:
-        with av.open(str(video)) as container:
+        with av.open(str(video), options=FILE_OPTIONS) as container:
             for frame in container.decode(video=0):
                 if (frame.time or 0.0) >= MOMENTS_S[len(images)]:
                     images.insert(0, np.asarray(frame.to_ndarray(format="bgr24"), np.uint8))
