@@ -12,9 +12,10 @@ from streamvc.errors import BundleError
 from streamvc.inference.backbone import MANIFEST as BACKBONE_MANIFEST
 from streamvc.inference.backbone import sound_backbone
 from streamvc.inference.bundle import MANIFEST, Bundle, check_bundle, load_bundle
-from streamvc.inference.composite import POSE_MANIFEST, sound_pose
+from streamvc.inference.composite import sound_pose
 from streamvc.inference.folders import find, model_folders, sha256
 from streamvc.inference.manifest import NAME, BackboneManifest, BundleManifest, read_manifest
+from streamvc.inference.pose.tracker import MANIFEST as POSE_MANIFEST
 
 ENTRY = re.compile(rf"(?P<folder>(?P<beside>backbones/)?(?P<name>{NAME}))/(?P<file>{NAME})")
 WRITTEN = (1980, 1, 1, 0, 0, 0)  # of each entry, so that the same bundle makes the same bytes
