@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
+from streamvc.text import printable
 from streamvc.types import Clock
 
 Phase = Literal["start", "update", "end"]
@@ -243,7 +244,10 @@ def describe(body: Body, written: float | None = None) -> str:
         body: What was published.
         written: When, in Unix seconds, for what does not say so itself: all but events.
     """
-    when = "" if written is None else f"{_local(written)}  "
+    return printable(_describe(body, "" if written is None else f"{_local(written)}  "))
+
+
+def _describe(body: Body, when: str) -> str:
     match body:
         case Event():
             return _describe_event(body)

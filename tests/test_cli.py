@@ -9,6 +9,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from streamvc.cli import main
+from streamvc.inference.bundle import load_bundle, write_bundle
+from streamvc.inference.manifest import BundleSettings
 from streamvc.publish.publisher import Publisher
 from tests.publish.samples import START
 from tests.training.clips import render
@@ -131,6 +133,8 @@ def test_a_model_is_packed_and_installed_elsewhere(tmp_path: Path) -> None:
     assert "MB" in packed.stdout
     installed = run("models", "install", tmp_path / "figure.zip", "--to", tmp_path / "models")
     assert installed.stdout == f"{tmp_path / 'models' / 'figure'}: ok\n"
+    assert len(installed.stderr.splitlines()) == 7
+    assert "0.11 MB  figure/step.tflite" in installed.stderr
     assert run("models", "check", tmp_path / "models" / "figure").exit_code == 0
     assert_one_clear_line(run("models", "install", tmp_path / "figure.zip", "--to", tmp_path / "models"), "--overwrite")
     assert_one_clear_line(run("models", "install", tmp_path / "gone.zip", "--to", tmp_path / "models"), "gone.zip")
@@ -183,3 +187,32 @@ def test_a_subscriber_that_hears_nothing_leaves_after_its_time() -> None:
     with Publisher("tcp://127.0.0.1:*") as publisher:
         result = run("subscribe", publisher.endpoint, "--timeout", "0.2")
     assert (result.exit_code, result.stdout) == (0, "")
+
+
+def test_one_broken_bundle_hides_no_other_from_the_list(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STREAMVC_MODELS", str(tmp_path))
+    for name, text in {"broken": "{", "evil\x1b[2J": "[]"}.items():
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "model.json").write_text(text)
+    for options in ([], ["--json"]):
+        listed = run("models", "list", *options)
+        assert listed.exit_code == 1
+        assert "figure" in listed.stdout
+        assert "broken: " in listed.stderr
+        assert r"evil\x1b[2J: " in listed.stderr
+        assert "\x1b" not in listed.output
+
+
+def test_a_card_with_escapes_is_refused_by_the_check_and_shown_without_them(tmp_path: Path) -> None:
+    files = {name: (load_bundle("figure").path / name).read_bytes() for name in ("project.tflite", "step.tflite")}
+    settings = BundleSettings(**load_bundle("figure").manifest.model_dump(by_alias=True, exclude={"files"}))
+    bundle = write_bundle(tmp_path / "mine", settings, {**files, "CARD.md": b"# Mine\n\n\x1b]0;title\x07 \xe2\x80\xae \xff\n"})
+    shown = run("models", "show", bundle.path).stdout
+    assert shown.endswith("# Mine\n\n\\x1b]0;title\\x07 \\u202e \ufffd\n\n")
+    assert_one_clear_line(run("models", "show", tmp_path / "\x1b[2J"), r"\x1b[2J")
+    checked = run("models", "check", bundle.path)
+    assert (checked.exit_code, checked.stdout) == (1, "")
+    assert "CARD.md: is no UTF-8 text" in checked.stderr
+    for card in (b"\x1b]0;title\x07", "\u202e".encode(), b"x" * 1_100_000):
+        write_bundle(tmp_path / "mine", settings, {**files, "CARD.md": card})
+        assert "a card is text of up to 1 MB" in run("models", "check", bundle.path).stderr

@@ -85,3 +85,13 @@ def test_a_state_and_health_are_told_with_the_time_they_were_written(body: State
     told = describe(body, written=1795289575.12)
     assert told.startswith("2026-11-2")
     assert told.endswith(f"  {words}")
+
+
+@pytest.mark.parametrize("sign", ["\n", "\r", "\x1b[2J", "\u202e", "\x9b", "\u2028"])
+def test_no_name_breaks_the_line_of_an_event(sign: str) -> None:
+    for body in (
+        replace(START, label=f"a{sign}b"),
+        replace(START, camera=f"a{sign}b"),
+        Health(f"a{sign}b", "down", None, sign, None, None, 0, None, None),
+    ):
+        assert describe(body, 0.0).isprintable()

@@ -25,6 +25,7 @@ from streamvc.cli.subscribe import subscribe
 from streamvc.cli.train import train
 from streamvc.cli.watch import watch
 from streamvc.errors import StreamvcError
+from streamvc.text import printable
 
 INTERRUPTED = 130  # the shells' code for a program ended by Ctrl-C
 
@@ -36,10 +37,17 @@ class Commands(click.Group):
         try:
             return super().invoke(ctx)
         except StreamvcError as error:
-            raise click.ClickException(str(error)) from error
+            raise click.ClickException(printable(str(error), lines=True)) from error
         except KeyboardInterrupt:
             click.echo("Interrupted.", err=True)
             ctx.exit(INTERRUPTED)
+
+
+class Lines(logging.Formatter):
+    """As usual, without what a terminal obeys."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return printable(super().format(record), lines=True)
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -62,7 +70,9 @@ def main(verbose: int) -> None:
     Exit codes: 0 done or stopped on request, 1 an error (one line says which), 2 wrong usage, 130 interrupted before anything was finished.
     """
     level = [logging.WARNING, logging.INFO, logging.DEBUG][min(verbose, 2)]
-    logging.basicConfig(level=level, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    output = logging.StreamHandler(sys.stderr)
+    output.setFormatter(Lines("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    logging.basicConfig(level=level, handlers=[output])
 
 
 for command in (

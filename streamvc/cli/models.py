@@ -21,16 +21,27 @@ def models() -> None:
 @models.command("list")
 @options.as_json
 def list_(as_json: bool) -> None:
-    """List the bundles that are found, with their labels."""
+    """List the bundles that are found, with their labels. Exit code 1 if one is bad."""
+    from streamvc.errors import BundleError
     from streamvc.inference.bundle import list_bundles, load_bundle
+    from streamvc.text import printable
 
-    rows = {name: load_bundle(name) for name in list_bundles()}
+    rows, problems = {}, []
+    for name in list_bundles():
+        try:
+            rows[name] = load_bundle(name)
+        except BundleError as error:  # one of them does not hide the others
+            problems.append(printable(f"{name}: {error}"))
     if as_json:
         click.echo(json.dumps([{"name": name, "path": str(bundle.path), "labels": bundle.manifest.labels} for name, bundle in rows.items()]))
-        return
-    width = max(map(len, rows), default=0)
-    for name, bundle in rows.items():
-        click.echo(f"{name:{width}}  {', '.join(bundle.manifest.labels)}")
+    else:
+        width = max(map(len, rows), default=0)
+        for name, bundle in rows.items():
+            click.echo(f"{printable(name):{width}}  {', '.join(bundle.manifest.labels)}")
+    for problem in problems:
+        click.echo(problem, err=True)
+    if problems:
+        sys.exit(1)
 
 
 @models.command()
@@ -39,13 +50,14 @@ def list_(as_json: bool) -> None:
 def show(name: str, as_json: bool) -> None:
     """Show the card of a bundle: data, split, measured figures, licence, limits."""
     from streamvc.inference.bundle import load_bundle
+    from streamvc.text import printable
 
     bundle = load_bundle(name)
     if as_json:
         click.echo((bundle.path / "model.json").read_text())
         return
     click.echo(f"{bundle.path}\nmanifest sha256 {bundle.sha256}\nsees {bundle.manifest.extractor} at {bundle.manifest.rate_hz:g} Hz\n")
-    click.echo((bundle.path / "CARD.md").read_text())
+    click.echo(printable((bundle.path / "CARD.md").read_text(errors="replace"), lines=True))
 
 
 @models.command()
@@ -60,14 +72,15 @@ def check(names: tuple[str, ...]) -> None:
     """
     from streamvc.errors import StreamvcError
     from streamvc.inference.bundle import check_bundle, list_bundles
+    from streamvc.text import printable
 
     bad = False
     for name in names or tuple(list_bundles()):
         try:
             check_bundle(name)
-            click.echo(f"{name}: ok")
+            click.echo(printable(f"{name}: ok"))
         except StreamvcError as error:
-            click.echo(f"{name}: {error}", err=True)
+            click.echo(printable(f"{name}: {error}"), err=True)
             bad = True
     if bad:
         sys.exit(1)
@@ -103,6 +116,9 @@ def install(file: Path, folder: Path, overwrite: bool) -> None:
       streamvc models install exercise.zip
       streamvc models install mine.zip --to ~/models --overwrite
     """
-    from streamvc.inference.packing import install
+    from streamvc.inference.packing import contents, install
 
-    click.echo(f"{install(file, folder, overwrite=overwrite).path}: ok")
+    bundle = install(file, folder, overwrite=overwrite)
+    for name, num_bytes in contents(file).items():
+        click.echo(f"{num_bytes / 1e6:8.2f} MB  {name}", err=True)
+    click.echo(f"{bundle.path}: ok")

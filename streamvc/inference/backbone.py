@@ -1,5 +1,6 @@
 """The network that turns frames into features."""
 
+import logging
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Protocol, Self
@@ -14,6 +15,8 @@ from streamvc.inference.pictures import PictureExtractor
 from streamvc.inference.preprocessing import Preprocessor
 from streamvc.inference.runtime import Model, Opener, open_model
 from streamvc.types import Array, Feature, Focus
+
+logger = logging.getLogger(__name__)
 
 MANIFEST = "backbone.json"
 SNIPPETS: dict[int, PictureKind] = {3: "colour", 2: "flow"}  # what a network of several frames sees, by its channels
@@ -101,12 +104,10 @@ class Backbone:
     @classmethod
     def open(cls, folder: Path, *, crop: Crop | None = None, runtime: str | None = None, threads: int = 1, opener: Opener = open_model) -> Self:
         """Load the backbone in a folder; `crop` takes the place of its own, `opener` opens the network. Raises as `load`."""
-        manifest = read_manifest(folder / MANIFEST, BackboneManifest)
+        manifest = sound_backbone(folder)
         if crop:
             manifest = manifest.model_copy(update={"input": manifest.input.model_copy(update={"crop": crop})})
-        path = folder / "backbone.tflite"
-        check_sha256(path, manifest.sha256)
-        return cls(manifest, opener(path, runtime, threads))
+        return cls(manifest, opener(folder / "backbone.tflite", runtime, threads))
 
     @property
     def input(self) -> ImageInput:
@@ -217,15 +218,44 @@ def find_backbone(name: str, *, sha256: str | None = None, beside: Path | None =
     Raises:
         BundleError: There is none.
     """
-    return choose(name, MANIFEST, beside, lambda folder: sha256 in (None, read_manifest(folder / MANIFEST, BackboneManifest).sha256))
+    return choose(name, MANIFEST, beside, lambda folder: sha256 in (None, sound_backbone(folder).sha256))
+
+
+def sound_backbone(folder: Path) -> BackboneManifest:
+    """The manifest of a backbone, if its file is the one that the manifest names.
+
+    Raises:
+        BundleError: It is not, or one of them is missing or damaged.
+    """
+    manifest = read_manifest(folder / MANIFEST, BackboneManifest)
+    check_sha256(folder / "backbone.tflite", manifest.sha256)
+    return manifest
 
 
 def choose(name: str, manifest: str, beside: Path | None, is_right: Callable[[Path], bool]) -> Path:
-    """As `find_backbone`, for backbones of any kind: `manifest` is the name of its file, `is_right` tells the one that is looked for from others."""
+    """As `find_backbone`, for backbones of any kind.
+
+    Args:
+        name: Its name.
+        manifest: The name of its file.
+        beside: Look in this folder of models first.
+        is_right: Tells the one that is looked for from others; raises `BundleError` of one that is damaged, which stands in the way of no other.
+
+    Raises:
+        BundleError: There is none, or none that is sound.
+    """
     found = list(find(f"backbones/{name}", manifest, beside))
+    problem: BundleError | None = None
     for folder in found:
-        if is_right(folder):
-            return folder
+        try:
+            if is_right(folder):
+                if problem:
+                    logger.warning("%s; %s is used in its place", problem, folder)
+                return folder
+        except BundleError as error:
+            problem = problem or error
+    if problem:
+        raise problem
     if found:
         raise BundleError(f"{found[0]}: not the backbone {name!r} that the bundle was trained on, its sha256 differs")
     raise BundleError(f"backbone {name!r} was not found in ./models/backbones, $STREAMVC_MODELS/backbones or the installed streamvc")

@@ -27,8 +27,11 @@ from streamvc.inference.manifest import (
 )
 from streamvc.inference.pictures import PictureExtractor
 from streamvc.inference.runtime import Model, Opener, open_model
+from streamvc.text import printable
 
 MANIFEST = "model.json"
+CARD = "CARD.md"
+MOST_CARD_BYTES = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +126,7 @@ def load_bundle(name_or_path: str | Path) -> Bundle:
 
 
 def check_bundle(name_or_path: str | Path, runtime: str | None = None) -> Bundle:
-    """Check all that can be checked of a bundle: what `load_bundle` does, the backbone's hash, and the shapes of all tensors.
+    """Check all that can be checked of a bundle: what `load_bundle` does, the backbone's hash, the shapes of all tensors, and the card's text.
 
     Raises:
         BundleError: Something is wrong with it.
@@ -132,6 +135,7 @@ def check_bundle(name_or_path: str | Path, runtime: str | None = None) -> Bundle
     bundle = load_bundle(name_or_path)
     bundle.open_extractor(runtime)
     bundle.open_head(runtime)
+    _check_card(bundle.path / CARD)
     return bundle
 
 
@@ -143,6 +147,16 @@ def activities(name_or_path: str | Path) -> tuple[str, ...]:
     """
     manifest = read_manifest(_find(name_or_path) / MANIFEST, BundleManifest)
     return tuple(label for label in manifest.labels if label != manifest.background)
+
+
+def _check_card(path: Path) -> None:
+    content = path.read_bytes()
+    try:
+        text = content.decode().replace("\r\n", "\n")
+    except UnicodeDecodeError as error:
+        raise BundleError(f"{path}: is no UTF-8 text") from error
+    if len(content) > MOST_CARD_BYTES or printable(text, lines=True) != text:
+        raise BundleError(f"{path}: a card is text of up to {MOST_CARD_BYTES >> 20} MB without control characters, and this is not")
 
 
 def list_bundles() -> list[str]:

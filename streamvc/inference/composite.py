@@ -12,6 +12,7 @@ from streamvc.errors import BundleError
 from streamvc.inference import flow, foreground, views
 from streamvc.inference.backbone import Backbone, choose
 from streamvc.inference.flow import FlowFeatures
+from streamvc.inference.folders import check_sha256
 from streamvc.inference.foreground import Foreground, ForegroundView
 from streamvc.inference.manifest import Crop, FeaturePart, ImageInput, PartKind, PoseReference, read_manifest
 from streamvc.inference.model_cache import ModelCache
@@ -81,7 +82,7 @@ class CompositeExtractor:
             InferenceError: The runtime cannot run it.
         """
         self.parts = tuple(source.part for source in sources)
-        self.pose = _pose_reference(pose) if pose else None
+        self.pose = sound_pose(pose) if pose else None
         every = max(part.every for part in self.parts)
         opener = opener or ModelCache().open
         self._search = PersonSearch(PoseTracker.open(pose, runtime=runtime, threads=threads, opener=opener), every) if pose else None
@@ -203,7 +204,7 @@ def find_pose(reference: PoseReference | None = None, beside: Path | None = None
         BundleError: They are missing, or others.
     """
     name = reference.name if reference else POSE
-    return choose(name, POSE_MANIFEST, beside, lambda folder: reference in (None, _pose_reference(folder)))
+    return choose(name, POSE_MANIFEST, beside, lambda folder: reference in (None, sound_pose(folder)))
 
 
 def handcrafted_part(kind: PartKind, every: int = 1) -> FeaturePart:
@@ -211,8 +212,15 @@ def handcrafted_part(kind: PartKind, every: int = 1) -> FeaturePart:
     return FeaturePart(kind=kind, backbone=None, input=None, feature_size=HANDCRAFTED_SIZES[kind], every=every)
 
 
-def _pose_reference(folder: Path) -> PoseReference:
+def sound_pose(folder: Path) -> PoseReference:
+    """What names the networks that find a person, if their files are those of their manifest.
+
+    Raises:
+        BundleError: They are not, or one of them is missing or damaged.
+    """
     manifest = read_manifest(folder / POSE_MANIFEST, PoseManifest)
+    check_sha256(folder / "detect.tflite", manifest.detect_sha256)
+    check_sha256(folder / "landmark.tflite", manifest.landmark_sha256)
     return PoseReference(name=manifest.name, detect_sha256=manifest.detect_sha256, landmark_sha256=manifest.landmark_sha256)
 
 

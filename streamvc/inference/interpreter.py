@@ -42,18 +42,18 @@ class InterpreterModel:
         return output if self._is_real else self.output.decode(output)
 
 
-def open_interpreter(interpreter: Callable[..., Any], path: Path, threads: int) -> InterpreterModel:
-    """Load a file into an `Interpreter` of whichever package.
+def open_interpreter(interpreter: Callable[..., Any], content: bytes, path: Path, threads: int) -> InterpreterModel:
+    """Load the content of a file into an `Interpreter` of whichever package.
 
     Raises:
         InferenceError: It refused the file, or the file has more than one input or output.
     """
     try:
         with hide_native_logs():
-            loaded = interpreter(model_path=str(path), num_threads=threads)
+            loaded = interpreter(model_content=content, num_threads=threads)  # by its path it would go on reading a file that may be replaced
             loaded.allocate_tensors()
         return InterpreterModel(loaded, path)
-    except (RuntimeError, ValueError) as error:
+    except (RuntimeError, ValueError, KeyError) as error:
         raise InferenceError(f"{path}: not a model that this runtime can run: {_line(error)}") from error
 
 

@@ -3,20 +3,38 @@
 from pathlib import Path
 from typing import Annotated, Literal, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
 from streamvc.errors import BundleError
 from streamvc.sampling import GAP_S
+from streamvc.text import is_plain, printable
 
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 # One component of a path: a manifest cannot name a file outside its folder.
 NAME = r"[A-Za-z0-9][A-Za-z0-9._-]*"
 Name = Annotated[str, StringConstraints(pattern=rf"^{NAME}$", max_length=100)]
-Label = Annotated[str, StringConstraints(min_length=1, max_length=100)]
+
+
+def _plain(text: str) -> str:
+    if not is_plain(text):
+        raise ValueError("must hold no control characters, newlines or signs that turn the direction of text")
+    return text
+
+
+Label = Annotated[str, StringConstraints(min_length=1, max_length=100), AfterValidator(_plain)]
+Text = Annotated[str, StringConstraints(max_length=1000), AfterValidator(_plain)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=1)]
 Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+# Numbers of a manifest: what lies far beyond any model that makes sense would cost memory or time without end, or make scores that are no numbers.
+Side = Annotated[int, Field(ge=1, le=2048)]
+Size = Annotated[int, Field(ge=1, le=1 << 24)]
+Samples = Annotated[int, Field(ge=1, le=4096)]
+Span = Annotated[float, Field(ge=0, le=86400, allow_inf_nan=False)]
+FeatureMap = tuple[Side, Side, Annotated[int, Field(ge=1, le=1 << 16)]]
+MOST_KEPT = 1 << 27  # numbers that a head keeps of its window
+MOST_MANIFEST_BYTES = 1 << 20
 
 Form = Literal["step", "window", "clip"]
 Crop = Literal["whole", "center", "person", "movement", "foreground"]
@@ -58,12 +76,12 @@ class ImageInput(Manifest):
         scale: ... before it is divided by this.
     """
 
-    size_px: Count
+    size_px: Side
     crop: Crop
     resize: Literal["linear", "area"]
     colour: Literal["rgb", "bgr"]
-    mean: float
-    scale: Positive
+    mean: Annotated[float, Field(ge=-1e4, le=1e4)]
+    scale: Annotated[float, Field(ge=1e-4, le=1e4)]
 
 
 class BackboneManifest(Manifest):
@@ -79,11 +97,11 @@ class BackboneManifest(Manifest):
     name: Name
     sha256: Sha256
     input: ImageInput
-    feature_size: Count
-    feature_map: tuple[Count, Count, Count] | None = None
-    num_frames: Count = 1
-    licence: str
-    source: str
+    feature_size: Size
+    feature_map: FeatureMap | None = None
+    num_frames: Annotated[int, Field(ge=1, le=256)] = 1
+    licence: Text
+    source: Text
 
 
 class BackboneReference(Manifest):
@@ -117,8 +135,8 @@ class FeaturePart(Manifest):
     kind: PartKind
     backbone: BackboneReference | None
     input: ImageInput | None
-    feature_size: Count
-    every: Count = 1
+    feature_size: Size
+    every: Annotated[int, Field(ge=1, le=100)] = 1
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -151,8 +169,8 @@ class Threshold(Manifest):
 
     enter: Share = 0.7
     leave: Share = 0.4
-    min_s: Seconds = 0.5
-    cooldown_s: Seconds = 2.0
+    min_s: Span = 0.5
+    cooldown_s: Span = 2.0
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:
@@ -198,29 +216,29 @@ class BundleSettings(Manifest):
 
     schema_: Literal[1] = Field(default=1, alias="schema")
     name: Name
-    version: str
-    recipe: str
-    labels: Annotated[tuple[Label, ...], Field(min_length=2)]
-    background: str | None
-    merged: dict[Label, Label] = {}
+    version: Text
+    recipe: Text
+    labels: Annotated[tuple[Label, ...], Field(min_length=2, max_length=10_000)]
+    background: Label | None
+    merged: Annotated[dict[Label, Label], Field(max_length=10_000)] = {}
     form: Form = "step"
     backbone: BackboneReference | None
     pictures: PictureKind | None = None
-    parts: tuple[FeaturePart, ...] = ()
+    parts: Annotated[tuple[FeaturePart, ...], Field(max_length=16)] = ()
     pose: PoseReference | None = None
     input: ImageInput | None
-    feature_size: Count
-    feature_map: tuple[Count, Count, Count] | None = None
-    rate_hz: Positive
-    min_rate_hz: Positive | None = None
-    window: Count
-    stride: Count
-    warm_up: Count
+    feature_size: Size
+    feature_map: FeatureMap | None = None
+    rate_hz: Annotated[float, Field(ge=0.01, le=240)]
+    min_rate_hz: Annotated[float, Field(ge=0.01, le=240)] | None = None
+    window: Samples
+    stride: Samples
+    warm_up: Samples
     mode: Literal["window", "stateful"]
-    projection_size: Count
-    state_size: Annotated[int, Field(ge=0)]
-    temperature: Positive
-    smoothing_s: Seconds
+    projection_size: Size
+    state_size: Annotated[int, Field(ge=0, le=1 << 20)]
+    temperature: Annotated[float, Field(ge=0.01, le=100)]
+    smoothing_s: Annotated[float, Field(ge=0, le=600)]
     thresholds: LabelThresholds
 
     @model_validator(mode="after")
@@ -242,6 +260,8 @@ class BundleSettings(Manifest):
             raise ValueError(f"min_rate_hz ({self.min_rate_hz:g}) must be from {1 / GAP_S:g} to rate_hz ({self.rate_hz:g})")
         if self.warm_up > self.window:
             raise ValueError(f"warm_up ({self.warm_up}) must not be above window ({self.window})")
+        if self.window * max(self.feature_size if self.form == "clip" else 1, self.projection_size) > MOST_KEPT:
+            raise ValueError(f"window ({self.window}) is too long for features of this size")
         return self
 
     def _check_extractor(self) -> None:
@@ -277,12 +297,14 @@ class BundleSettings(Manifest):
 class BundleManifest(BundleSettings):
     """`model.json`. `files` has the sha256 of every other file of the bundle."""
 
-    files: dict[Name, Sha256]
+    files: Annotated[dict[Name, Sha256], Field(max_length=16)]
 
     @model_validator(mode="after")
     def _complete(self) -> Self:
         if missing := [name for name in BUNDLE_FILES[self.form] if name not in self.files]:
             raise ValueError(f"files does not name {missing[0]}")
+        if unknown := [name for name in self.files if name not in (*BUNDLE_FILES[self.form], "project.tflite")]:
+            raise ValueError(f"files names {unknown[0]}, which is no file of a bundle")
         return self
 
 
@@ -293,11 +315,19 @@ def read_manifest(path: Path, kind: type[M]) -> M:
         BundleError: The file cannot be read, or a field is wrong; the first that is wrong is named.
     """
     try:
-        return kind.model_validate_json(path.read_bytes(), strict=True)
+        return kind.model_validate_json(_read_short(path), strict=True)
     except OSError as error:
         raise BundleError(f"{path}: cannot be read: {error.strerror}") from error
     except ValidationError as error:
         raise refusal(path, error) from error
+
+
+def _read_short(path: Path) -> bytes:
+    with path.open("rb") as file:
+        content = file.read(MOST_MANIFEST_BYTES + 1)
+    if len(content) > MOST_MANIFEST_BYTES:
+        raise BundleError(f"{path}: longer than any manifest; get it again")
+    return content
 
 
 def refusal(path: Path, error: ValidationError) -> BundleError:
@@ -306,7 +336,7 @@ def refusal(path: Path, error: ValidationError) -> BundleError:
     field = ".".join(map(str, first["loc"]))
     what = first["msg"].removeprefix("Value error, ")
     more = f" (and {len(rest)} more)" if rest else ""
-    return BundleError(f"{path}: {field + ': ' if field else ''}{what}{more}")
+    return BundleError(printable(f"{path}: {field + ': ' if field else ''}{what}{more}"))
 
 
 def manifest_json(manifest: Manifest) -> bytes:

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamvc.errors import InferenceError
+from streamvc.inference.trial import try_out
 from streamvc.types import Array
 
 
@@ -70,19 +71,20 @@ class Model(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Runtime:
-    """A way to run models: the package that must be installed and the module of ours that is its edge."""
+    """A way to run models: the package that must be installed, the module of ours that is its edge, and whether a damaged file can crash it."""
 
     package: str
     edge: str
+    is_fragile: bool
 
 
 Opener = Callable[[Path, str | None, int], Model]  # as `open_model`
 
-# In the order they are tried in. Each edge has `open_model(path, threads)`.
+# In the order they are tried in. Each edge has `open_model(content, path, threads)`.
 RUNTIMES = {
-    "litert": Runtime("ai_edge_litert", "streamvc.inference.litert"),
-    "tflite-runtime": Runtime("tflite_runtime", "streamvc.inference.tflite_runtime"),
-    "tensorflow": Runtime("tensorflow", "streamvc.inference.tensorflow"),
+    "litert": Runtime("ai_edge_litert", "streamvc.inference.litert", is_fragile=True),
+    "tflite-runtime": Runtime("tflite_runtime", "streamvc.inference.tflite_runtime", is_fragile=True),
+    "tensorflow": Runtime("tensorflow", "streamvc.inference.tensorflow", is_fragile=False),
 }
 
 
@@ -92,22 +94,29 @@ def installed_runtimes() -> list[str]:
 
 
 def open_model(path: Path, runtime: str | None = None, threads: int = 1) -> Model:
-    """Load a `.tflite` file.
+    """Load a `.tflite` file. One that was not opened before is run in a process of its own first, as native code trusts what it reads.
 
     Args:
-        path: The file, whose hash the caller has checked: native code trusts what it reads, and tflite-runtime crashes on a truncated file.
+        path: The file, whose hash the caller has checked.
         runtime: `litert`, `tflite-runtime` or `tensorflow`; None takes the first of these that is installed.
         threads: Threads of the runtime. One is right for one camera on a busy machine; batches and more threads gain little.
 
     Raises:
-        InferenceError: The runtime is unknown or not installed, or it refused the file.
+        InferenceError: The runtime is unknown or not installed, or it refused the file or died of it.
     """
     if threads < 1:
         raise InferenceError(f"{threads} threads cannot run a model; give 1 or more")
     if not path.is_file():
         raise InferenceError(f"{path}: no such file")
-    edge = import_module(RUNTIMES[choose_runtime(runtime)].edge)
-    model: Model = edge.open_model(path, threads)
+    chosen = RUNTIMES[choose_runtime(runtime)]
+    edge = import_module(chosen.edge)
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise InferenceError(f"{path}: cannot be read: {error.strerror}") from error
+    if chosen.is_fragile:
+        try_out(path, content, chosen.package, chosen.edge)
+    model: Model = edge.open_model(content, path, threads)
     return model
 
 

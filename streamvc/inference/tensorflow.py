@@ -226,14 +226,17 @@ class TensorFlowModel:
         return function if shape == (num_inputs, *self.output.shape[1:]) else None
 
 
-def open_model(path: Path, threads: int) -> TensorFlowModel:
-    """Load a `.tflite` file; see `streamvc.inference.runtime.open_model`. The number of threads is the process's, and the first one given holds."""
+def open_model(content: bytes, path: Path, threads: int) -> TensorFlowModel:
+    """Load the content of a `.tflite` file; see `streamvc.inference.runtime.open_model`.
+
+    The number of threads is the process's, and the first one given holds.
+    """
     with suppress(RuntimeError):  # TensorFlow is running already
         tf.config.threading.set_intra_op_parallelism_threads(threads)
     # GPUs would round to 10 bits of mantissa by default, and scores would differ from the other runtimes'.
     tf.config.experimental.enable_tensor_float_32_execution(False)
     try:
-        return TensorFlowModel(Graph(path.read_bytes(), path), path)
+        return TensorFlowModel(Graph(content, path), path)
     except InferenceError:
         raise
     except Exception as error:  # as a damaged file makes it

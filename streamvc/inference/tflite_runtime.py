@@ -9,8 +9,8 @@ from streamvc.errors import InferenceError
 from streamvc.inference.interpreter import InterpreterModel, open_interpreter
 
 
-def open_model(path: Path, threads: int) -> InterpreterModel:
-    """Load a `.tflite` file; see `streamvc.inference.runtime.open_model`."""
+def open_model(content: bytes, path: Path, threads: int) -> InterpreterModel:
+    """Load the content of a `.tflite` file; see `streamvc.inference.runtime.open_model`."""
     # With NumPy 2 it imports, and fails with a traceback from its native code when it is used.
     if int(np.__version__.split(".")[0]) >= 2:
         raise InferenceError(f"tflite-runtime needs NumPy 1, not {np.__version__}: use litert, or an environment with streamvc[tflite-runtime]")
@@ -19,4 +19,4 @@ def open_model(path: Path, threads: int) -> InterpreterModel:
         raise InferenceError("tflite-runtime cannot be used in a process that has loaded TensorFlow: use litert")
     from tflite_runtime.interpreter import Interpreter
 
-    return open_interpreter(Interpreter, path, threads)
+    return open_interpreter(Interpreter, content, path, threads)

@@ -6,6 +6,7 @@ import sys
 from datetime import UTC, datetime
 
 from streamvc.capture.address import redact
+from streamvc.text import printable
 
 TEXT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
@@ -18,10 +19,10 @@ def configure(level: int, *, as_json: bool) -> None:
 
 
 class Lines(logging.Formatter):
-    """As usual, without logins."""
+    """As usual, without logins, and without what a terminal obeys."""
 
     def format(self, record: logging.LogRecord) -> str:
-        return redact(super().format(record))
+        return printable(redact(super().format(record)), lines=True)
 
 
 class JsonLines(logging.Formatter):

@@ -18,7 +18,8 @@ from streamvc.inference.tensorflow import open_model
 
 def keras_backbone(bundle: Bundle) -> keras.Model:
     """The bundle's backbone as a Keras model: (1, S, S, 3) -> (1, D)."""
-    model = open_model(bundle.find_backbone() / "backbone.tflite", threads=1)
+    path = bundle.find_backbone() / "backbone.tflite"
+    model = open_model(path.read_bytes(), path, threads=1)
     return keras.Sequential([keras.Input(batch_shape=model.input.shape), keras.layers.Lambda(model.call, output_shape=model.output.shape[1:])])
 
 

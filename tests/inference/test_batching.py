@@ -34,7 +34,7 @@ class Counting:
     def __init__(self, path: Path) -> None:
         from streamvc.inference.tensorflow import open_model as open_on_tensorflow
 
-        self._model = open_on_tensorflow(path, 1)
+        self._model = open_on_tensorflow(path.read_bytes(), path, 1)
         self.input, self.output, self.takes_many = self._model.input, self._model.output, self._model.takes_many
         self.run = self._model.run
         self.numbers: list[int] = []

@@ -13,6 +13,7 @@ from streamvc.errors import BundleError
 from streamvc.inference.bundle import Bundle, check_bundle, load_bundle, write_bundle
 from streamvc.inference.composite import CompositeExtractor, find_pose
 from streamvc.inference.extractors import open_extractor
+from streamvc.inference.pose.tracker import PoseTracker
 from tests.inference.figure import figure_files, figure_images, joined_settings
 from tests.inference.settings import BACKBONE
 from tests.inference.test_bundle import FILES, edit
@@ -91,11 +92,13 @@ def test_a_plain_bundle_cannot_follow_anything(bundle: Bundle, crop: str) -> Non
         load_bundle(path)
 
 
-def test_damaged_pose_networks_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_damaged_pose_networks_are_not_used_and_stand_in_the_way_of_no_others(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     bundle = write_bundle(tmp_path / "person", joined_settings(f"{BACKBONE}:person"), figure_files())
     assert check_bundle(bundle.path) == bundle
     copied = shutil.copytree(find_pose(), tmp_path / "backbones" / "blazepose")
     with (copied / "landmark.tflite").open("r+b") as file:
         file.write(b"\0\0\0\0")
+    assert copied not in check_bundle(bundle.path).find_backbones()
+    assert f"{copied / 'landmark.tflite'}: its sha256 is not the manifest's" in caplog.text
     with pytest.raises(BundleError, match=r"landmark\.tflite: its sha256 is not the manifest's"):
-        check_bundle(bundle.path)
+        PoseTracker.open(copied)

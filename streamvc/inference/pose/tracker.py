@@ -9,7 +9,7 @@ from pydantic import Field
 
 from streamvc.errors import InferenceError
 from streamvc.inference.folders import check_sha256
-from streamvc.inference.manifest import Manifest, Name, Sha256, read_manifest
+from streamvc.inference.manifest import Manifest, Name, Sha256, Text, read_manifest
 from streamvc.inference.pose.blazepose import LandmarkFinder, PersonDetector
 from streamvc.inference.pose.landmarks import BodyPose, Region
 from streamvc.inference.runtime import Opener, open_model
@@ -26,8 +26,8 @@ class PoseManifest(Manifest):
     name: Name
     detect_sha256: Sha256
     landmark_sha256: Sha256
-    licence: str
-    source: str
+    licence: Text
+    source: Text
 
 
 class PoseTracker:
