@@ -193,6 +193,8 @@ def remove(config: Path, name: str) -> None:
 def set_(config: Path, name: str, changes: tuple[str, ...]) -> None:
     """Change keys of the camera NAME in CONFIG; a running node takes it up. Nothing behind the `=` removes a key.
 
+    It says what each key was before. Where only thresholds are changed, the node does not connect to the camera anew.
+
     \b
     Examples:
       streamvc node set node.yaml door enabled=false
@@ -202,7 +204,10 @@ def set_(config: Path, name: str, changes: tuple[str, ...]) -> None:
     from streamvc.node.editing import set_camera
 
     pairs = dict(options.read_pair("set", "KEY=VALUE", change) for change in changes)
-    click.echo(f"camera {name} changed in {set_camera(config, name, pairs)}")
+    done = set_camera(config, name, pairs)
+    click.echo(f"camera {name} {'changed' if done.keys else 'is so already'} in {done.path}")
+    for change in done.keys:
+        click.echo(f"  {change.key}: {change.old} -> {change.new}")
 
 
 @node.command()

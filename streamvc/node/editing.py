@@ -11,7 +11,7 @@ import re
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from difflib import SequenceMatcher, get_close_matches
 from io import StringIO
 from itertools import takewhile
@@ -29,6 +29,7 @@ from ruamel.yaml.util import load_yaml_guess_indent
 from streamvc.errors import NodeError
 from streamvc.node.config import interpret, require_models
 from streamvc.node.document import CAMERA_FOLDER, SUFFIXES, Document, Documents, Place, camera_files, parse_document, read_documents
+from streamvc.node.key_changes import KeyChange, key_change, look_up
 
 KEY = re.compile(r"[a-z_]+(\.[a-z_]+)*")
 RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)  # names of devices on Windows, with any suffix
@@ -92,7 +93,15 @@ def remove_camera(path: Path, name: str) -> Path:
         return path
 
 
-def set_camera(path: Path, name: str, changes: Mapping[str, str]) -> Path:
+@dataclass(frozen=True, slots=True)
+class CameraChange:
+    """The file that a camera stands in, and what was changed there."""
+
+    path: Path
+    keys: tuple[KeyChange, ...]
+
+
+def set_camera(path: Path, name: str, changes: Mapping[str, str]) -> CameraChange:
     """Change keys of a camera, all of them or none.
 
     Args:
@@ -101,7 +110,7 @@ def set_camera(path: Path, name: str, changes: Mapping[str, str]) -> Path:
         changes: YAML by key, where `thresholds.enter` is a key within another; empty text removes the key.
 
     Returns:
-        The file that it stands in.
+        What has changed, without those that were so already.
 
     Raises:
         NodeError: There is none of this name; or as for `add_camera`.
@@ -109,12 +118,15 @@ def set_camera(path: Path, name: str, changes: Mapping[str, str]) -> Path:
     with _alone(path, path):
         documents = read_documents(path)
         number, document, place = documents.find(("cameras", _index(documents, name)))
+        before = document
         for key, text in changes.items():
             document = _with_key(document, place, key, text)
         cameras = tuple(document if each.path == document.path else each for each in documents.cameras)
         _require_right(replace(documents, cameras=cameras) if number else replace(documents, main=document))
         _write(document.path, document.text)
-        return document.path
+        defaults = look_up(documents.main.data, ["defaults"])
+        told = [key_change(key, look_up(before.data, place), look_up(document.data, place), defaults) for key in changes]
+        return CameraChange(document.path, tuple(change for change in told if change))
 
 
 def _own_file(path: Path, name: str) -> Path:

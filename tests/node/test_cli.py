@@ -114,11 +114,37 @@ def test_what_was_found_is_told_in_lines_or_json(file: Path) -> None:
 def test_the_file_is_edited(file: Path) -> None:
     own = file.parent / "cameras.d" / "two.yaml"
     assert run("add", file, "two", "rtsp://${U}:${P}@h/x", "--model", "fall", "-m", "figure").stdout == f"camera two added in {own}\n"
-    assert run("set", file, "two", "rate_hz=4", "thresholds.enter=0.8", "loop=").stdout == f"camera two changed in {own}\n"
+    assert run("set", file, "two", "rate_hz=4", "thresholds.enter=0.8", "loop=").stdout == (
+        f"camera two changed in {own}\n  rate_hz: not set -> 4\n  thresholds.enter: not set -> 0.8\n"
+    )
     assert run("remove", file, "one").stdout == f"camera one removed from {file}\n"
     (camera,) = read_config(file, {"U": "u", "P": "p"}).cameras
     assert (camera.name, camera.rate_hz, camera.thresholds.enter) == ("two", 4.0, 0.8)
     assert [use.name for use in camera.models] == ["fall", "figure"]
+
+
+def test_what_a_change_did_is_told_key_by_key_and_without_passwords(file: Path) -> None:
+    def lines(*changes: str) -> list[str]:
+        first, *rest = run("set", file, "one", *changes).stdout.splitlines()
+        assert first.startswith("camera one ")
+        return [line.strip() for line in rest]
+
+    assert lines("rate_hz=4", "loop=false") == ["rate_hz: not set -> 4", "loop: not set (default true) -> false"]
+    assert lines("rate_hz=5", "loop=", "thresholds.enter=0.8") == [
+        "rate_hz: 4 -> 5",
+        "loop: false -> not set (default true)",
+        "thresholds.enter: not set -> 0.8",
+    ]
+    assert lines("schedule=[mon-fri 18:00-08:00]", "enabled=false") == [
+        'schedule: not set -> ["mon-fri 18:00-08:00"]',
+        "enabled: not set -> false",
+    ]
+    told = "\n".join(lines("source=rtsp://root:secret@192.0.2.7/stream"))
+    assert told.endswith("figure.mp4 -> rtsp://***@192.0.2.7/stream")
+    assert lines("source=rtsp://root:hidden@192.0.2.7/stream") == [
+        "source: rtsp://***@192.0.2.7/stream -> rtsp://***@192.0.2.7/stream (another login)"
+    ]
+    assert run("set", file, "one", "rate_hz=5").stdout == f"camera one is so already in {file}\n"
 
 
 @pytest.mark.parametrize(
