@@ -100,6 +100,16 @@ def test_a_decoder_that_is_too_slow_is_never_late_for_long(clock: Clock) -> None
         assert max(abs(error) for error in stream.errors) < 0.002
 
 
+def test_who_skips_goes_on_until_it_has_caught_up() -> None:
+    lateness = Lateness(STALENESS_S)
+    lateness.step(0.0, "pts", 100.0, was_waited_for=True)
+    told = []
+    for timestamp, late_s in ((1.0, 1.0), (2.0, 1.0), (2.5, 0.3), (3.0, 0.05)):
+        lateness.step(timestamp, "pts", 100.0 + timestamp + late_s, was_waited_for=False)
+        told.append(lateness.is_hopeless)
+    assert told == [False, True, True, False]
+
+
 def test_what_lay_there_before_the_first_was_read_is_skipped_too() -> None:
     stream = Stream(0.08)
     stream.come[:50] = [stream.come[50]] * 50  # of two seconds

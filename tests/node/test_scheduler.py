@@ -141,6 +141,13 @@ def test_a_camera_that_is_removed_leaves_an_end_behind_and_nothing_else() -> Non
     assert rest(due) == []
 
 
+def test_one_that_ends_already_when_it_is_removed_ends_for_the_first_reason() -> None:
+    due = due_frames("yard")
+    due.end("yard", "gap")
+    due.remove("yard", "stop")
+    assert [(work.end, work.is_last) for work in rest(due)] == [("gap", True)]
+
+
 def test_one_that_is_added_again_comes_behind_the_end_of_the_one_before() -> None:
     due = due_frames("yard")
     due.remove("yard", "stop")

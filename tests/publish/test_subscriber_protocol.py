@@ -389,6 +389,16 @@ def test_silence_is_told_and_so_is_its_end() -> None:
     assert back.silent_s == pytest.approx(7.1)
 
 
+@pytest.mark.parametrize(("interval_s", "silent_s"), [(1e9, 3 * 60.0), (0.0, 3 * 0.01)])
+def test_what_a_heartbeat_says_of_the_next_is_believed_within_bounds(interval_s: float, silent_s: float) -> None:
+    it = joined()
+    it.do(it.protocol.heartbeat(Heartbeat(NODE, it.epoch, interval_s, {}), SITE, it.now))
+    it.wait(0.9 * silent_s)
+    assert it.told == []
+    it.wait(0.2 * silent_s)
+    assert [type(notice) for notice in it.told] == [PublisherLost]
+
+
 def test_a_publisher_that_was_never_heard_is_waited_for() -> None:
     it = line()
     it.wait(3.1)

@@ -69,6 +69,13 @@ def test_events_about_nothing_are_bounded(per_hour: float, num_false: int) -> No
     assert sum(bool(publish(each, smoothing_s, thresholds).events) for each in clips) == (5 if num_false else 3)
 
 
+def test_a_bound_holds_also_where_an_activity_begins_one_step_sooner() -> None:
+    clips = [stream((30, 0.97), segments=[Segment(0, 0.0, 6.0)])] * 3
+    nothing = [stream((10, 0.0), (60, 0.75), (10, 0.0))] * 2  # silent from 0.8 on, and so nearly false that 0.9 is taken
+    _, thresholds = tune([*clips, *nothing], LABELS, None, TuningObjective(1.0, 0.0, 0.0, background_only=True), DEFAULT)
+    assert thresholds.labels["Walk"].enter == 0.9
+
+
 def test_a_bound_that_cannot_be_kept_is_missed_by_as_little_as_can_be() -> None:
     nothing = [stream((10, 0.0), (60, 1.0), (10, 0.0)), stream((10, 0.0), (30, 0.9), (40, 0.0))]
     smoothing_s, thresholds = tune([stream((30, 1.0), segments=[Segment(0, 0.0, 6.0)]), *nothing], LABELS, None, CLIPS, DEFAULT)
