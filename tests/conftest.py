@@ -27,7 +27,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if hasattr(config, "workerinput"):
         weights = Counter[Path]()
         for item in items:
-            weights[item.path] += 30 if item.get_closest_marker("slow") else 10 if item.get_closest_marker("train") else 1
+            is_long = item.get_closest_marker("train") or item.path.parent.name == "node"  # to learn, and to wait for cameras, takes seconds
+            weights[item.path] += 30 if item.get_closest_marker("slow") else 8 if is_long else 1
         items.sort(key=lambda item: -weights[item.path])
 
 

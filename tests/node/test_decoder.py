@@ -229,13 +229,12 @@ def sockets(pid: int) -> set[str]:
     return {name for name in names if name.startswith("socket:")}
 
 
-def test_a_decoder_has_the_connection_of_no_other(fork_server: DecoderForkServer, tmp_path: Path) -> None:
-    folders = [tmp_path / name for name in ("first", "second", "third")]
-    for folder in folders:
-        folder.mkdir()
-    decoders = [hanging(fork_server, folder) for folder in folders]
-    open_sockets = [sockets(pid) for _, pid in decoders]
-    for decoder, _ in decoders:
+def test_a_decoder_has_the_connection_of_no_other(fork_server: DecoderForkServer, demo_clip: Path) -> None:
+    decoders = [ProcessDecoder(fork_server, settings(demo_clip, play="as_camera")) for _ in range(3)]
+    for decoder in decoders:
+        list(heard(decoder, lambda said: isinstance(said, Arrived)))  # all is done then that is done first
+    open_sockets = [sockets(decoder.pid or 0) for decoder in decoders]
+    for decoder in decoders:
         decoder.close()
     assert all(open_sockets)
     assert sum(map(len, open_sockets)) == len(set.union(*open_sockets))
