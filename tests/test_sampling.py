@@ -91,6 +91,8 @@ def test_samples_lie_on_the_grid_of_ticks_wherever_their_frames_fell() -> None:
     assert [sample.timestamp for sample in picked] == pytest.approx([0.4, 0.6, 0.8, 1.4])
 
 
-@pytest.mark.parametrize(("rate_hz", "least_hz", "enough"), [(5.0, 5.0, True), (29.97 / 6, 5.0, True), (4.9, 5.0, False), (0.5, 0.4, False), (1.0, 0.4, True)])
+@pytest.mark.parametrize(
+    ("rate_hz", "least_hz", "enough"), [(5.0, 5.0, True), (29.97 / 6, 5.0, True), (4.9, 5.0, False), (0.5, 0.4, False), (1.0, 0.4, True)]
+)
 def test_a_rate_is_enough_from_what_the_model_needs_and_a_frame_a_second(rate_hz: float, least_hz: float, enough: bool) -> None:
     assert is_enough(rate_hz, least_hz) is enough
