@@ -7,7 +7,7 @@ from streamvc.types import Frame
 
 GAP_S = 1.0  # seconds without a frame after which nothing older may be used
 EARLY = 0.05  # share of a tick period by which a frame may come before its tick and still count for it
-ROUNDING = 1e-3  # share by which a measured rate may be below another and still be the same: 29.97 / 6 is 5
+ROUNDING = 2e-3  # share by which a measured rate may be below another and still be the same: 29.97 / 6 is 5
 
 
 @dataclass(frozen=True, slots=True)

@@ -95,7 +95,7 @@ class Session:
             opener: Opens the files of models, for those who share them among cameras: `ModelCache.open`.
 
         Raises:
-            BundleError: A model is missing or damaged.
+            BundleError: A model is missing or damaged, or `rate_hz` is too low for it.
             InferenceError: The runtime is not installed or cannot run it.
             ValueError: There is no model, or not as many thresholds.
         """
@@ -112,6 +112,7 @@ class Session:
         heads: list[_Head] = []
         for model, own in zip(given, settings, strict=True):
             recognizer = model if isinstance(model, Recognizer) else Recognizer.load(model, runtime=runtime, threads=threads, opener=opener)
+            recognizer.bundle.manifest.check_rate(rate_hz)
             head = _Head(recognizer, own, min(recognizer.rate_hz, rate_hz or recognizer.rate_hz), update_s, trace)
             passes.setdefault((recognizer.extractor.identity, recognizer.rate_hz), _Pass(recognizer)).heads.append(head)
             heads.append(head)
@@ -171,6 +172,11 @@ class Session:
     def is_warming_up(self) -> bool:
         """There is no prediction yet, or none since the last gap."""
         return all(head.detector.last is None for head in self._heads)
+
+    @property
+    def shortage(self) -> str | None:
+        """For which model there are too few frames now, so that it makes no prediction; None where there is none. May be read by any thread."""
+        return next((head.shortage for head in self._heads if head.shortage), None)
 
     @property
     def fps_in(self) -> float:
@@ -401,10 +407,15 @@ class _Head:
         """What is decided with a sample's feature; None where it completes none."""
         prediction = None if feature is None else self._recognizer.observe_feature(feature, sample.frame.index, sample.timestamp)
         if prediction is None:
-            return []
+            return self.detector.flush("gap") if self._recognizer.has_lapsed else []
         if self._trace:
             self._trace(self.model, prediction)
         return self.detector.step(prediction)
+
+    @property
+    def shortage(self) -> str | None:
+        manifest = self._recognizer.bundle.manifest
+        return f"not enough frames for {manifest.name}, which needs {manifest.least_hz:g} a second" if self._recognizer.is_short else None
 
     def flush(self, reason: Reason) -> list[Detection]:
         """End what runs, and forget what was seen."""

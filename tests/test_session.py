@@ -16,7 +16,7 @@ import pytest
 from numpy.typing import NDArray
 
 from streamvc.capture.source import open_source
-from streamvc.errors import InferenceError
+from streamvc.errors import BundleError, InferenceError
 from streamvc.events import Event
 from streamvc.inference.folders import sha256
 from streamvc.inference.manifest import ImageInput
@@ -471,3 +471,24 @@ def test_other_thresholds_are_used_from_the_next_frame_on_and_what_goes_on_goes_
     assert {event.phase for event in after} == {"update"}
     assert {event.event_id for event in after} <= {event.event_id for event in before}
     assert {event.decision.enter for event in after} == {1.0}
+
+
+def test_a_rate_below_what_a_model_was_measured_at_is_refused() -> None:
+    with pytest.raises(BundleError, match=r"fall needs 4 frames/s at least, and rate_hz allows 2\.5: raise it, or leave it out"):
+        session("fall", rate_hz=2.5)
+
+
+def test_what_goes_on_ends_when_there_are_too_few_frames_and_begins_anew_when_there_are_enough(clip_frames: list[Frame]) -> None:
+    frames = due_at(5.0, clip_frames)
+    given = session(FIGURE, thresholds=ALWAYS, update_s=0)
+    few = [frame for number, frame in enumerate(frames) if number < 20 or number % 4 == 0 or number > 60]
+    told = [(frame.timestamp, given.shortage, given.take(frame)) for frame in few]
+    ends = [(event.label, event.reason) for _, _, events in told for event in events if event.phase == "end"]
+    assert ends
+    assert {reason for _, reason in ends} == {"gap"}
+    began = frames[20].timestamp
+    assert 1.0 < next(time for time, _, events in told if any(event.phase == "end" for event in events)) - began < 3.5
+    within = (began + 3, frames[60].timestamp)
+    assert {shortage for time, shortage, _ in told if within[0] < time < within[1]} == {"not enough frames for figure, which needs 2 a second"}
+    assert told[10][1] is None is given.shortage
+    assert labels(event for _, _, events in told[-5:] for event in events) or given.running

@@ -59,10 +59,16 @@ SPLITS = ("groups", "given", "given-leaky", "random-leaky")
     help="See `streamvc backbones`; joined as in pose+efficientnet-lite0-f16:person; or pictures: colour:64, flow:112.  [default: the recipe's]",
 )
 @click.option("--rate-hz", type=click.FloatRange(0, min_open=True), help="Frames analysed per second.  [default: the recipe's]")
+@click.option(
+    "--min-rate-hz",
+    type=click.FloatRange(1),
+    metavar="RATE",
+    help="Measure at this lower rate too, and with as many frames missing at random: the model may be used down to it.",
+)
 @click.option("--window", type=click.IntRange(1), help="Features that a prediction looks at.  [default: the recipe's]")
 @click.option("--mode", type=click.Choice(["window", "stateful"]), help="A sliding window, or a state that is carried on.  [default: window]")
 @click.option("--set", "changes", multiple=True, metavar="NAME=VALUE", help="Any setting of the recipe; see `streamvc recipes NAME`.")
-@click.option("--augment", metavar="KIND,...", help="Vary the clips: flip, upend, crop, colour, speed.")
+@click.option("--augment", metavar="KIND,...", help="Vary the clips: flip, upend, crop, colour, speed; thin: at --min-rate-hz.")
 @click.option("--split", type=click.Choice(SPLITS), help="How clips are split for measuring; given is the data's own.  [default: groups]")
 @click.option("--group", metavar="PATTERN", help="Regular expression that finds a clip's group in its path; see `streamvc data check`.")
 @click.option("--folds", "num_folds", type=click.IntRange(2), help="Folds by group that the figures are made with.  [default: 5]")
@@ -147,6 +153,7 @@ def summary(report: "TrainingReport", out: Path) -> str:
             f"window_top1  {report.window_top1}",
             *(_active_lines(report) if report.plan.background else []),
             *([_open_set_line(report.open_set)] if report.open_set else []),
+            *(f"{each.rate}: {each.num_found} of {each.num} activities found, {each.num_false} false events" for each in report.rates),
             *([f"taken_top1   {report.taken}   frames taken as in the training, by {report.plan.head.take}"] if report.taken else []),
             *([f"as events    {events}; frame mAP {report.frame_map}"] if report.dataset.untrimmed else []),
             f"trained in {report.train_s:.0f} s on {len(report.extraction.clips)} clips of {report.dataset.num_groups} groups; "

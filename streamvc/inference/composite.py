@@ -1,10 +1,11 @@
 """An extractor of several parts: handcrafted features of the pose, the foreground and the flow, and features of backbones."""
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -29,7 +30,8 @@ POSE = "blazepose"
 HANDCRAFTED_SIZES: dict[PartKind, int] = {"pose": FEATURE_SIZE, "foreground": foreground.FEATURE_SIZE, "flow": flow.FEATURE_SIZE}
 HANDCRAFTED_IDENTITIES: dict[PartKind, str] = {"pose": f"pose {IDENTITY}", "foreground": foreground.IDENTITY, "flow": flow.IDENTITY}
 IDENTITIES: dict[Crop, str] = {**views.IDENTITIES, "foreground": foreground.IDENTITY}
-NUM_BEFORE: dict[PartKind, int] = {"difference": 1, "greys": 2}  # frames before that a part of a kind looks at
+NUM_BEFORE: dict[PartKind, int] = {"difference": 1, "greys": 2}  # ticks that a part of a kind looks back
+BEFORE_VERSION = 2  # raise it when these make other pictures of the same frames
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +48,7 @@ class FrameContext:
 
     Attributes:
         image: (H, W, 3) uint8, BGR.
-        before: The frames before that are kept, of the same shape, the newest first.
+        before: The frames before it, as far back as any part looks.
         person: Who is there; None where no part needs it.
         movement: Where most of the movement is; None where no part needs it.
         foreground: What stands out from the background; None where no part needs it.
@@ -54,18 +56,55 @@ class FrameContext:
     """
 
     image: NDArray[np.uint8]
-    before: Sequence[NDArray[np.uint8]]
+    before: "EarlierFrames"
     person: Person | None
     movement: Square | None
     foreground: Foreground | None
     num_ticks: int
 
 
+class EarlierFrames:
+    """The last frames of a stream, each with how many ticks ago it was: as many as are needed to look back so many ticks."""
+
+    def __init__(self, num_ticks: int) -> None:
+        self._frames: deque[NDArray[np.uint8]] = deque(maxlen=num_ticks)
+        self._ages: deque[int] = deque(maxlen=num_ticks)
+
+    def __iter__(self) -> Iterator[tuple[NDArray[np.uint8], int]]:
+        return zip(self._frames, self._ages, strict=True)  # the newest first
+
+    def __len__(self) -> int:
+        return len(self._frames)
+
+    def age(self, num_ticks: int) -> None:
+        """So many ticks have passed."""
+        self._ages = deque((age + num_ticks for age in self._ages), self._ages.maxlen)
+
+    def keep(self, image: NDArray[np.uint8]) -> None:
+        """Keep a copy of the frame of now."""
+        if not self._frames.maxlen:
+            return
+        is_full = len(self._frames) == self._frames.maxlen
+        picture = self._frames.pop() if is_full else np.empty_like(image)  # the oldest, to be written over
+        np.copyto(picture, image)
+        self._frames.appendleft(picture)
+        self._ages.appendleft(0)
+
+    def clear(self) -> None:
+        """Forget them."""
+        self._frames.clear()
+        self._ages.clear()
+
+
+View = Callable[[FrameContext, NDArray[np.uint8]], NDArray[np.uint8]]  # cuts out of a picture what a part looks at
+
+
 class CompositeExtractor:
     """An `Extractor` of several parts, whose features it concatenates, as float32. The person is looked for once in each frame.
 
-    A difference is that to the last frame there was, also where frames are missing between the two: then it is as large as what happened since. It
-    is taken of the same place in both frames, so that it shows what moves and not how the view follows. With the three frames in grey it is the same.
+    A difference is that to what was seen one tick before, at any rate: where frames are missing, a blend of the two around that moment stands for it.
+    It is taken of the same place in both frames, so that it shows what moves and not how the view follows. With the three frames in grey it is the
+    same.
 
     Attributes:
         parts: The parts, in their order.
@@ -90,7 +129,7 @@ class CompositeExtractor:
         self._movement = MovementView() if any(part.crop == "movement" for part in self.parts) else None
         self._foreground = ForegroundView() if any("foreground" in (part.crop, part.kind) for part in self.parts) else None
         self._looks = [self._open(source, runtime, threads, opener) for source in sources]
-        self._before: deque[NDArray[np.uint8]] = deque(maxlen=max(NUM_BEFORE.get(part.kind, 0) for part in self.parts))
+        self._before = EarlierFrames(max(NUM_BEFORE.get(part.kind, 0) for part in self.parts))
         self._shape: tuple[int, ...] | None = None
         self._focus: Focus | None = None
 
@@ -135,10 +174,11 @@ class CompositeExtractor:
         person = self._search.step(image, num_ticks) if self._search else None
         movement = self._movement.step(image, num_ticks) if self._movement else None
         standing_out = self._foreground.step(image, num_ticks) if self._foreground else None
-        context = FrameContext(image, tuple(self._before), person, movement, standing_out, num_ticks)
+        self._before.age(num_ticks)
+        context = FrameContext(image, self._before, person, movement, standing_out, num_ticks)
         values = np.concatenate([look(context) for look in self._looks], dtype=np.float32)
         self._focus = self._focus_of(context)
-        self._keep(image)
+        self._before.keep(image)
         return Feature(values, num_ticks)
 
     def reset(self) -> None:
@@ -167,14 +207,6 @@ class CompositeExtractor:
         body = person.body if person else None
         return Focus(boxes, body.landmarks if body else None) if boxes or body else None
 
-    def _keep(self, image: NDArray[np.uint8]) -> None:
-        kept = self._before
-        if not kept.maxlen:
-            return
-        picture = kept.pop() if len(kept) == kept.maxlen else np.empty_like(image)  # the oldest, to be written over
-        np.copyto(picture, image)
-        kept.appendleft(picture)
-
     def _open(self, source: LocatedPart, runtime: str | None, threads: int, opener: Opener) -> Callable[[FrameContext], Array]:
         part = source.part
         if source.folder is None:
@@ -186,8 +218,8 @@ class CompositeExtractor:
         if part.kind == "picture":
             return lambda context: backbone.features(sees(context, context.image))
         if part.kind == "greys":
-            return lambda context: backbone.greys([sees(context, image) for image in _three(context)])
-        return lambda context: backbone.difference(sees(context, context.image), sees(context, context.before[0]) if context.before else None)
+            return lambda context: backbone.greys([_ago(context, sees, num_ticks) for num_ticks in range(3)])
+        return lambda context: backbone.difference(sees(context, context.image), _ago(context, sees, 1) if context.before else None)
 
     def _handcrafted(self, kind: PartKind) -> Callable[[FrameContext], Array]:
         if kind == "foreground":
@@ -227,13 +259,26 @@ def sound_pose(folder: Path) -> PoseReference:
 def _identity(part: FeaturePart) -> str:
     if part.backbone is None or part.input is None:
         return HANDCRAFTED_IDENTITIES[part.kind]
-    return f"{part.kind} {part.backbone.sha256} {part.input.model_dump_json()}"
+    version = f" {BEFORE_VERSION}" if part.kind in NUM_BEFORE else ""
+    return f"{part.kind}{version} {part.backbone.sha256} {part.input.model_dump_json()}"
 
 
-def _three(context: FrameContext) -> list[NDArray[np.uint8]]:
-    """The frame and the two before, the newest first; the oldest that there is stands for those that are missing."""
-    images = [context.image, *context.before[:2]]
-    return images + images[-1:] * (3 - len(images))
+def _ago(context: FrameContext, sees: View, num_ticks: int) -> NDArray[np.uint8]:
+    """What a view shows of the frame so many ticks ago: of a blend where there was none, of the oldest where there was nothing yet."""
+    newer, newer_age = context.image, 0
+    for older, age in context.before:
+        if age >= num_ticks:
+            share = (num_ticks - newer_age) / (age - newer_age)
+            return _blend(sees(context, newer), sees(context, older), share)
+        newer, newer_age = older, age
+    return sees(context, newer)
+
+
+def _blend(newer: NDArray[np.uint8], older: NDArray[np.uint8], share: float) -> NDArray[np.uint8]:
+    """So much of the older picture, and the rest of the newer."""
+    if share in (0.0, 1.0):
+        return older if share else newer
+    return np.asarray(cv2.addWeighted(newer, 1 - share, older, share, 0), np.uint8)
 
 
 def _whole(_: FrameContext, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -252,7 +297,7 @@ def _foreground(context: FrameContext, image: NDArray[np.uint8]) -> NDArray[np.u
     return context.foreground.cut(image) if context.foreground else image
 
 
-CUTS: dict[Crop | None, Callable[[FrameContext, NDArray[np.uint8]], NDArray[np.uint8]]] = {
+CUTS: dict[Crop | None, View] = {
     "person": _person,
     "movement": _movement,
     "foreground": _foreground,

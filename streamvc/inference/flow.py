@@ -20,15 +20,15 @@ STILL = 0.1  # pixels per tick that are next to nothing: keeps ratios small wher
 
 NUM_SPREAD = len(SHARES) + 2
 FEATURE_SIZE = (3 * NUM_SPREAD + 2) + (2 * NUM_SPREAD + 7) + (NUM_WAYS + 1) + 3 * (1 + NUM_BANDS)
-VERSION = 1  # raise it when the same frames make other numbers
+VERSION = 2  # raise it when the same frames make other numbers
 IDENTITY = f"flow {VERSION} {SHORT_PX} {SHARES.tolist()} {SQUARE} {HEAT_TICKS} {NUM_WAYS} {NUM_BANDS}"
 
 
 class FlowFeatures:
     """Turns the frames of one stream into `FEATURE_SIZE` numbers each, of the optical flow since the frame before.
 
-    The camera's own movement, the median of the flow, is taken out. Speeds and accelerations are in 1/96 of the frame's shorter side per tick, and
-    stand there, as all that has no upper limit, as log(1 + x).
+    The camera's own movement, the median of the flow, is taken out. Speeds and accelerations, in 1/96 of the frame's shorter side, and changes of
+    brightness are per tick, so that they mean the same where frames are missing. They stand there, as all that has no upper limit, as log(1 + x).
 
     - Of the frame: percentiles, mean and deviation of speed, acceleration and change of brightness; the camera's speed; acceleration by speed.
     - Of the busiest square, which follows where it moves: percentiles, mean and deviation of the speed that is left without the mean movement, and of
@@ -45,6 +45,7 @@ class FlowFeatures:
         self._method = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
         self._before: NDArray[np.uint8] | None = None
         self._flow: Floats | None = None
+        self._num_ticks = 1  # that it was measured over
         self._heat: Floats | None = None
 
     def step(self, image: NDArray[np.uint8], num_ticks: int = 1) -> Floats:
@@ -53,13 +54,15 @@ class FlowFeatures:
         self._before = grey
         if before is None:
             return np.zeros(FEATURE_SIZE, np.float32)
-        flow = self._method.calc(before, grey, None)[STEP_PX // 2 :: STEP_PX, STEP_PX // 2 :: STEP_PX] / np.float32(num_ticks)
+        ticks = np.float32(num_ticks)
+        flow = self._method.calc(before, grey, None)[STEP_PX // 2 :: STEP_PX, STEP_PX // 2 :: STEP_PX] / ticks
         camera = np.median(flow, axis=(0, 1))
         flow -= camera
-        change = np.zeros_like(flow) if self._flow is None else flow - self._flow
-        self._flow = flow
+        between = np.float32((num_ticks + self._num_ticks) / 2)  # the middles of the spans that the two flows were measured over
+        change = np.zeros_like(flow) if self._flow is None else (flow - self._flow) / between
+        self._flow, self._num_ticks = flow, num_ticks
         speed, acceleration = _lengths(flow), _lengths(change)
-        spreads = [_spread(values) for values in (speed, acceleration, cv2.absdiff(grey, before).astype(np.float32))]
+        spreads = [_spread(values) for values in (speed, acceleration, cv2.absdiff(grey, before).astype(np.float32) / ticks)]
         frame = np.log1p(np.concatenate([*spreads, [math.hypot(*camera), _ratio(acceleration, speed)]]))
         square = self._busiest(speed, num_ticks)
         share = speed[square].sum() / (speed.sum() + STILL)
@@ -68,6 +71,7 @@ class FlowFeatures:
     def reset(self) -> None:
         """Forget the stream, as after a gap."""
         self._before = self._flow = self._heat = None
+        self._num_ticks = 1
 
     def _busiest(self, speed: Floats, num_ticks: int) -> tuple[slice, slice]:
         """The square, in places of the flow, in which it moved most of late."""

@@ -34,7 +34,7 @@ GRID = (8, 6)  # columns and rows of the coarse pictures of what stands out, and
 FASTEST = 1.0  # frames' longer sides per tick
 NUM_SHAPE, NUM_PATH, NUM_MOVEMENT = 17, 3, 5
 FEATURE_SIZE = NUM_SHAPE + NUM_PATH + NUM_MOVEMENT + 2 * GRID[0] * GRID[1]
-VERSION = 1  # raise it when the same frames make other numbers or squares
+VERSION = 2  # raise it when the same frames make other numbers or squares
 # Whatever changes what is seen belongs in here: features kept of other ways to see are not used then.
 IDENTITY = (
     f"foreground {VERSION} {MARGIN} {SMALLEST} {HOLD_TICKS} {STANDS_OUT} {NOISE} {MOVES} {FLICKER} {NUM_PX} {NUM_SHARE} "
@@ -114,7 +114,7 @@ class ForegroundView:
         levels = _Levels.of(background)
         change = _largest(cv2.absdiff(small, background))
         shape = _shape(change, levels.threshold(STANDS_OUT, NOISE))
-        movement = _movement(small, small if self._before is None else self._before, levels)
+        movement = _movement(small, small if self._before is None else self._before, levels, num_ticks)
         path = _path(self._shape, shape, num_ticks)
         features = np.concatenate(
             [_shape_features(shape, change / levels.contrast), path, _movement_features(movement, shape), *_grids(movement, shape)]
@@ -217,10 +217,10 @@ def _path(before: _Shape | None, now: _Shape | None, num_ticks: int) -> FloatArr
     return np.clip(np.array([x, y, np.hypot(x, y)], np.float32), -FASTEST, FASTEST)
 
 
-def _movement(small: FloatArray, before: FloatArray, levels: _Levels) -> FloatArray:
-    """By how much of the contrast each pixel changed; 0 for what is but flicker."""
+def _movement(small: FloatArray, before: FloatArray, levels: _Levels, num_ticks: int) -> FloatArray:
+    """By how much of the contrast each pixel changed per tick; 0 for what is but flicker."""
     change: FloatArray = cv2.blur(_largest(cv2.absdiff(small, before * _exposure(small, before))), (3, 3))
-    return np.where(change < levels.threshold(MOVES, FLICKER), 0, change / np.float32(levels.contrast))
+    return np.where(change < levels.threshold(MOVES, FLICKER), 0, change / np.float32(levels.contrast * num_ticks))
 
 
 def _movement_features(movement: FloatArray, shape: _Shape | None) -> FloatArray:

@@ -6,7 +6,7 @@ from typing import Annotated, Literal, Self, TypeVar
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
 from streamvc.errors import BundleError
-from streamvc.sampling import GAP_S
+from streamvc.sampling import GAP_S, is_enough
 from streamvc.text import is_plain, printable
 
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
@@ -287,6 +287,15 @@ class BundleSettings(Manifest):
     def least_hz(self) -> float:
         """Frames per second below which there is no prediction: what comes of fewer was not measured."""
         return self.min_rate_hz or UNMEASURED * self.rate_hz
+
+    def check_rate(self, rate_hz: float | None) -> None:
+        """Refuse a rate that is set for it, frames per second, where that is too low.
+
+        Raises:
+            BundleError: It is below `least_hz`.
+        """
+        if rate_hz is not None and not is_enough(min(rate_hz, self.rate_hz), self.least_hz):
+            raise BundleError(f"{self.name} needs {self.least_hz:g} frames/s at least, and rate_hz allows {rate_hz:g}: raise it, or leave it out")
 
     @property
     def first(self) -> int:

@@ -1,5 +1,7 @@
 """Frames in, scores out: the sampler, the extractor and the head of one bundle, put together."""
 
+import math
+from collections import deque
 from pathlib import Path
 from typing import Self
 
@@ -10,7 +12,7 @@ from streamvc.inference.backbone import Extractor
 from streamvc.inference.bundle import Bundle, load_bundle
 from streamvc.inference.head import Head
 from streamvc.inference.runtime import Opener
-from streamvc.sampling import Sample, Sampler
+from streamvc.sampling import GAP_S, ROUNDING, Sample, Sampler
 from streamvc.types import Feature, Frame, Prediction
 
 
@@ -28,6 +30,7 @@ class Recognizer:
         rate_hz: Frames/s that it looks at.
         sampler: Picks the frames that are due.
         extractor: Makes features of them.
+        is_short: There are too few frames for a prediction, by the last window or as gaps follow each other. May be read by any thread.
     """
 
     def __init__(self, bundle: Bundle, extractor: Extractor, head: Head) -> None:
@@ -37,7 +40,14 @@ class Recognizer:
         self.rate_hz = manifest.rate_hz
         self.sampler = Sampler(manifest.rate_hz)
         self.extractor = extractor
+        self.is_short = False
         self._head = head
+        self._window = manifest.window
+        self._least_share = manifest.least_hz / manifest.rate_hz
+        self._recent: deque[int] = deque()  # for how many ticks each feature of the last window stands
+        self._predicted: float | None = None  # the time of the last prediction
+        self._now = 0.0
+        self._num_brief = 0  # stretches in a row that a gap ended before the first prediction
         self._stride = manifest.stride
         self._warm_up = manifest.warm_up
         self._num_ticks = 0  # features since the last gap, each counted for as many as it stands for
@@ -85,26 +95,46 @@ class Recognizer:
     def observe_feature(self, feature: Feature, index: int, timestamp: float) -> Prediction | None:
         """As `observe`, for a sample whose feature is known already. After a gap call `forget` first.
 
+        Where the window holds fewer frames than the model needs (`BundleSettings.least_hz`), there is no prediction.
+
         Raises:
             InferenceError: The feature or the scores are not finite numbers, or the runtime failed.
         """
         if not np.isfinite(feature.values).all():  # a network may well make a score of that
             raise InferenceError(f"model {self.bundle.manifest.name}: what it sees in the picture is not finite numbers")
         self._head.push(feature.values, feature.num_ticks)
-        before = self._num_ticks
+        before, self._now = self._num_ticks, timestamp
         self._num_ticks += feature.num_ticks
+        self._recent.append(feature.num_ticks)
+        while sum(self._recent) - self._recent[0] >= self._window:
+            self._recent.popleft()
         due = self._num_ticks // self._stride > before // self._stride
-        if not due or self._num_ticks < self._warm_up:
+        if self._num_ticks < self._warm_up:
             return None
+        self.is_short = len(self._recent) < math.floor(self._least_share * min(sum(self._recent), self._window) + ROUNDING)
+        if not due or self.is_short:
+            return None
+        self._predicted = timestamp
         return Prediction(index, timestamp, self._head.scores())
+
+    @property
+    def has_lapsed(self) -> bool:
+        """There were predictions, and for longer than `GAP_S` now there are too few frames for another: what went on then may be over."""
+        return self.is_short and self._predicted is not None and self._now - self._predicted > GAP_S
 
     def forget(self) -> None:
         """Forget what was seen, as after a gap. The sampler keeps its place in the stream."""
+        if self._num_ticks:
+            self._num_brief = self._num_brief + 1 if self._num_ticks < self._warm_up else 0
+            self.is_short = self.is_short or self._num_brief > 1
         self.extractor.reset()
         self._head.reset()
+        self._recent.clear()
         self._num_ticks = 0
+        self._predicted = None
 
     def reset(self) -> None:
         """Forget the stream: the next frame is the first of a new one."""
         self.forget()
+        self.is_short, self._num_brief = False, 0
         self.sampler.reset()

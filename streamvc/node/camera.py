@@ -16,7 +16,7 @@ from streamvc.health import STALL_S, HealthReporter
 from streamvc.node.connection import DecoderConnection
 from streamvc.node.decoder import OpenDecoder
 from streamvc.node.lifecycle import APART_S, Kill, Lifecycle, LifecycleState, Start
-from streamvc.node.overload import Demand, Rates, Tally
+from streamvc.node.overload import SPAN_S, Demand, Rates, Tally
 from streamvc.node.scheduler import Counts, FrameScheduler
 from streamvc.node.settings import CameraConfig
 from streamvc.node.status import CameraStatus
@@ -97,6 +97,8 @@ class Camera:
         self._hung: str | None = None  # why its decoder is being killed
         self._counts = Counts(0, 0, 0, 0, 0)
         self._rates = Rates()
+        self._shortage: str | None = None  # for which model there were too few frames, until there were enough for a while
+        self._short_at = 0.0
 
     def begin(self, now: float) -> None:
         """Its frames are wanted from now on; a `step` soon connects it."""
@@ -166,12 +168,21 @@ class Camera:
         connection = self._connection
         self._rates.step(now, Tally(connection.received, connection.due, self._plan.session.num_samples, connection.late))
         rate = self._rates.value
+        self._note_shortage(now)
         self._report(self._reporter.up(now, rate.received, rate.used, self._num_dropped))
 
     def demand(self) -> Demand | None:
-        """How often it is to be analysed, and is; None where that is not known for long enough."""
+        """How often it is to be analysed, and is; None where that is not known for long enough, and nothing is wrong."""
         rate = self._rates.value
-        return Demand(self.name, rate.due, rate.used, rate.late) if self._rates.is_settled else None
+        is_known = self._rates.is_settled or self._shortage
+        return Demand(self.name, rate.due, rate.used, rate.late, self._shortage) if is_known else None
+
+    def _note_shortage(self, now: float) -> None:
+        shortage = self._plan.session.shortage
+        if shortage:
+            self._short_at = now
+        if shortage or now - self._short_at > SPAN_S:  # frames that are dropped now and then do not make it come and go
+            self._shortage = shortage
 
     def fail(self, now: float, error: Exception) -> None:
         """Its analysis has failed: leave it alone for a while."""
@@ -190,7 +201,7 @@ class Camera:
             priority=config.priority,
             state=lifecycle.state,
             state_s=now - self._since,
-            detail=self._detail,
+            detail=self._detail or self._shortage,
             size=opened.size if opened else None,
             codec=opened.codec if opened else None,
             fps_in=rate.received,
@@ -287,7 +298,7 @@ class Camera:
             self._tell()
 
     def _lay_down(self, now: float, rest: _Rest) -> None:
-        self._rest, self._detail = rest, rest.detail
+        self._rest, self._detail, self._shortage = rest, rest.detail, None
         self._rates.clear()
         self._connection.disconnect()
         self._lifecycle.disable(now)
@@ -303,6 +314,7 @@ class Camera:
         self.was_tried = self.was_tried or self._told != "connecting"
         if before == "running":
             self._rates.clear()
+            self._shortage = None
         if not {before, self._told} <= AWAY:
             self._since = self._lifecycle.since
         if self._told in FAULTS:

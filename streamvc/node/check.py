@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from streamvc.capture.address import redact
 from streamvc.capture.messages import Arrived, Finished, MotionSettings, Opened
 from streamvc.errors import StreamvcError
+from streamvc.inference.bundle import load_bundle
 from streamvc.inference.recognizer import Recognizer
 from streamvc.node.connection import capture_settings
 from streamvc.node.decoder import Decoder, ProcessDecoder
@@ -102,7 +103,22 @@ def check(config: NodeConfig) -> Findings:
     cameras = tuple(found[camera.name] for camera in enabled)
     names = dict.fromkeys(use.name for camera in enabled for use in camera.models)
     models = {name: _try_model(name, config.limits, pictures.get(name, NO_PICTURE)) for name in names}
-    return Findings(cameras, tuple(models.values()), _load(enabled, models, config.limits.workers), (*_try_keys(config), *_try_sinks(config)))
+    problems = (*_try_rates(enabled), *_try_keys(config), *_try_sinks(config))
+    return Findings(cameras, tuple(models.values()), _load(enabled, models, config.limits.workers), problems)
+
+
+def _try_rates(cameras: Sequence[CameraConfig]) -> Iterator[str]:
+    """Whether the rates that are set are enough for the models."""
+    for camera in cameras:
+        for use in camera.models:
+            try:
+                manifest = load_bundle(use.name).manifest
+            except StreamvcError:  # told of the model
+                continue
+            try:
+                manifest.check_rate(camera.rate_hz)
+            except StreamvcError as error:
+                yield f"{camera.name}: {error}"
 
 
 def _try_keys(config: NodeConfig) -> Iterator[str]:

@@ -56,12 +56,16 @@ class Rates:
 
 @dataclass(frozen=True, slots=True)
 class Demand:
-    """How often a camera's frames are due, how often they are used, and how often they were read too late for that, a second."""
+    """How often a camera's frames are due, how often they are used, and how often they were read too late for that, a second.
+
+    `shortage` says for which model there are too few of them, in words; None where there is none.
+    """
 
     camera: str
     due_hz: float
     used_hz: float
     late_hz: float = 0.0
+    shortage: str | None = None
 
     @property
     def share(self) -> float:
@@ -70,7 +74,7 @@ class Demand:
 
 
 class Overload:
-    """Finds the cameras that are analysed below their rate, and says so when there are some."""
+    """Finds the cameras that are analysed below their rate, or too seldom for a model, and says so when there are some."""
 
     def __init__(self) -> None:
         self._short: frozenset[str] = frozenset()
@@ -83,6 +87,9 @@ class Overload:
         """
         short = [demand for demand in demands if demand.share < (ENOUGH if demand.camera in self._short else SHORT)]
         self._short = frozenset(demand.camera for demand in short)
+        if starved := [demand for demand in demands if demand.shortage]:  # worse: nothing is recognised there
+            others = f", and {len(starved) - 1} more of {len(demands)} cameras" if len(starved) > 1 else ""
+            return f"{starved[0].camera}: {starved[0].shortage}{others}"
         if not short:
             return None
         lowest = min(short, key=lambda demand: demand.share)

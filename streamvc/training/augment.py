@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-Augmentation = Literal["flip", "upend", "crop", "colour", "speed"]
+Augmentation = Literal["flip", "upend", "crop", "colour", "speed", "thin"]
 
 CROP_SHARE = 0.8  # of each side that a cut picture keeps, at least
 GAIN, BIAS = 0.25, 20.0  # largest change of contrast, and of the level of a channel
@@ -59,7 +59,7 @@ AS_IT_IS = Variation()
 
 
 def variations(kinds: Sequence[Augmentation], num: int, seed: int) -> tuple[Variation, ...]:
-    """So many variations of the kinds asked for, fewer where these cannot differ so often, and none for `speed`, which needs no new pictures."""
+    """So many variations of the kinds asked for, fewer where these cannot differ so often, and none for `speed` and `thin`."""
     rng = np.random.default_rng(seed)
     drawn = dict.fromkeys(_draw(kinds, number, rng) for number in range(num))
     return tuple(variation for variation in drawn if variation != AS_IT_IS)

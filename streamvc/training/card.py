@@ -9,6 +9,7 @@ from streamvc.inference.extractors import parts_of, sees_pictures
 from streamvc.training.dataset import Grouping
 from streamvc.training.evaluate import Evaluation
 from streamvc.training.folds import Split
+from streamvc.training.rates import RateFigures
 from streamvc.training.recipes import RECIPES
 from streamvc.training.report import TrainingReport
 
@@ -38,7 +39,8 @@ MADE_WITH = ("streamvc", "tensorflow", "keras", "numpy")
 
 def card(report: TrainingReport) -> str:
     """The card of what was trained, as Markdown."""
-    sections = [_what(report), _data(report), _figures(report), _events(report), _head(report), _limits(report), _again(report)]
+    measured = [_figures(report), _events(report), *rates_section(report.rates)]
+    sections = [_what(report), _data(report), *measured, _head(report), _limits(report), _again(report)]
     return "\n\n".join(sections) + "\n"
 
 
@@ -127,6 +129,15 @@ def _events(report: TrainingReport) -> str:
     )
     alarms = [_alarms(report)] if report.dataset.untrimmed else []
     return "\n\n".join([" ".join(figures), *alarms, *([_thresholds(report)] if report.plan.thresholds.labels else [])])
+
+
+def rates_section(rates: Sequence[RateFigures]) -> list[str]:
+    """What becomes of the events where frames are missing; nothing where that was not measured."""
+    if not rates:
+        return []
+    rows = [(each.rate, f"{each.num_found} of {each.num}", f"{each.num_false} in {each.hours:.2f} h", f"{each.false_per_hour:.1f}") for each in rates]
+    told = "With fewer frames, all folds together; where there are fewer still, there is no prediction:"
+    return [f"## Rates\n\n{told}\n\n" + _table(["frames", "activities with their event", "false events", "false an hour"], rows)]
 
 
 def _alarms(report: TrainingReport) -> str:

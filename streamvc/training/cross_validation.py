@@ -1,7 +1,7 @@
 """Cross-validation: predictions on unseen clips, and the operating point (temperature, smoothing, thresholds) chosen by them."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property, reduce
 from itertools import chain
 from operator import add
@@ -18,10 +18,12 @@ from streamvc.metrics import fit_temperature, softmax
 from streamvc.stream_metrics import EvaluatedStream
 from streamvc.training.dataset import Dataset
 from streamvc.training.evaluate import ClipResult, Evaluation, measure
+from streamvc.training.feature_sequence import ALL_FRAMES, Thinning
 from streamvc.training.feature_set import FeatureSet
 from streamvc.training.history import TrainingHistory
 from streamvc.training.plan import TrainingPlan
 from streamvc.training.prediction_trace import PredictionTrace, detect, length_s, trace_clip, trace_file
+from streamvc.training.rates import RateFigures, count_at_rate
 from streamvc.training.tuning import EventCounts, TuningObjective, choose_settings, count_events
 from streamvc.training.windows import Floats, Ints
 from streamvc.types import Prediction
@@ -46,6 +48,7 @@ class Fold:
         files: Those of each file of untrimmed video, and of each background video.
         fit: How it was trained.
         taken_top1: Share of the clips that Keras has right, taken as it learned from them; None where that is by time, as live.
+        thinned: The same where frames are missing, by how.
     """
 
     bundle: Bundle
@@ -53,6 +56,7 @@ class Fold:
     files: dict[Path, Stretches]
     fit: TrainingHistory
     taken_top1: float | None
+    thinned: Mapping[Thinning, "Fold"] = field(default_factory=dict)
 
     def without(self, labels: Sequence[int]) -> "Fold":
         """The same for one that was never taught some labels, by index: their scores are 0, as training may not have brought them there."""
@@ -131,6 +135,16 @@ class CrossValidation:
         within_s = WITHIN_S if self._plan.alarm_s is None else self._plan.alarm_s
         whole = measure(results, labels, background, self._feature_set.extraction.skipped, streams, within_s)
         return [measure(each, labels, background, streams=its_streams, within_s=within_s) for each, its_streams in judged], whole
+
+    def measure_rates(self) -> list[RateFigures]:
+        """The events of all folds with all frames, and where some are missing; empty where that was not asked for."""
+        kinds = list(self._feature_set.thinned)
+        return [self._at_rate(thinning) for thinning in (ALL_FRAMES, *kinds)] if kinds else []
+
+    def _at_rate(self, thinning: Thinning) -> RateFigures:
+        pairs = [(fold if thinning == ALL_FRAMES else fold.thinned[thinning], choice) for fold, choice in zip(self.folds, self._choices, strict=True)]
+        streams = [detect(_with(fold.bundle, choice), trace) for fold, choice in pairs for trace in self._traces(fold, choice.temperature)]
+        return count_at_rate(f"{self._plan.rate_hz:g} Hz" if thinning == ALL_FRAMES else str(thinning), streams)
 
     @property
     def labels(self) -> tuple[str, ...]:

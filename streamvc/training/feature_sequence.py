@@ -5,6 +5,7 @@ from contextlib import suppress
 from dataclasses import dataclass, fields, replace
 from functools import partial
 from pathlib import Path
+from random import Random
 from typing import Self
 
 import numpy as np
@@ -24,12 +25,32 @@ NO_IMAGE = np.empty((0, 0, 3), np.uint8)
 
 
 @dataclass(frozen=True, slots=True)
+class Thinning:
+    """Which frames are missing, beside those that are not due.
+
+    Attributes:
+        rate_hz: There are so many a second at most, evenly, as where a camera's `rate_hz` is set; None for all that are due.
+        dropped: Share of these that is missing at random, as under overload.
+    """
+
+    rate_hz: float | None = None
+    dropped: float = 0.0
+
+    def __str__(self) -> str:
+        return "all frames" if self == ALL_FRAMES else f"{self.dropped:.0%} dropped" if self.rate_hz is None else f"{self.rate_hz:g} Hz"
+
+
+ALL_FRAMES = Thinning()
+
+
+@dataclass(frozen=True, slots=True)
 class ExtractionSpec:
-    """How features are extracted: the extractor's name, its rate, and how the pictures are varied for training."""
+    """How features are extracted: the extractor's name, its rate, how the pictures are varied for training, and which frames are missing."""
 
     extractor: str
     rate_hz: float
     variation: Variation = AS_IT_IS
+    thinning: Thinning = ALL_FRAMES
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -99,8 +120,11 @@ def extract_sequences(path: Path, specs: Mapping[ExtractionSpec, Extractor]) -> 
 class _Reader:
     """Makes one feature sequence of the frames of a video."""
 
-    def __init__(self, spec: ExtractionSpec, extractor: Extractor) -> None:
+    def __init__(self, spec: ExtractionSpec, extractor: Extractor, seed: int) -> None:
         self._sampler = Sampler(spec.rate_hz)
+        self._given = Sampler(min(spec.thinning.rate_hz or spec.rate_hz, spec.rate_hz))
+        self._dropped = spec.thinning.dropped
+        self._random = Random(seed)
         self._variation = spec.variation
         self._extractor = extractor
         self._features: list[Array] = []
@@ -110,6 +134,8 @@ class _Reader:
 
     def sample(self, frame: Frame) -> Sample | None:
         """The frame as a sample where it is due; its image need not be there yet."""
+        if self._given.step(frame) is None or self._random.random() < self._dropped:
+            return None
         return self._sampler.step(frame)
 
     def read(self, sample: Sample, image: NDArray[np.uint8]) -> None:
@@ -140,7 +166,8 @@ class _Due:
 def _read(
     path: Path, specs: Mapping[ExtractionSpec, Extractor], take: Callable[[Sequence[_Reader]], Iterator[_Due]]
 ) -> dict[ExtractionSpec, FeatureSequence]:
-    readers = {spec: _Reader(spec, extractor) for spec, extractor in specs.items()}
+    seed = path.stat().st_size if path.is_file() else 0  # the same wherever it lies
+    readers = {spec: _Reader(spec, extractor, seed) for spec, extractor in specs.items()}
     num_samples = 0
     for reader, sample, image in _convert(take(list(readers.values()))):
         reader.read(sample, image)

@@ -1,7 +1,7 @@
 """What a training learns from: clips with their features, and those of their varied pictures."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import compress
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from streamvc.inference.extractors import open_extractor, parts_of
 from streamvc.training.augment import AS_IT_IS, Variation, variations
 from streamvc.training.backbones import missing_hint
 from streamvc.training.dataset import Clip, Dataset
-from streamvc.training.feature_sequence import FeatureSequence
+from streamvc.training.feature_sequence import ALL_FRAMES, FeatureSequence, Thinning
 from streamvc.training.features import Extraction, extract
 from streamvc.training.folds import choose_validation
 from streamvc.training.plan import HeadSettings, TrainingPlan
@@ -24,6 +24,14 @@ from streamvc.training.windows import FeatureTable, Ints, build_table, evenly_sp
 from streamvc.types import Array
 
 Flags = NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ThinnedSequences:
+    """The feature sequences of the clips of a `FeatureSet`, and of its files, of which frames are missing."""
+
+    sequences: tuple[FeatureSequence, ...]
+    files: Mapping[Path, FeatureSequence]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -37,6 +45,7 @@ class FeatureSet:
         varied: For each variation of the pictures, the stretches of each clip, likewise.
         truth: (N,) the label of each clip.
         files: The whole of each file that is untrimmed, or shows nothing.
+        thinned: For each way in which frames are missing, the feature sequences of the clips, and of these files.
     """
 
     extraction: Extraction
@@ -45,6 +54,7 @@ class FeatureSet:
     varied: tuple[tuple[list[Array], ...], ...]
     truth: Ints
     files: Mapping[Path, FeatureSequence]
+    thinned: Mapping[Thinning, "ThinnedSequences"]
 
     @property
     def clips(self) -> tuple[Clip, ...]:
@@ -99,32 +109,45 @@ def load_feature_set(dataset: Dataset, plan: TrainingPlan, *, cache: Path, num_w
     """
     open_named(plan.backbone)  # a missing one is better noticed now
 
-    def look(clips: Sequence[Clip], variation: Variation) -> Extraction:
-        return extract(clips, plan.backbone, plan.rate_hz, variation=variation, cache=cache, num_workers=num_workers, advance=advance)
+    def look(clips: Sequence[Clip], variation: Variation, thinning: Thinning = ALL_FRAMES) -> Extraction:
+        sees = plan.backbone, plan.rate_hz
+        return extract(clips, *sees, variation=variation, thinning=thinning, cache=cache, num_workers=num_workers, advance=advance)
 
     extraction = look(dataset.clips, AS_IT_IS).lasting(plan.head.first)
     if gone := sorted(set(dataset.labels) - {clip.label for clip in extraction.clips}):
         raise DataError(f"not one clip of {', '.join(gone)} can be used; the first: {extraction.skipped[0].reason}")
 
-    def look_at_files(clips: Sequence[Clip], variation: Variation) -> dict[Path, FeatureSequence]:
-        whole = look(whole_files(clips), variation)
+    def look_at_files(clips: Sequence[Clip], variation: Variation, thinning: Thinning = ALL_FRAMES) -> dict[Path, FeatureSequence]:
+        whole = look(whole_files(clips), variation, thinning)
         return {clip.path: sequence for clip, sequence in zip(whole.clips, whole.sequences, strict=True)}
 
     long = [clip for clip in extraction.clips if dataset.untrimmed or clip.label == plan.background]
     files = look_at_files(long, AS_IT_IS) if long else {}
-    looks = [(variation, look(extraction.clips, variation)) for variation in variations(plan.head.augment, plan.head.num_variations, plan.seed)]
-    if lost := [each.skipped[0].reason for _, each in looks if each.clips != extraction.clips]:
+    kinds = [(variation, ALL_FRAMES) for variation in variations(plan.head.augment, plan.head.num_variations, plan.seed)]
+    kinds += [(AS_IT_IS, thinning) for thinning in _thinnings(plan)]
+    looks = {kind: look(extraction.clips, *kind) for kind in kinds}
+    if lost := [each.skipped[0].reason for each in looks.values() if each.clips != extraction.clips]:
         raise DataError(f"a clip that could be read once could not be read again: {lost[0]}")
     before = _before(extraction, files if dataset.untrimmed else {}, plan.head.window - 1)
-    varied = [(each, _before(each, look_at_files(long, variation) if dataset.untrimmed else {}, plan.head.window - 1)) for variation, each in looks]
+    varied_files = {kind: look_at_files(long, *kind) if long and (dataset.untrimmed or kind[1] != ALL_FRAMES) else {} for kind in kinds}
+    learned = {kind: each for kind, each in looks.items() if kind[1] == ALL_FRAMES or "thin" in plan.head.augment}
+    varied = [(each, _before(each, varied_files[kind] if dataset.untrimmed else {}, plan.head.window - 1)) for kind, each in learned.items()]
     return FeatureSet(
         extraction,
-        _behind(before, extraction),
+        _behind(before, extraction, before),
         np.array([len(each) for each in before]),
-        tuple(_behind(its_before, each) for each, its_before in varied),
+        tuple(_behind(its_before, _filled(each, extraction), before) for each, its_before in varied),
         np.array([dataset.labels.index(clip.label) for clip in extraction.clips]),
         files,
+        {kind[1]: ThinnedSequences(looks[kind].sequences, varied_files[kind]) for kind in kinds if kind[1] != ALL_FRAMES},
     )
+
+
+def _thinnings(plan: TrainingPlan) -> list[Thinning]:
+    """The ways in which frames are missing that a plan asks for: fewer, evenly, and as many at random."""
+    if plan.min_rate_hz is None:
+        return []
+    return [Thinning(plan.min_rate_hz), Thinning(dropped=1 - plan.min_rate_hz / plan.rate_hz)]
 
 
 def _before(extraction: Extraction, files: Mapping[Path, FeatureSequence], num: int) -> list[Array]:
@@ -135,10 +158,20 @@ def _before(extraction: Extraction, files: Mapping[Path, FeatureSequence], num: 
     ]
 
 
-def _behind(before: Sequence[Array], extraction: Extraction) -> tuple[list[Array], ...]:
-    """The stretches of each clip, the first behind what came before it."""
-    parts = zip(before, (sequence.stretches() for sequence in extraction.sequences), strict=True)
-    return tuple([np.concatenate([early, first]) if len(early) else first, *rest] for early, (first, *rest) in parts)
+def _filled(thinned: Extraction, whole: Extraction) -> Extraction:
+    """The same, with a clip of which no frame is left as it is."""
+    pairs = zip(thinned.sequences, whole.sequences, strict=True)
+    return replace(thinned, sequences=tuple(its_own if len(its_own.features) else other for its_own, other in pairs))
+
+
+def _behind(before: Sequence[Array], extraction: Extraction, lengths: Sequence[Array]) -> tuple[list[Array], ...]:
+    """The stretches of each clip, the first behind what came before it; that is as long as `lengths`, the oldest standing for what is missing."""
+    parts = zip(before, (sequence.stretches() for sequence in extraction.sequences), map(len, lengths), strict=True)
+    return tuple([_padded(np.concatenate([early, first]), length - len(early)), *rest] for early, (first, *rest), length in parts)
+
+
+def _padded(stretch: Array, num_missing: int) -> Array:
+    return np.concatenate([np.repeat(stretch[:1], num_missing, axis=0), stretch]) if num_missing else stretch
 
 
 def open_named(name: str) -> Extractor:

@@ -24,7 +24,7 @@ from streamvc.inference.backbone import Extractor
 from streamvc.inference.extractors import open_extractor
 from streamvc.training.augment import AS_IT_IS, Variation
 from streamvc.training.dataset import Clip
-from streamvc.training.feature_sequence import ExtractionSpec, FeatureSequence, extract_sequences
+from streamvc.training.feature_sequence import ALL_FRAMES, ExtractionSpec, FeatureSequence, Thinning, extract_sequences
 from streamvc.training.progress import Advance, silent
 
 FORMAT_VERSION = 2  # raise it when features come out otherwise: by another decoder, sampler or preprocessing
@@ -71,7 +71,8 @@ class FeatureCache:
     def __init__(self, folder: Path, spec: ExtractionSpec, extractor: Extractor) -> None:
         self._folder = folder / "features"
         varied = "" if spec.variation == AS_IT_IS else f" {spec.variation}"
-        self._recipe = f"{FORMAT_VERSION} {extractor.identity} {spec.rate_hz!r}{varied}"
+        thinned = "" if spec.thinning == ALL_FRAMES else f" {spec.thinning!r}"
+        self._recipe = f"{FORMAT_VERSION} {extractor.identity} {spec.rate_hz!r}{varied}{thinned}"
 
     def __contains__(self, video_sha256: str) -> bool:
         return self._path(video_sha256).is_file()
@@ -116,6 +117,7 @@ def extract(
     rate_hz: float,
     *,
     variation: Variation = AS_IT_IS,
+    thinning: Thinning = ALL_FRAMES,
     cache: Path | None = None,
     num_workers: int | None = None,
     advance: Advance = silent,
@@ -130,6 +132,7 @@ def extract(
         extractor: Its name; see `open_extractor`.
         rate_hz: Samples per second.
         variation: How the pictures are varied.
+        thinning: Which frames are missing.
         cache: Folder to keep them in; `cache_folder()` if not given.
         num_workers: How many videos are decoded at a time; as many as there are cores if not given.
         advance: Is called with the progress.
@@ -138,7 +141,7 @@ def extract(
         DataError: Not one of the clips can be used, or the cache cannot be written.
         BundleError: The backbone is missing or damaged.
     """
-    spec = ExtractionSpec(extractor, rate_hz, variation)
+    spec = ExtractionSpec(extractor, rate_hz, variation, thinning)
     digests, problems = _hash(clips)
     opened = open_extractor(extractor)
     store = FeatureCache(cache or cache_folder(), spec, opened)

@@ -51,7 +51,8 @@ class HeadSettings:
         training_window: Learn from windows of so many features instead of W.
         class_weights: Whether all labels count alike, however many clips they have.
         background_share: At most this share of the training clips is of the background label; the rest of them is left out.
-        augment: How clips are varied: `flip`, `upend`, `crop` and `colour` change the pictures, `speed` the pace.
+        augment: How clips are varied: `flip`, `upend`, `crop` and `colour` change the pictures, `speed` the pace; of `thin` frames are missing,
+            as `min_rate_hz` says.
         num_variations: How many variations of its pictures are made of each clip.
         validation: Which clips are kept for validation: whole groups, or the last rows of the table sorted by label (the fault of many notebooks).
         validation_share: Share of the clips that are kept for it.
@@ -109,6 +110,8 @@ class TrainingPlan:
         recipe: Name of the recipe.
         backbone: Name of the extractor; see `streamvc.inference.extractors.open_extractor`.
         rate_hz: Samples per second; at 5, cameras of 10, 15, 25 and 30 frames/s alike have a frame at every tick.
+        min_rate_hz: It is also measured at this lower rate, and with as many frames missing at random, and makes predictions down to it.
+            At `rate_hz` alone if None.
         head: The head's size and training.
         background: The label that means "nothing", if there is one; if not given, the data's own, or "nothing" where there is material of it.
         merge: Pairs of labels: the first of each is replaced by the second; see `merge_labels`.
@@ -133,6 +136,7 @@ class TrainingPlan:
     recipe: str = "gru"
     backbone: str = "efficientnet-lite0-f16"
     rate_hz: float = 5.0
+    min_rate_hz: float | None = None
     head: HeadSettings = field(default_factory=HeadSettings)
     background: str | None = None
     merge: tuple[tuple[str, str], ...] = ()

@@ -39,8 +39,21 @@ def whole_files(clips: Sequence[Clip]) -> list[Clip]:
 
 
 def predict_file(recognizer: Recognizer, sequence: FeatureSequence) -> list[list[Prediction]]:
-    """The predictions along a clip or a whole file, stretch by stretch: at a gap the recogniser's state is reset, as live."""
-    return [list(predict(recognizer, stretch)) for stretch in _stretches(sequence)]
+    """The predictions along a clip or a whole file, stretch by stretch: at a gap the recogniser's state is reset, as live.
+
+    Where there are too few frames for long, as live, what went on ends: a stretch ends there too.
+    """
+    return [part for stretch in _stretches(sequence) for part in _split(recognizer, stretch)]
+
+
+def _split(recognizer: Recognizer, sequence: FeatureSequence) -> list[list[Prediction]]:
+    parts: list[list[Prediction]] = [[]]
+    for prediction in _observe(recognizer, sequence):
+        if prediction:
+            parts[-1].append(prediction)
+        elif recognizer.has_lapsed and parts[-1]:
+            parts.append([])
+    return parts
 
 
 def trace_clip(manifest: BundleManifest, label: str, stretches: Sequence[Sequence[Prediction]], start_s: float = 0.0) -> PredictionTrace:
@@ -49,10 +62,10 @@ def trace_clip(manifest: BundleManifest, label: str, stretches: Sequence[Sequenc
     Args:
         manifest: Of the bundle that made the predictions.
         label: The right one.
-        stretches: Of `predict_file`; at least one prediction in all.
+        stretches: Of `predict_file`.
         start_s: Where the clip begins, on the clock of the predictions.
     """
-    end_s = max(prediction.timestamp for predictions in stretches for prediction in predictions) + 1 / manifest.rate_hz
+    end_s = max((prediction.timestamp for predictions in stretches for prediction in predictions), default=start_s) + 1 / manifest.rate_hz
     segments = [] if label == manifest.background else [Segment(manifest.labels.index(label), start_s, end_s)]
     return PredictionTrace(stretches, segments, end_s - start_s)
 
@@ -84,13 +97,17 @@ def _stretches(sequence: FeatureSequence) -> Iterator[FeatureSequence]:
 
 def predict(recognizer: Recognizer, sequence: FeatureSequence) -> Iterator[Prediction]:
     """The predictions that the recogniser makes of a clip, from its features."""
+    return (prediction for prediction in _observe(recognizer, sequence) if prediction)
+
+
+def _observe(recognizer: Recognizer, sequence: FeatureSequence) -> Iterator[Prediction | None]:
+    """What comes of each feature."""
     recognizer.reset()
     samples = zip(sequence.features, sequence.num_ticks, sequence.indices, sequence.timestamps, sequence.gaps_s, strict=True)
     for feature, num_ticks, index, timestamp, gap_s in samples:
         if gap_s:
             recognizer.forget()
-        if prediction := recognizer.observe_feature(Feature(feature, int(num_ticks)), int(index), float(timestamp)):
-            yield prediction
+        yield recognizer.observe_feature(Feature(feature, int(num_ticks)), int(index), float(timestamp))
 
 
 def detect(bundle: Bundle, trace: PredictionTrace) -> EvaluatedStream:

@@ -10,6 +10,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from streamvc.errors import DataError
 from streamvc.inference.manifest import Form
+from streamvc.sampling import GAP_S
 from streamvc.training.plan import HeadSettings, TrainingPlan
 
 if TYPE_CHECKING:
@@ -262,7 +263,12 @@ def plan_for(
     """
     found = find_recipe(recipe)
     head = _settings(found.head, settings or {})
-    return TrainingPlan(recipe=recipe, backbone=backbone or found.backbone, rate_hz=rate_hz or found.rate_hz, head=head, **rest)
+    plan = TrainingPlan(recipe=recipe, backbone=backbone or found.backbone, rate_hz=rate_hz or found.rate_hz, head=head, **rest)
+    if plan.min_rate_hz is not None and not 1 / GAP_S <= plan.min_rate_hz <= plan.rate_hz:
+        raise DataError(f"the lowest rate must be from {1 / GAP_S:g} to the rate itself, {plan.rate_hz:g} frames/s, not {plan.min_rate_hz:g}")
+    if "thin" in head.augment and plan.min_rate_hz is None:
+        raise DataError("clips are thinned to the lowest rate that the model is for: say which with --min-rate-hz")
+    return plan
 
 
 def _settings(defaults: HeadSettings, changes: Mapping[str, object]) -> HeadSettings:

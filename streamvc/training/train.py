@@ -5,7 +5,7 @@ import json
 import os
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from math import inf
@@ -31,6 +31,7 @@ from streamvc.training.cross_validation import CrossValidation, Fold, Stretches
 from streamvc.training.dataset import Dataset, load_dataset, merge_labels
 from streamvc.training.evaluate import Evaluation
 from streamvc.training.export import check_export
+from streamvc.training.feature_sequence import FeatureSequence
 from streamvc.training.feature_set import FeatureSet, Flags, load_feature_set, open_named
 from streamvc.training.features import cache_folder
 from streamvc.training.fit import SplitData, Trainer
@@ -198,6 +199,7 @@ class Training:
             extraction=feature_set.extraction,
             folds=tuple(folds),
             pooled=pooled,
+            rates=tuple(cross_validation.measure_rates()),
             open_set=measure_left_out(cross_validation) if cross_validation.left_out else None,
             tested=tuple(feature_set.clips[index] for fold in cross_validation.folds for index in fold.clips),
             taken_top1=tuple(fold.taken_top1 for fold in cross_validation.folds if fold.taken_top1 is not None),
@@ -251,14 +253,14 @@ class Training:
         indices = np.flatnonzero(tested).tolist()
         learned_from = {clip.path for clip, is_tested in zip(feature_set.clips, tested, strict=True) if not is_tested}
         paths = {feature_set.clips[index].path for index in indices} & set(feature_set.files) - learned_from
-        files = {path: predict_file(recognizer, feature_set.files[path]) for path in sorted(paths)}
-        return Fold(
-            bundle=bundle,
-            clips={index: self._said(index, files) or predict_file(recognizer, feature_set.sequences[index]) for index in indices},
-            files=files,
-            fit=fit,
-            taken_top1=taken_top1,
-        )
+
+        def predict(sequences: Sequence[FeatureSequence], whole: Mapping[Path, FeatureSequence]) -> Fold:
+            files = {path: predict_file(recognizer, whole[path]) for path in sorted(paths)}
+            clips = {index: self._said(index, files) or predict_file(recognizer, sequences[index]) for index in indices}
+            return Fold(bundle, clips, files, fit, taken_top1)
+
+        thinned = {thinning: predict(found.sequences, found.files) for thinning, found in feature_set.thinned.items()}
+        return replace(predict(feature_set.sequences, feature_set.files), thinned=thinned)
 
     def _said(self, index: int, files: Mapping[Path, Stretches]) -> Stretches:
         """The predictions within a clip, out of those along its whole file, as live; none where the file has no predictions as a whole."""
@@ -315,6 +317,7 @@ class Training:
             feature_size=extractor.feature_size,
             feature_map=extractor.feature_map,
             rate_hz=plan.rate_hz,
+            min_rate_hz=plan.min_rate_hz,
             window=plan.head.window,
             stride=plan.head.stride,
             warm_up=plan.head.warm_up,

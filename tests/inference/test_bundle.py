@@ -115,6 +115,8 @@ DEFECTS: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
         r"thresholds\.default: leave \(0\.8\) must not be above enter \(0\.7\)",
     ),
     "a threshold above 1": (lambda m: m["thresholds"]["default"].update(enter=1.5), r"thresholds\.default\.enter: .* less than or equal to 1"),
+    "a lowest rate above its own": (lambda m: m.update(min_rate_hz=5.5), r"min_rate_hz \(5.5\) must be from 1 to rate_hz \(5\)"),
+    "a lowest rate at which all is gaps": (lambda m: m.update(min_rate_hz=0.5), r"min_rate_hz \(0.5\) must be from 1 to rate_hz \(5\)"),
     "a long warm-up": (lambda m: m.update(warm_up=7), r"warm_up \(7\) must not be above window \(6\)"),
     "an unknown mode": (lambda m: m.update(mode="both"), "mode: Input should be 'window' or 'stateful'"),
     "a missing hash": (lambda m: m["files"].pop("step.tflite"), r"files does not name step\.tflite"),

@@ -122,3 +122,23 @@ def test_the_part_called_flow_is_these_numbers() -> None:
     found = [feature.values for image in falling(4) if (feature := extractor.step(image))]
     np.testing.assert_array_equal(np.stack(found), numbers(falling(4)))
     assert f"{SHORT_PX}" in extractor.identity
+
+
+def test_what_slides_and_lightens_has_the_same_numbers_where_frames_are_missing() -> None:
+    scenes = [cv2.convertScaleAbs(image, alpha=1, beta=4 * number) for number, image in enumerate(falling(13, step_px=2))]
+    whole = numbers(scenes)[-1]
+    half = numbers(scenes[::2], (1, 2, 2, 2, 2, 2, 2))[-1]
+    mixed = numbers([scenes[0], *scenes[1::3], scenes[12]], (1, 1, 3, 3, 3, 2))[-1]
+    for found in (half, mixed):
+        np.testing.assert_allclose(np.expm1(found[SPEED]), np.expm1(whole[SPEED]), atol=0.5, rtol=0.3)
+        assert np.expm1(found[LIGHTER.stop - 2]) == pytest.approx(np.expm1(whole[LIGHTER.stop - 2]), rel=0.3)  # the mean
+        assert np.expm1(found[ACCELERATION]).max() < np.expm1(whole[ACCELERATION]).max() + 0.3
+
+
+def test_after_a_gap_an_acceleration_does_not_know_what_was_before() -> None:
+    images = falling(3)
+    flow = FlowFeatures()
+    for image in images:
+        flow.step(image, 3)
+    flow.reset()
+    np.testing.assert_array_equal([flow.step(image) for image in images], numbers(images))

@@ -12,6 +12,7 @@ from streamvc.inference.bundle import Bundle
 from streamvc.inference.head import StepHead
 from streamvc.inference.recognizer import Recognizer
 from streamvc.inference.runtime import TensorSpec
+from streamvc.sampling import Sampler
 from streamvc.types import Array, Feature, Frame, Prediction
 from tests.inference.gru import FLOAT, Floats, Gru
 from tests.inference.settings import LABELS, backbone_manifest, picture
@@ -121,7 +122,7 @@ def test_a_missing_frame_is_filled_with_the_next(make: Callable[..., Recognizer]
 
 def test_a_held_frame_predicts_once_where_it_passes_a_multiple_of_the_stride(make: Callable[..., Recognizer]) -> None:
     frames = [frame(index, index / 5) for index in (0, 1, 2, 6, 7)]  # samples 1, 2, 3, 7, 8
-    assert [prediction.index for prediction in run(make(stride=4), frames)] == [6, 7]
+    assert [prediction.index for prediction in run(make(stride=4, min_rate_hz=1.0), frames)] == [6, 7]
 
 
 @pytest.mark.parametrize("mode", ["window", "stateful"])
@@ -182,3 +183,55 @@ def test_a_bundle_is_loaded_by_path_and_recognises(small_bundle: Bundle) -> None
     assert recognizer.bundle == small_bundle
     assert [prediction.index for prediction in predictions] == list(range(2, 8))
     assert np.ptp([prediction.scores for prediction in predictions], axis=0).max() > 1e-4
+
+
+def test_a_window_with_too_few_frames_makes_no_prediction_and_one_with_enough_does(make: Callable[..., Recognizer]) -> None:
+    recognizer = make(min_rate_hz=2.5)
+    thin = [frame(index, index / 5) for index in range(40) if index < 10 or index % 2 == 0 or index >= 30]  # 5 Hz, 2.5 Hz, 5 Hz
+    assert [prediction.index for prediction in run(recognizer, thin)] == [each.index for each in thin[WARM_UP - 1 :]]
+    assert not recognizer.is_short
+    thinner = [each for each in thin if not 10 <= each.index < 30 or each.index % 4 == 0]  # 1.25 Hz in the middle
+    found = [prediction.index for prediction in run(make(min_rate_hz=2.5), thinner)]
+    assert not {16, 20, 24, 28} & set(found)
+    assert {*range(WARM_UP - 1, 10), *range(34, 40)} <= set(found)
+
+
+def test_without_a_measured_rate_a_model_needs_four_fifths_of_its_frames(make: Callable[..., Recognizer]) -> None:
+    steady = [index / 4 for index in range(40)]
+    assert len(run(make(), [frame(index, time) for index, time in enumerate(steady)])) > 35
+    slow = [index / 2.5 for index in range(40)]
+    recognizer = make()
+    assert len(run(recognizer, [frame(index, time) for index, time in enumerate(slow)])) <= 1  # of the first two frames, of which none is missing
+    assert recognizer.is_short
+
+
+@pytest.mark.parametrize("fps", [10.0, 12.5, 15.0, 25.0, 29.97])
+@pytest.mark.parametrize("phase", [0.0, 0.03, 0.09])
+def test_the_lowest_rate_itself_is_enough_for_cameras_of_any_rate(make: Callable[..., Recognizer], fps: float, phase: float) -> None:
+    picked = Sampler(2.5)
+    frames = [frame(index, phase + index / fps) for index in range(round(8 * fps))]
+    given = [each for each in frames if picked.step(each)]
+    recognizer = make(min_rate_hz=2.5)
+    predictions = run(recognizer, given)
+    assert len(predictions) >= len(given) - 2
+    assert not recognizer.is_short
+
+
+def test_what_went_on_may_be_over_when_there_were_too_few_frames_for_a_second(make: Callable[..., Recognizer]) -> None:
+    recognizer = make()
+    lapsed = {}
+    for time in [*np.arange(0, 4, 0.2), *np.arange(4, 8, 0.8), *np.arange(8, 12, 0.2)]:
+        recognizer.step(frame(0, float(time)))
+        lapsed[round(float(time), 1)] = recognizer.has_lapsed
+    assert next(time for time, has in lapsed.items() if has) == 5.6  # the first without a prediction came after 4.0
+    assert not lapsed[4.8]
+    assert not any(has for time, has in lapsed.items() if time > 9.2)
+
+
+def test_gaps_that_follow_each_other_are_too_few_frames(make: Callable[..., Recognizer]) -> None:
+    recognizer = make()
+    short = []
+    for number in range(5):
+        recognizer.step(frame(number, 2.0 * number))
+        short.append(recognizer.is_short)
+    assert short == [False, False, True, True, True]

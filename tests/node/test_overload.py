@@ -53,3 +53,11 @@ def test_it_is_over_only_when_there_is_some_room_again() -> None:
     assert overload.step([Demand("yard", 5.0, 4.6)]) is not None
     assert overload.step([Demand("yard", 5.0, 4.8)]) is None
     assert overload.step([Demand("yard", 5.0, 4.6)]) is None
+
+
+def test_too_few_frames_for_a_model_are_told_first() -> None:
+    short = "not enough frames for fall, which needs 4 a second"
+    said = Overload().step([Demand("yard", 5.0, 1.1), Demand("gate", 5.0, 3.0, shortage=short), Demand("door", 5.0, 5.0)])
+    assert said == f"gate: {short}"
+    said = Overload().step([Demand("gate", 5.0, 3.0, shortage=short), Demand("door", 2.0, 2.0, shortage=short)])
+    assert said == f"gate: {short}, and 1 more of 2 cameras"

@@ -43,7 +43,7 @@ def fold(number: int, walks: Stretches | None, jumps: Stretches | None) -> Fold:
 
 def cross_validation(folds: Sequence[Fold], left_out: Sequence[Fold] = ()) -> CrossValidation:
     truth = np.array([LABELS.index(clip.label) for clip in CLIPS])
-    feature_set = FeatureSet(Extraction(CLIPS, (), (), (), 0), (), np.zeros(len(CLIPS), np.int64), (), truth, {})
+    feature_set = FeatureSet(Extraction(CLIPS, (), (), (), 0), (), np.zeros(len(CLIPS), np.int64), (), truth, {}, {})
     return CrossValidation(PLAN, Dataset(CLIPS, LABELS, "name"), feature_set, folds, left_out)
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from streamvc.training.augment import Augmentation
 from streamvc.training.dataset import load_dataset
 from streamvc.training.feature_set import FeatureSet, load_feature_set
 from streamvc.training.plan import HeadSettings, TrainingPlan
@@ -89,3 +90,31 @@ def test_features_are_those_of_the_backbone_asked_for(feature_set: FeatureSet) -
     assert TrainingPlan().backbone == BACKBONE
     assert feature_set.stretches[0][0].shape == (15, 1280)
     assert not feature_set.files
+
+
+def test_learning_may_see_the_clips_with_frames_missing_and_measuring_does(rendered: Path, cache: Path) -> None:
+    def load(*augment: Augmentation) -> FeatureSet:
+        plan = TrainingPlan(min_rate_hz=2.5, head=HeadSettings(warm_up=3, augment=augment))
+        return load_feature_set(load_dataset(rendered), plan, cache=cache, num_workers=2, advance=silent)
+
+    learned, measured = load("thin"), load()
+    assert measured.varied == ()
+    assert [str(thinning) for thinning in measured.thinned] == ["2.5 Hz", "50% dropped"]
+    whole, (half, dropped) = learned.stretches[0][0], (stretches[0][0] for stretches in learned.varied)
+    np.testing.assert_array_equal(half[1::2][:6], half[2::2][:6])  # each is held for two ticks, the first for one
+    np.testing.assert_array_equal(half[::2], whole[::2])  # features of single pictures
+    assert len(half) == len(whole)
+    assert 3 <= len(np.unique(dropped, axis=0)) < len(whole)
+    table, truth = learned.training(np.ones(len(learned.clips), bool))
+    assert len(set(table.clips)) == len(truth) == 3 * len(learned.clips)
+
+
+def test_in_untrimmed_video_a_clip_whose_frames_are_all_missing_is_learned_from_as_it_is(cache: Path, tmp_path: Path) -> None:
+    render(tmp_path / "a.mp4", "cross", 0, seconds=4.0)
+    (tmp_path / "segments.csv").write_text("video,start_s,end_s,label\na.mp4,0.2,0.4,cross\na.mp4,2,3,jump\n")
+    settings = HeadSettings(window=5, warm_up=1, augment=("thin",))
+    plan = TrainingPlan(backbone=BACKBONE, min_rate_hz=2.5, head=settings)
+    feature_set = load_feature_set(load_dataset(tmp_path), plan, cache=cache, num_workers=1, advance=silent)
+    table, _ = feature_set.training(np.ones(len(feature_set.clips), bool))
+    assert table.lengths.min() > 0
+    assert len(set(table.clips)) == 3 * len(feature_set.clips)

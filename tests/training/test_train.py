@@ -36,7 +36,7 @@ def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def report(rendered: Path, cache: Path, out: Path) -> TrainingReport:
-    return train(rendered, out, replace(PLAN, about="Drawn by a test.", command="streamvc train shapes"), cache=cache)
+    return train(rendered, out, replace(PLAN, about="Drawn by a test.", command="streamvc train shapes", min_rate_hz=2.5), cache=cache)
 
 
 def test_what_is_trained_knows_the_clips_it_learned_from(report: TrainingReport, out: Path, rendered: Path, cache: Path) -> None:
@@ -61,6 +61,18 @@ def test_the_figures_are_those_of_clips_that_were_not_seen(report: TrainingRepor
     right, wrong, silent = (getattr(report.pooled.outcomes, name) for name in ("right", "wrong", "silent"))
     assert right + wrong + silent == pytest.approx(1)
     json.dumps(report.as_json())
+
+
+def test_what_becomes_of_events_at_the_lowest_rate_is_measured_and_told(report: TrainingReport, out: Path) -> None:
+    assert check_bundle(out).manifest.min_rate_hz == 2.5
+    full, half, dropped = report.rates
+    assert (full.rate, half.rate, dropped.rate) == ("5 Hz", "2.5 Hz", "50% dropped")
+    streams = report.pooled.streams
+    assert full.num == half.num == dropped.num == sum(len(stream.segments) for stream in streams) == 8
+    assert full.num_false == sum(event.label != stream.segments[0].label for stream in streams for event in stream.events)
+    assert 8 >= full.num_found >= half.num_found > 0
+    card = (out / "CARD.md").read_text()
+    assert f"| 2.5 Hz | {half.num_found} of 8 | {half.num_false} in 0.01 h |" in card
 
 
 def test_the_card_tells_the_data_the_figures_and_the_limits(report: TrainingReport, out: Path) -> None:
