@@ -102,10 +102,10 @@ class Authenticator:
     def revoked(self) -> list[str]:
         """Names of clients that have connected and are no longer allowed: their connections are to be closed.
 
-        Empty where the whole folder is gone, as with an unmounted disk: then no client can connect, and sockets could not be opened again.
+        Empty where the whole folder is gone, as with an unmounted disk, or cannot be read now: then no client can connect, and sockets could not be
+        opened again.
         """
-        self._reload()
-        if not (self._folder / "server.key").exists():
+        if not self._reload() or not (self._folder / "server.key").exists():
             return []
         return sorted(name for public, name in self._connected.items() if public not in self._allowed)
 
@@ -116,8 +116,9 @@ class Authenticator:
         if len(parts) != ZAP_PARTS or parts[0] != ZAP_VERSION:
             return [ZAP_VERSION, b"", b"500", b"not a request", b"", b""]
         _, request, _, address, _, mechanism, key = parts
-        self._reload()
         public = z85.encode(key).decode() if mechanism == b"CURVE" and len(key) == KEY_BYTES else ""
+        if not self._reload():
+            return [ZAP_VERSION, request, b"300", b"try again later", b"", b""]
         if (name := self._allowed.get(public)) is None:
             self._refusals.refused(keys.fingerprint(public) if public else "no key", address.decode("ascii", "replace"))
             return [ZAP_VERSION, request, b"400", b"not allowed", b"", b""]
@@ -125,17 +126,20 @@ class Authenticator:
         self._connected[public] = name
         return [ZAP_VERSION, request, b"200", b"OK", name.encode(), b""]
 
-    def _reload(self) -> None:
-        """Read the folder, if it has changed."""
-        signature = _signature(self._folder)
-        if signature == self._signature:
-            return
-        self._signature = signature
+    def _reload(self) -> bool:
+        """Read the folder, if it has changed; False where it cannot be read now, and so nothing is known of whom to let in."""
         try:
+            if (signature := _signature(self._folder)) == self._signature:
+                return True
             self._allowed = keys.allowed(self._folder)
+        except (keys.KeysUnreadable, OSError) as error:  # this process has no descriptor left, for instance
+            self._refusals.unreadable(str(error))
+            return False
         except PublishError as error:
             logger.error("no client is let in: %s", error)
             self._allowed = {}
+        self._signature = signature
+        return True
 
 
 class _RefusalLog:
@@ -145,11 +149,14 @@ class _RefusalLog:
         self._logged: set[str] = set()
         self._until = 0.0
 
+    def unreadable(self, reason: str) -> None:
+        self._forget()
+        if "" not in self._logged:
+            self._logged.add("")
+            logger.error("no new client is let in for now: %s", reason)
+
     def refused(self, fingerprint: str, address: str) -> None:
-        now = time.monotonic()
-        if now >= self._until:
-            self._logged.clear()
-            self._until = now + LOG_INTERVAL_S
+        self._forget()
         if fingerprint in self._logged or len(self._logged) > MAX_LOGGED:
             return
         self._logged.add(fingerprint)
@@ -158,14 +165,25 @@ class _RefusalLog:
         else:
             logger.warning("refused a client from %s: its key is not allowed or was revoked (fingerprint %s)", address, fingerprint)
 
+    def _forget(self) -> None:
+        if time.monotonic() >= self._until:
+            self._logged.clear()
+            self._until = time.monotonic() + LOG_INTERVAL_S
+
 
 def _signature(folder: Path) -> object:
-    """A value that changes when a file of the folder does. The folder's own time will not do: two changes in one tick of the clock look like one."""
-    found = []
+    """A value that changes when a file of the folder does. The folder's own time will not do: two changes in one tick of the clock look like one.
+
+    Raises:
+        OSError: It cannot be read now.
+    """
+    found: list[object] = []
     for inner in (folder / "clients", folder / "revoked"):
         try:
-            entries = sorted(os.scandir(inner), key=lambda entry: entry.name)
-            found.append([(entry.name, entry.inode(), entry.stat().st_mtime_ns, entry.stat().st_size) for entry in entries])
+            with os.scandir(inner) as entries:
+                found.append(sorted((entry.name, entry.inode(), entry.stat().st_mtime_ns, entry.stat().st_size) for entry in entries))
         except OSError as error:  # there is none yet, or none any more
-            found.append([(error.strerror or "", 0, 0, 0)])
+            if error.errno in keys.SHORTAGES:
+                raise
+            found.append(error.strerror)
     return found

@@ -11,6 +11,7 @@ The files are ZeroMQ certificates (ZPL), as other programs of ZeroMQ read and wr
 are allowed is read from the files' contents alone: names are for people.
 """
 
+import errno
 import hashlib
 import logging
 import os
@@ -29,6 +30,13 @@ NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 KEY = re.compile(r"[0-9A-Za-z.:+=^!/*?&<>()\[\]{}@%$#-]{40}")
 ENTRY = re.compile(r'^\s*(public|secret|server)-key\s*=\s*"([^"]*)"\s*$', re.MULTILINE)
 FINGERPRINT_LENGTH = 16
+
+
+SHORTAGES = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS)
+
+
+class KeysUnreadable(PublishError):  # noqa: N818 - a state of the machine, which may pass
+    """The keys cannot be read now, as the machine is short of something. It says nothing about who is allowed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,12 +132,15 @@ def allowed(keys: Path) -> dict[str, str]:
     """The clients that are allowed: names by public key. A file that cannot be read allows nobody, and is logged.
 
     Raises:
+        KeysUnreadable: They cannot be read now.
         PublishError: The file of a revoked key cannot be read: it is not known whom to keep out.
     """
     may_in = {}
     for path in _public_files(keys, "clients"):
         try:
             may_in[_load(path).public] = path.stem
+        except KeysUnreadable:
+            raise
         except PublishError as error:
             logger.error("a client is not let in: %s", error)
     for path in _public_files(keys, "revoked"):
@@ -214,7 +225,19 @@ def _move(keys: Path, name: str, source: str, target: str) -> None:
 
 
 def _public_files(keys: Path, *folders: str) -> list[Path]:
-    return sorted(path for folder in folders or ("clients", "revoked") for path in (keys / folder).glob("*.public"))
+    found: list[Path] = []
+    for folder in folders or ("clients", "revoked"):
+        try:
+            found += (path for path in (keys / folder).iterdir() if path.suffix == ".public")
+        except FileNotFoundError:  # nobody is in it
+            pass
+        except OSError as error:
+            raise _unreadable(error)(f"cannot read the keys in {keys / folder}: {error.strerror}") from error
+    return sorted(found)
+
+
+def _unreadable(error: OSError) -> type[PublishError]:
+    return KeysUnreadable if error.errno in SHORTAGES else PublishError
 
 
 def _load_secret(path: Path) -> Certificate:
@@ -235,7 +258,7 @@ def _load(path: Path) -> Certificate:
     try:
         entries = dict(ENTRY.findall(path.read_text(encoding="utf-8")))
     except OSError as error:
-        raise PublishError(f"cannot read the key file {path}: {error.strerror}") from error
+        raise _unreadable(error)(f"cannot read the key file {path}: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise PublishError(f"{path} is not a key file") from error
     if "public" not in entries or not all(map(_is_key, entries.values())):

@@ -7,6 +7,7 @@ from collections.abc import Callable, Container, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Self
 
@@ -15,6 +16,7 @@ import zmq
 from streamvc.errors import PublishError
 from streamvc.publish import wire
 from streamvc.publish.authentication import Authenticator, secure_server
+from streamvc.publish.connections import Connections
 from streamvc.publish.replay_service import Answer, LogReader, ReplayService
 from streamvc.publish.sockets import Context, PublisherSockets, Socket, bind_publisher, unencrypted
 from streamvc.threads import ChannelClosed, Mailbox, wait_for_any
@@ -25,6 +27,9 @@ Parts = list[bytes]
 
 JOIN_S = 0.1  # new subscribers of this time are sent the states together, as all who are subscribed get them too
 NUM_SUBSCRIPTIONS = 1_000  # taken from a socket before anything else is done
+TOPIC_BYTES = 64  # that a topic counts for besides its own length
+MAX_CLIENT_TOPIC_BYTES = 128 * 1024  # a thousand topics, of one client
+MAX_TOPIC_BYTES = 2 * 1024**2  # of all clients together, where they differ
 BATCH_S = 0.001  # messages of this time are sent together: to wake this thread costs whoever publishes as much as an event
 
 
@@ -34,6 +39,7 @@ class ServerSockets:
 
     context: Context
     bound: PublisherSockets
+    connections: Connections
     authenticator: Authenticator | None
 
     @classmethod
@@ -44,22 +50,19 @@ class ServerSockets:
             PublishError: The endpoint cannot be bound, or the keys cannot be used.
         """
         context: Context = zmq.Context()
-        authenticator = None
         try:
-            if keys is None:
-                return cls(context, bind_publisher(context, endpoint, queue_size, unencrypted), None)
-            authenticator = Authenticator(context, keys)
-            return cls(context, bind_publisher(context, endpoint, queue_size, lambda socket: secure_server(socket, keys)), authenticator)
+            authenticator = Authenticator(context, keys) if keys else None
+            bound = bind_publisher(context, endpoint, queue_size, partial(secure_server, folder=keys) if keys else unencrypted)
+            return cls(context, bound, Connections(context, bound), authenticator)
         except BaseException as error:
-            if authenticator:
-                authenticator.close()
-            context.term()
+            context.destroy(0)
             if isinstance(error, zmq.ZMQError):  # no descriptor is left for a socket
                 raise PublishError(f"cannot publish on {endpoint}: {zmq.strerror(error.errno or 0)}") from error
             raise
 
     def close(self, linger_ms: int | None = None) -> None:
         """Close all; what was sent is still delivered, but for `linger_ms` at most."""
+        self.connections.close()
         self.bound.close(linger_ms)
         if self.authenticator:
             self.authenticator.close()
@@ -67,11 +70,17 @@ class ServerSockets:
 
 
 class SubscriptionTracker:
-    """The topics that are subscribed to at an XPUB socket, and the new ones among them, which are to be sent the present states."""
+    """The topics that are subscribed to at an XPUB socket, and the new ones among them, which are to be sent the present states.
 
-    def __init__(self, socket: Socket) -> None:
+    A client whose topics are too many, or too long, is cut off: ZeroMQ's memory of them is many times as large.
+    """
+
+    def __init__(self, socket: Socket, connections: Connections) -> None:
         self.socket = socket
-        self.topics: set[bytes] = set()
+        self.topics: dict[bytes, set[int]] = {}  # who has subscribed to them
+        self._connections = connections
+        self._costs: dict[int, int] = {}  # of the topics of each, in bytes
+        self._cost = 0  # of all topics
         self._new: set[bytes] = set()
         self._sent_s = -math.inf  # when states were last sent
 
@@ -79,15 +88,46 @@ class SubscriptionTracker:
         """Read subscriptions: a byte, 1 to subscribe and 0 to unsubscribe, then the topic. Anybody may connect and send anything."""
         for _ in range(NUM_SUBSCRIPTIONS):
             try:
-                subscription, *_ = self.socket.recv_multipart(zmq.DONTWAIT)
+                frame, *_ = self.socket.recv_multipart(zmq.DONTWAIT, copy=False)
             except zmq.Again:
                 return
-            topic = subscription[1:]
-            if subscription[:1] == b"\1":
-                self.topics.add(topic)
-                self._new.add(topic)
-            elif subscription[:1] == b"\0":  # the last of a topic's subscribers has left
-                self.topics.discard(topic)
+            said, client = frame.bytes, _client_of(frame)
+            if client is None:  # the last word of one who has left: see `forget`
+                continue
+            if said[:1] == b"\1":
+                self._subscribe(client, said[1:])
+            elif said[:1] == b"\0":
+                self._unsubscribe(client, said[1:])
+
+    def forget(self, client: int) -> None:
+        """One has left."""
+        if self._costs.pop(client, None) is not None:
+            for topic in [topic for topic, clients in self.topics.items() if client in clients]:
+                self._remove(client, topic)
+
+    def _subscribe(self, client: int, topic: bytes) -> None:
+        cost = len(topic) + TOPIC_BYTES
+        is_known = topic in self.topics
+        if not (is_known and client in self.topics[topic]):
+            self._costs[client] = self._costs.get(client, 0) + cost
+            self._cost += 0 if is_known else cost
+            self.topics.setdefault(topic, set()).add(client)
+        if self._costs[client] > MAX_CLIENT_TOPIC_BYTES or self._cost > MAX_TOPIC_BYTES:
+            self._connections.hang_up(client, "a client is cut off: it has subscribed to too much")
+            return
+        self._connections.hear(client)
+        self._new.add(topic)
+
+    def _unsubscribe(self, client: int, topic: bytes) -> None:
+        if client in self.topics.get(topic, ()):
+            self._costs[client] -= len(topic) + TOPIC_BYTES
+            self._remove(client, topic)
+
+    def _remove(self, client: int, topic: bytes) -> None:
+        self.topics[topic].discard(client)
+        if not self.topics[topic]:
+            del self.topics[topic]
+            self._cost -= len(topic) + TOPIC_BYTES
 
     @property
     def due_s(self) -> float:
@@ -99,6 +139,15 @@ class SubscriptionTracker:
         new, self._new = tuple(self._new), set()
         self._sent_s = time.monotonic()
         return [topic.startswith(new) for topic in topics]
+
+
+def _client_of(frame: zmq.Frame) -> int | None:
+    """The descriptor of the connection that it came by; None where that is gone."""
+    try:
+        descriptor = int(frame.get(zmq.SRCFD))
+    except zmq.ZMQError:
+        return None
+    return descriptor if descriptor >= 0 else None
 
 
 class Server:
@@ -163,10 +212,11 @@ class Server:
 
     def _use(self, sockets: ServerSockets) -> None:
         self._sockets = sockets
-        self._feed, self._latest = SubscriptionTracker(sockets.bound.feed), SubscriptionTracker(sockets.bound.latest)
+        self._feed, self._latest = (SubscriptionTracker(each, sockets.connections) for each in (sockets.bound.feed, sockets.bound.latest))
         self._requests = sockets.bound.requests
         self._poller = zmq.Poller()
-        for socket in (self._feed.socket, self._latest.socket, self._requests, self._outbox.fileno(), self._reader.answers.fileno()):
+        mailboxes = (self._outbox, self._reader.answers, sockets.connections.gone)
+        for socket in (self._feed.socket, self._latest.socket, self._requests, *(mailbox.fileno() for mailbox in mailboxes)):
             self._poller.register(socket, zmq.POLLIN)
         if sockets.authenticator:
             self._poller.register(sockets.authenticator.socket, zmq.POLLIN)
@@ -179,8 +229,9 @@ class Server:
         """Do what is due, and what these sockets are ready for."""
         if self._sockets.authenticator and self._sockets.authenticator.socket in ready:
             self._sockets.authenticator.answer()
-        if self._feed.socket in ready or self._latest.socket in ready:
-            self._receive_subscriptions()
+        gone = self._sockets.connections.gone.take()
+        if gone or self._feed.socket in ready or self._latest.socket in ready:
+            self._receive_subscriptions(gone)
         if self._outbox.fileno() in ready:
             time.sleep(max(0.0, self._sent_s + BATCH_S - time.monotonic()))
         self._attend_due_s = self._attend()
@@ -206,9 +257,11 @@ class Server:
         if messages:
             self._sent_s = time.monotonic()
 
-    def _receive_subscriptions(self) -> None:
-        self._feed.receive()
-        self._latest.receive()
+    def _receive_subscriptions(self, gone: Sequence[int] = ()) -> None:
+        for tracker in (self._feed, self._latest):
+            tracker.receive()  # before those are forgotten who have left since
+            for client in gone:
+                tracker.forget(client)
         if self._feed.topics and not self.subscribed.done():
             self.subscribed.set_result(None)
         elif not self._feed.topics and self.subscribed.done():
@@ -234,7 +287,10 @@ class Server:
 
     def _answer(self) -> None:
         """Answer one request, so that messages and subscriptions are dealt with before the next. What needs the log is answered later."""
-        client, *parts = self._requests.recv_multipart()
+        frames = self._requests.recv_multipart(copy=False)
+        client, *parts = (frame.bytes for frame in frames)
+        if (descriptor := _client_of(frames[0])) is not None:
+            self._sockets.connections.hear(descriptor)
         if parts[1:2] != [b"since"]:
             self._send_answer(Answer(client, self._replay.reply(parts)))
         elif not self._reader.is_busy:

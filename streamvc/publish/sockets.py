@@ -31,21 +31,34 @@ NUM_TRIES = 100  # to find neighbouring ports that are all free
 MAX_ANSWER = 1_000  # messages in an answer
 MAX_UNANSWERED = 100  # requests of one client that wait
 LATEST_QUEUE_SIZE = 1_000
-MAX_REQUEST_BYTES = MAX_SUBSCRIPTION_BYTES = 64 * 1024
+MAX_REQUEST_BYTES = 64 * 1024
+MAX_SUBSCRIPTION_BYTES = 4 * 1024  # ZeroMQ takes some 50 bytes of memory for each
+MAX_WAITING_SUBSCRIPTIONS = 100  # of one client, that were not looked at yet
+SUBSCRIPTIONS_BUFFER_BYTES = 32 * 1024  # of the kernel, for each client
+HANDSHAKE_MS = 5_000  # after which one who connects and says nothing is cut off
 MAX_MESSAGE_BYTES = 1024 * 1024
 
 # A peer that is gone without a word (its power, its cable) is noticed by the kernel after about 20 s. ZeroMQ's own heartbeats cannot be used: a
 # reader whose queue is full stops answering them and is cut off, and with libzmq 4.3.5 its process aborts (stream_engine_base.cpp, `_input_stopped`).
 KEEPALIVE = {zmq.TCP_KEEPALIVE: 1, zmq.TCP_KEEPALIVE_IDLE: 10, zmq.TCP_KEEPALIVE_INTVL: 3, zmq.TCP_KEEPALIVE_CNT: 3}
 RECONNECT = {zmq.RECONNECT_IVL: 100, zmq.RECONNECT_IVL_MAX: 2_000}
-# XPUB is a PUB that receives subscriptions: with VERBOSE those of all subscribers, and not only the first to each topic.
-XPUB_OPTIONS = {zmq.XPUB_VERBOSE: 1, zmq.MAXMSGSIZE: MAX_SUBSCRIPTION_BYTES, zmq.LINGER: LINGER_MS, **KEEPALIVE}
+# XPUB is a PUB that receives subscriptions: with VERBOSER those of all subscribers and their ends, not only the first and the last to each topic.
+XPUB_OPTIONS = {
+    zmq.XPUB_VERBOSER: 1,
+    zmq.MAXMSGSIZE: MAX_SUBSCRIPTION_BYTES,
+    zmq.RCVHWM: MAX_WAITING_SUBSCRIPTIONS,
+    zmq.RCVBUF: SUBSCRIPTIONS_BUFFER_BYTES,
+    zmq.HANDSHAKE_IVL: HANDSHAKE_MS,
+    zmq.LINGER: LINGER_MS,
+    **KEEPALIVE,
+}
 # MANDATORY: sending to a client that does not take its answer fails, and it is sent no more of it.
 ROUTER_OPTIONS = {
     zmq.ROUTER_MANDATORY: 1,
     zmq.SNDHWM: 2 * MAX_ANSWER,
     zmq.RCVHWM: MAX_UNANSWERED,
     zmq.MAXMSGSIZE: MAX_REQUEST_BYTES,
+    zmq.HANDSHAKE_IVL: HANDSHAKE_MS,
     zmq.LINGER: LINGER_MS,
 }
 

@@ -10,7 +10,8 @@ import zmq
 
 from streamvc.errors import PublishError
 from streamvc.publish import wire
-from streamvc.publish.authentication import secure_client
+from streamvc.publish.authentication import Authenticator, secure_client
+from streamvc.publish.cloudevents import decode
 from streamvc.publish.keys import new_client, revoke
 from streamvc.publish.publisher import Publisher
 from streamvc.publish.sockets import neighbour
@@ -106,6 +107,27 @@ def test_where_it_cannot_open_again_it_tries_until_it_can(tmp_path: Path, caplog
             state = wire.split(welcome.recv_multipart())
 
     assert (state.topic.kind, state.sequence) == ("state", 1)
+
+
+def test_whatever_fails_in_the_thread_of_the_sockets_does_not_end_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    key = new_client(tmp_path / "keys", "friend")
+    answer = Authenticator.answer
+
+    def fail_once(authenticator: Authenticator) -> None:
+        monkeypatch.setattr(Authenticator, "answer", answer)
+        raise OSError(24, "Too many open files")
+
+    monkeypatch.setattr(Authenticator, "answer", fail_once)
+    with Publisher(ANY_PORT, node="node", keys=tmp_path / "keys", heartbeat_s=0.05) as publisher:
+        with keyed(zmq.SUB, publisher.endpoint, key) as reader:
+            publisher.publish(START)
+            while wire.split(reader.recv_multipart()).topic.kind != "state":
+                pass
+        kinds = [(decode(message.body).status, message.topic.camera) for _, message in publisher.log.read(0, 100) if message.topic.kind == "health"]  # type: ignore[union-attr]
+    assert ("degraded", "node") in kinds
+    assert "cannot publish: OSError: [Errno 24] Too many open files; all subscribers are cut off, and will be back" in caplog.text
 
 
 def test_without_a_server_key_nothing_is_opened(tmp_path: Path) -> None:
