@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Callable
+from fractions import Fraction
 from pathlib import Path
 
 import pytest
@@ -180,3 +181,8 @@ def test_files_that_take_others_down_are_survived(shared_data: Path, data: Path)
     found = look(data)
     assert found.survey.labels["run"].num_clips == 5
     assert [problem.items for problem in found.problems if problem.kind == "damaged"] == [("run/v_run_g01_c09.mp4 (2 pictures)",)]
+
+
+def test_a_video_with_less_than_a_picture_a_second_is_told(data: Path) -> None:
+    write_video(data / "run/v_run_g00_c02.mp4", [textured(number) for number in range(2)], fps=Fraction(4, 5))
+    assert [problem.items for problem in look(data).problems if problem.kind == "too few pictures"] == [("run/v_run_g00_c02.mp4 (0.8 a second)",)]
