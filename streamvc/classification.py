@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from streamvc.capture.source import open_source
 from streamvc.errors import SourceError
 from streamvc.events import ModelInfo
+from streamvc.health import is_sparse
 from streamvc.inference.recognizer import Recognizer
 from streamvc.session import Session
 from streamvc.types import Frame, Prediction
@@ -58,6 +59,8 @@ def classify(
                 view(frame, _ranked(recognizer.labels, scores))
     if not scores:
         manifest = recognizer.bundle.manifest
+        if opened.fps and is_sparse(opened.fps):
+            raise SourceError(f"{opened.name}: it has {opened.fps:.2g} pictures a second, which is too few: each model needs one at least")
         raise SourceError(f"{opened.name}: too short, {manifest.name} needs {recognizer.span_s:g} s of video for a prediction")
     return _ranked(recognizer.labels, scores)
 

@@ -7,6 +7,7 @@ import shutil
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
 
@@ -21,13 +22,14 @@ from streamvc.classification import classify
 from streamvc.errors import InferenceError, SourceError
 from streamvc.events import Event, Health
 from streamvc.inference.recognizer import Recognizer
-from streamvc.live import watch
+from streamvc.live import Watch, camera_configs, watch
 from streamvc.session import Session
 from streamvc.testing import Die, Play, ScriptedCamera, Stall
 from streamvc.threads import Worker
 from streamvc.thresholds import Thresholds
 from streamvc.types import Frame, Prediction
 from tests.capture.servers import Camera
+from tests.capture.videos import textured, write_video
 
 
 @pytest.fixture(scope="module")
@@ -338,3 +340,23 @@ def test_predictions_are_those_of_the_recogniser_alone(recognizer: Recognizer, c
         session.take(frame)
     assert [prediction.index for prediction in seen] == [prediction.index for prediction in own_loop]
     np.testing.assert_array_equal([prediction.scores for prediction in seen], [prediction.scores for prediction in own_loop])
+
+
+APART = "its pictures are 1.2 s apart, so that nothing can be recognised: each model needs one a second at least"
+
+
+def test_pictures_that_are_too_far_apart_are_told_at_once(recognizer: Recognizer, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    slow = write_video(tmp_path / "slow.mp4", [textured(number) for number in range(8)], fps=Fraction(4, 5))
+    assert list(watch(slow, recognizer, camera="c")) == []
+    assert caplog.messages[0] == f"c: {APART}"
+    with pytest.raises(SourceError, match=r"slow\.mp4: it has 0\.8 pictures a second, which is too few: each model needs one at least"):
+        classify(slow, recognizer)
+
+
+def test_keyframes_that_are_too_far_apart_are_told(recognizer: Recognizer, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    options = {"g": "50", "keyint_min": "50", "sc_threshold": "0", "preset": "ultrafast"}
+    clip = write_video(tmp_path / "clip.mp4", [textured(number % 50) for number in range(250)], options=options)
+    cameras = camera_configs([clip], ["figure"], camera="c", decode="keyframes")
+    assert list(Watch(cameras, recognizers={"c": [recognizer]})) == []
+    (told,) = [message for message in caplog.messages if "apart" in message]
+    assert told.startswith("c: its keyframes are 2.0 s apart, so that nothing can be recognised; say `decode: reference`")

@@ -12,14 +12,17 @@ from numpy.typing import NDArray
 
 from streamvc.capture.address import redact
 from streamvc.capture.messages import Arrived, Finished, MotionSettings, Opened
+from streamvc.capture.video import LONGEST_GOP_S
 from streamvc.errors import StreamvcError
+from streamvc.health import is_sparse
 from streamvc.inference.bundle import load_bundle
 from streamvc.inference.recognizer import Recognizer
-from streamvc.node.connection import capture_settings
+from streamvc.node.connection import capture_settings, too_far_apart
 from streamvc.node.decoder import Decoder, ProcessDecoder
 from streamvc.node.fork_server import DecoderForkServer
 from streamvc.node.settings import CameraConfig, Limits, NodeConfig
 from streamvc.publish.keys import load_server
+from streamvc.sampling import GAP_S
 from streamvc.sinks.opening import read_address
 from streamvc.types import Frame
 
@@ -168,28 +171,37 @@ class _Trial:
     picture: Image | None = None
     first_picture_s: float | None = None
     problem: str | None = None
+    is_done: bool = False
+    shown: float | None = None  # stream time of the first picture
 
     @property
     def deadline(self) -> float:
-        return self.started + self.camera.open_timeout_s + GRACE_S
+        first = self.started + self.camera.open_timeout_s + GRACE_S
+        return first if self.first_picture_s is None else self.started + self.first_picture_s + LONGEST_GOP_S
 
     def hear(self) -> None:
         for said in self.decoder.receive():
             match said:
                 case Opened():
                     self.opened = said
+                    if said.fps and is_sparse(said.fps):
+                        self.problem = too_far_apart(1 / said.fps, "all")
                 case Arrived():
                     self._take(said)
                 case Finished(reason, detail) if self.picture is None:
                     self.problem = "there is no picture in it" if reason == "end_of_stream" else redact(detail)
+                case Finished():
+                    self.is_done = True
 
     def is_over(self, now: float) -> bool:
-        return self.picture is not None or self.problem is not None or now >= self.deadline
+        return self.is_done or self.problem is not None or now >= self.deadline
 
     def found(self) -> CameraFound:
         opened, problem = self.opened, self.problem
         if self.picture is None and problem is None:
             problem = f"there was no picture within {self.camera.open_timeout_s + GRACE_S:g} s"
+        elif problem is None and not self.is_done:
+            problem = too_far_apart(LONGEST_GOP_S, self.camera.decode)
         size, fps, codec = (opened.size, opened.fps, opened.codec) if opened else (None, None, None)
         return CameraFound(self.camera.name, redact(self.camera.address), size, fps, codec, self.first_picture_s, problem)
 
@@ -197,6 +209,12 @@ class _Trial:
         if arrived.frame is not None and self.picture is None:
             self.picture = arrived.frame.image.copy()
             self.first_picture_s = time.monotonic() - self.started
+            self.shown = arrived.due.timestamp
+            self.is_done = self.camera.decode != "keyframes"  # of these, the next says how far apart they are
+        elif self.shown is not None:
+            self.is_done = True
+            if arrived.due.timestamp - self.shown > GAP_S:
+                self.problem = too_far_apart(arrived.due.timestamp - self.shown, self.camera.decode)
         arrived.release()
 
 

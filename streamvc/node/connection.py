@@ -1,5 +1,6 @@
 """What is received of one camera, connection by connection."""
 
+import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
 from selectors import EVENT_READ, BaseSelector
@@ -8,10 +9,14 @@ from typing import Any
 import psutil
 
 from streamvc.capture.messages import Arrived, CaptureSettings, Due, Finished, MotionSettings, Opened
+from streamvc.capture.stream import Decode
 from streamvc.errors import NodeError
+from streamvc.health import SparsePictures, is_sparse
 from streamvc.inference.manifest import ImageInput
 from streamvc.node.decoder import Decoder, OpenDecoder, Said
 from streamvc.node.settings import CameraConfig
+
+logger = logging.getLogger(__name__)
 
 MEMORY_S = 15.0  # for which what a decoder uses is not measured again: that takes a millisecond or two
 
@@ -55,6 +60,8 @@ class DecoderConnection:
         self._decoder: Decoder | None = None
         self._memory: _Memory | None = None
         self._counted = (0, 0, 0)  # by this decoder, when it was last heard
+        self._sparse = SparsePictures()
+        self._is_warned = False
 
     @property
     def is_on(self) -> bool:
@@ -72,7 +79,7 @@ class DecoderConnection:
 
     def connect(self) -> Finished | None:
         """Start a decoder; says why where that is not possible."""
-        self._counted, self.num_sizes = (0, 0, 0), 0
+        self._counted, self.num_sizes, self._sparse = (0, 0, 0), 0, SparsePictures()
         try:
             self._decoder = self._open_decoder(self._settings)
         except NodeError as error:
@@ -87,6 +94,8 @@ class DecoderConnection:
                 case Opened():
                     self.opened = said
                     self.num_sizes += 1
+                    if said.fps and is_sparse(said.fps):
+                        self._warn(1 / said.fps)
                 case Arrived():
                     self._count(said.due)
                 case Finished():
@@ -113,6 +122,22 @@ class DecoderConnection:
         self.unplaced += due.dropped - unplaced
         self.due += due.dropped - unplaced + due.is_due
         self.late += due.absence == "late"
+        if due.is_due and (apart_s := self._sparse.step(due.timestamp)):
+            self._warn(apart_s)
+
+    def _warn(self, apart_s: float) -> None:
+        """Say once that nothing will be recognised."""
+        if not self._is_warned:
+            self._is_warned = True
+            logger.warning("%s: %s", self._settings.name, too_far_apart(apart_s, self._settings.decode), extra={"camera": self._settings.name})
+
+
+def too_far_apart(apart_s: float, decode: Decode) -> str:
+    """What is wrong with pictures that come so far apart, and what helps."""
+    if decode == "keyframes":
+        what_helps = "say `decode: reference`, or let the camera send one a second"
+        return f"its keyframes are {apart_s:.1f} s apart, so that nothing can be recognised; {what_helps}"
+    return f"its pictures are {apart_s:.1f} s apart, so that nothing can be recognised: each model needs one a second at least"
 
 
 def capture_settings(config: CameraConfig, rates_hz: tuple[float, ...], picture: ImageInput | None = None) -> CaptureSettings:

@@ -51,7 +51,7 @@ class Extraction:
     def lasting(self, num_ticks: int) -> Self:
         """Without the clips that have no stretch of so many features: no prediction is made of them."""
         short = [max(map(len, sequence.stretches()), default=0) < num_ticks for sequence in self.sequences]
-        reason = f"too short: fewer than {num_ticks} features without a gap"
+        reason = f"too short: fewer than {num_ticks} features without a gap (a second without a picture)"
         skipped = (SkippedClip(clip, f"{clip.path}: {reason}") for clip in compress(self.clips, short))
         kept = [not is_short for is_short in short]
         if not any(kept):

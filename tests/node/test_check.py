@@ -1,12 +1,15 @@
 import math
 import socket
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from streamvc.node.check import check
 from streamvc.node.settings import NodeConfig
 from streamvc.testing import Play, ScriptedCamera
-from tests.capture.videos import write_plain, write_video
+from tests.capture.videos import textured, write_plain, write_video
 
 
 def config(*cameras: dict[str, Any], connecting: int = 8) -> NodeConfig:
@@ -83,3 +86,18 @@ def test_a_rate_below_what_a_model_was_measured_at_is_told(demo_clip: Path) -> N
     findings = check(config(*cameras))
     assert findings.problems == ("c2: fall needs 4 frames/s at least, and rate_hz allows 2: raise it, or leave it out",)
     assert not findings.is_well
+
+
+@pytest.mark.parametrize(("gop", "is_right"), [("50", False), ("20", True)])
+def test_keyframes_that_are_too_far_apart_are_told(tmp_path: Path, gop: str, is_right: bool) -> None:
+    options = {"g": gop, "keyint_min": gop, "sc_threshold": "0", "preset": "ultrafast"}
+    clip = write_video(tmp_path / "clip.mp4", [textured(number % 50) for number in range(120)], options=options)
+    (found,) = check(config({"name": "yard", "source": str(clip), "decode": "keyframes"})).cameras
+    expected = "its keyframes are 2.0 s apart, so that nothing can be recognised; say `decode: reference`, or let the camera send one a second"
+    assert found.problem == (None if is_right else expected)
+
+
+def test_a_camera_of_less_than_a_picture_a_second_is_told(tmp_path: Path) -> None:
+    clip = write_video(tmp_path / "clip.mp4", [textured(number) for number in range(5)], fps=Fraction(4, 5))
+    (found,) = check(config({"name": "yard", "source": str(clip)})).cameras
+    assert found.problem == "its pictures are 1.2 s apart, so that nothing can be recognised: each model needs one a second at least"

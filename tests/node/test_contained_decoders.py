@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, replace
+from itertools import islice
 from pathlib import Path
 
 import cv2
@@ -17,6 +18,8 @@ import numpy as np
 import psutil
 import pytest
 
+import fuzz_videos
+from fuzz_videos import mutated_videos
 from streamvc.capture.messages import Due, Finished, Message, Opened, Started, encode
 from streamvc.capture.ring import new_memory
 from streamvc.errors import NodeError
@@ -318,3 +321,13 @@ def test_a_good_camera_is_believed(tmp_path: Path) -> None:
     assert isinstance(said[-1], Finished)
     assert "nonsense" not in said[-1].detail
     assert all(isinstance(word.due, Due) for word in arrivals(said))
+
+
+def test_damaged_videos_cost_no_more_than_their_own_decoder(tmp_path: Path) -> None:
+    with DecoderForkServer() as fork_server:
+        before = forker().pid
+        for number, (suffix, data) in enumerate(islice(mutated_videos(seed=1), 20)):
+            path = tmp_path / f"{number}.{suffix}"
+            path.write_bytes(data)
+            assert fuzz_videos.read(fork_server, path) in ("lost", "end_of_stream", "died")
+        assert forker().pid == before

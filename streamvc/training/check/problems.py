@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from streamvc.health import is_sparse
 from streamvc.training.check.survey import DatasetSurvey
 from streamvc.training.dataset import Clip
 from streamvc.training.dataset.types import BACKGROUND_NAMES
@@ -35,7 +36,7 @@ class DatasetProblem:
 
 def find_problems(survey: DatasetSurvey) -> tuple[DatasetProblem, ...]:
     """All that is wrong, the fatal first."""
-    kinds = (_empty_labels, _groups, _alike, _refused, _damaged, _cut, _beyond, _twins, _leaks, _short, _unequal, _no_groups)
+    kinds = (_empty_labels, _groups, _alike, _refused, _damaged, _sparse, _cut, _beyond, _twins, _leaks, _short, _unequal, _no_groups)
     found = [problem for find in kinds for problem in find(survey)]
     return tuple(sorted(found, key=lambda problem: not problem.is_fatal))
 
@@ -73,6 +74,12 @@ def _refused(survey: DatasetSurvey) -> Iterator[DatasetProblem]:
 def _damaged(survey: DatasetSurvey) -> Iterator[DatasetProblem]:
     if damaged := [f"{survey.name(path)} ({video.num_damaged} pictures)" for path, video in survey.videos.items() if video.num_damaged]:
         yield DatasetProblem("damaged", f"{_num(damaged, 'video')} with pictures that cannot be decoded; they will be missing", tuple(damaged))
+
+
+def _sparse(survey: DatasetSurvey) -> Iterator[DatasetProblem]:
+    if sparse := [f"{survey.name(path)} ({video.fps:.2g} a second)" for path, video in survey.videos.items() if video.fps and is_sparse(video.fps)]:
+        text = f"{_num(sparse, 'video')} with fewer than one picture a second, which is too few for any model; they will be skipped"
+        yield DatasetProblem("too few pictures", text, tuple(sparse))
 
 
 def _cut(survey: DatasetSurvey) -> Iterator[DatasetProblem]:

@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Callable
+from fractions import Fraction
 from pathlib import Path
 
 import pytest
@@ -188,3 +189,8 @@ def test_labels_that_mean_the_same_are_told(good: Path, tmp_path: Path) -> None:
     (data / labels[0]).rename(data / "Nothing")
     (data / labels[1]).rename(data / "background")
     assert [problem.items for problem in look(data).problems if problem.kind == "alike"] == [("Nothing", "background")]
+
+
+def test_a_video_with_less_than_a_picture_a_second_is_told(data: Path) -> None:
+    write_video(data / "run/v_run_g00_c02.mp4", [textured(number) for number in range(2)], fps=Fraction(4, 5))
+    assert [problem.items for problem in look(data).problems if problem.kind == "too few pictures"] == [("run/v_run_g00_c02.mp4 (0.8 a second)",)]

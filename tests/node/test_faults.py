@@ -1,0 +1,156 @@
+"""What fails at one camera costs that camera alone: real nodes, real decoders, real faults."""
+
+import os
+import resource
+import shutil
+import signal
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+from itertools import islice
+from pathlib import Path
+
+import cv2
+import numpy as np
+import psutil
+import pytest
+
+from streamvc.capture.messages import encode
+from streamvc.capture.ring import new_memory
+from streamvc.events import Event, Health
+from streamvc.node import node as node_module
+from streamvc.node.fork_server import DecoderForkServer
+from streamvc.node.node import Node
+from streamvc.node.status import CameraStatus
+from streamvc.testing import recording
+from tests.capture.servers import Camera
+from tests.capture.videos import write_video
+from tests.node.decoders import OPENED, forker
+from tests.node.nodes import PATIENCE_S, Ear, config, eventually, running
+
+QUICK = {"open_timeout_s": 1.0, "read_timeout_s": 1.0}
+
+
+@pytest.fixture(scope="module")
+def jumping(demo_clip: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A minute of somebody who jumps on and on."""
+    pictures = [cv2.resize(image, (320, 240))[..., ::-1] for image in islice(recording(demo_clip), 125, 205)]
+    return write_video(tmp_path_factory.mktemp("clips") / "good.mp4", pictures * 20, options={"preset": "ultrafast"})
+
+
+class Liar(DecoderForkServer):
+    """Decoders of a camera called `liar` say that their pictures are as large as the world; all others are real."""
+
+    def fork(self, connection: socket.socket) -> None:
+        if b'"name":"liar"' not in connection.recv(1 << 18, socket.MSG_PEEK):
+            super().fork(connection)
+            return
+        connection.recv(1 << 18)
+        lie = encode(OPENED).replace(b"[64,48]", b"[999999,999999]")
+        descriptor = new_memory(48, 64)
+        socket.send_fds(connection, [lie], [descriptor])
+        os.close(descriptor)
+
+
+def decoder_of(path: Path) -> psutil.Process:
+    """The process that reads a video."""
+    deadline = time.monotonic() + PATIENCE_S
+    while time.monotonic() < deadline:
+        for child in forker().children():
+            if str(path) in (each.path for each in child.open_files()):
+                return child
+    raise AssertionError("nothing reads it")
+
+
+def of(node: Node, name: str) -> CameraStatus:
+    return next(camera for camera in node.snapshot().cameras if camera.name == name)
+
+
+def assert_untouched(node: Node, ear: Ear, name: str = "good") -> None:
+    """The camera goes on as if nothing had happened."""
+    before = of(node, name).analysed
+    eventually(node, lambda _: of(node, name).analysed > before + 3)
+    status = of(node, name)
+    assert (status.state, status.connections, status.gaps, status.deaths) == ("running", 1, 0, 0)
+    assert not [body for body in ear.heard if isinstance(body, Health) and body.camera == name and body.status not in ("up",)]
+    assert not [body for body in ear.heard if isinstance(body, Event) and body.camera == name and body.phase == "end" and body.reason != "stop"]
+
+
+def test_decoders_that_are_killed_stopped_or_lie_and_garbage_touch_no_other(jumping: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(node_module, "DecoderForkServer", Liar)
+    killed, stopped = (Path(shutil.copy(jumping, tmp_path / f"{name}.mp4")) for name in ("killed", "stopped"))
+    noise = tmp_path / "noise.mjpeg"
+    noise.write_bytes(np.random.default_rng(1).bytes(100_000))
+    sources = {"good": jumping, "killed": killed, "stopped": stopped, "noise": noise, "liar": jumping}
+    cameras = [{"name": name, "source": str(source), "rate_hz": 5.0 if name == "good" else 2.0, **QUICK} for name, source in sources.items()]
+    with running(config(*cameras)) as (node, ear):
+        start = ear.event("good", "start")
+        ear.health("killed", "up")
+        decoder_of(killed).kill()
+        assert "the decoder was killed by SIGKILL" in str(ear.health("killed", "down").detail)
+        ear.health("killed", "up")
+        ear.health("stopped", "up")
+        decoder_of(stopped).send_signal(signal.SIGSTOP)
+        assert ear.health("stopped", "stalled").detail == "no picture has come for 2 s"
+        assert "its decoder hung" in str(ear.health("stopped", "down").detail)
+        ear.health("stopped", "up")
+        assert "the decoder talks nonsense: it claims pictures of the size (999999, 999999)" in str(ear.health("liar", "down").detail)
+        assert "no picture in it can be decoded" in str(ear.health("noise", "down").detail)
+        assert_untouched(node, ear)
+        assert node.problem() is None
+    end = next(body for body in reversed(ear.heard) if isinstance(body, Event) and body.camera == "good")
+    assert end.event_id == start.event_id
+
+
+def test_pictures_of_odd_sizes_touch_no_other_camera(jumping: Path) -> None:
+    shapes = {"wide": (2, 16000), "dot": (1, 1), "huge": (9000, 12000)}
+    with ExitStack() as opened:
+        cameras = [{"name": "good", "source": str(jumping)}]
+        for name, (height, width) in shapes.items():
+            images = [np.full((height, width, 3), number * 9 % 250, np.uint8) for number in range(1 if name == "huge" else 30)]
+            host = opened.enter_context(Camera(images, then="fall silent").on())
+            cameras.append({"name": name, "source": f"http://{host}/"})
+        with running(config(*cameras)) as (node, ear):
+            ear.event("good", "start")
+            assert "12000 x 9000" in str(ear.health("huge", "down").detail)
+            eventually(node, lambda _: all(of(node, name).received or of(node, name).detail for name in ("wide", "dot")))
+            assert_untouched(node, ear)
+            assert node.problem() is None
+
+
+def test_a_recorder_that_cannot_write_costs_its_files_alone_and_the_node_says_so(jumping: Path, tmp_path: Path) -> None:
+    settings = config({"name": "good", "source": str(jumping)}, recording={"folder": tmp_path / "recorded"})
+    with running(settings) as (node, ear):
+        shutil.rmtree(tmp_path / "recorded" / "good")
+        (tmp_path / "recorded" / "good").touch()
+        ear.event("good", "start")
+        degraded = ear.until(lambda body: isinstance(body, Health) and "good: its recordings are lost" in str(body.detail))
+        assert_untouched(node, ear)
+        assert node.problem() is None
+    assert isinstance(degraded, Health)
+    assert (degraded.camera, degraded.status) == ("node", "degraded")
+
+
+@pytest.fixture
+def many_descriptors() -> Iterator[None]:
+    """A program that has 1,100 files open."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard < 4000:
+        pytest.skip("no more than a few thousand files may be open here")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (4000, hard))
+    with ExitStack() as opened:
+        opened.callback(resource.setrlimit, resource.RLIMIT_NOFILE, (soft, hard))
+        for _ in range(1100):
+            opened.enter_context(open(os.devnull))  # noqa: PTH123
+        yield
+
+
+@pytest.mark.usefixtures("many_descriptors")
+def test_a_node_with_many_open_files_watches_records_and_stops_as_any(jumping: Path, tmp_path: Path) -> None:
+    settings = config({"name": "good", "source": str(jumping)}, recording={"folder": tmp_path / "recorded"}, http="127.0.0.1:0")
+    with running(settings) as (node, ear):
+        ear.event("good", "start")
+        assert_untouched(node, ear)
+    assert node.failure is None
+    assert sorted(path.suffix for path in (tmp_path / "recorded" / "good").iterdir()) == [".jpg", ".mp4"]
