@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from weakref import proxy
 
 from streamvc.events import Decision, Detection, Phase, Reason
 from streamvc.smoothing import Smoother
@@ -46,8 +47,9 @@ class Detector:
         self._labels = tuple(labels)
         self._background = None if background is None else self._labels.index(background)
         self._smoother = Smoother(decisions[0].smoothing_s)
+        own = proxy(self)  # what refers to itself is kept, and its session's networks with it, until the garbage is collected
         self._states = [
-            _LabelState(index, label, decision, update_s, lambda: self.top)
+            _LabelState(index, label, decision, update_s, lambda: own.top)
             for index, (label, decision) in enumerate(zip(self._labels, decisions, strict=True))
             if index != self._background
         ]

@@ -1,8 +1,10 @@
 """What a session makes of the frames that are due is what it makes of all frames, alone and beside others."""
 
+import gc
 import json
 import shutil
 import time
+import weakref
 from collections import Counter
 from collections.abc import Callable, Container, Iterable, Sequence
 from contextlib import suppress
@@ -21,7 +23,7 @@ from streamvc.events import Event
 from streamvc.inference.folders import sha256
 from streamvc.inference.manifest import ImageInput
 from streamvc.inference.model_cache import ModelCache
-from streamvc.inference.runtime import Model, TensorSpec
+from streamvc.inference.runtime import Model, TensorSpec, open_model
 from streamvc.live import watch
 from streamvc.recording import Recorder, RecordingSettings
 from streamvc.sampling import Sampler
@@ -492,3 +494,24 @@ def test_what_goes_on_ends_when_there_are_too_few_frames_and_begins_anew_when_th
     assert {shortage for time, shortage, _ in told if within[0] < time < within[1]} == {"not enough frames for figure, which needs 2 a second"}
     assert told[10][1] is None is given.shortage
     assert labels(event for _, _, events in told[-5:] for event in events) or given.running
+
+
+@pytest.mark.parametrize("model", ["figure", "exercise-fast", "cctv-fight", "fall"])
+def test_a_session_that_nobody_keeps_gives_its_networks_back_at_once(model: str, clip_frames: list[Frame]) -> None:
+    opened: weakref.WeakSet[Model] = weakref.WeakSet()
+
+    def open_noted(path: Path, runtime: str | None = None, threads: int = 1) -> Model:
+        found = open_model(path, runtime, threads)
+        opened.add(found)
+        return found
+
+    gc.collect()
+    gc.disable()
+    try:
+        given = Session(model, thresholds=ALWAYS, opener=open_noted)
+        taken(given, clip_frames[:20])
+        assert len(opened) >= 2
+        del given
+        assert len(opened) == 0
+    finally:
+        gc.enable()

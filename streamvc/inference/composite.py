@@ -225,7 +225,8 @@ class CompositeExtractor:
         if kind == "foreground":
             return lambda context: context.foreground.features if context.foreground else np.empty(0, np.float32)
         if kind == "flow":
-            return lambda context: self._flow.step(context.image, context.num_ticks)
+            own = self._flow  # not `self`: what refers to itself keeps its networks in memory until the garbage is collected
+            return lambda context: own.step(context.image, context.num_ticks)
         return lambda context: context.person.features if context.person else np.empty(0, np.float32)
 
 

@@ -30,6 +30,7 @@ TIMEOUT_S = 60.0  # for all of it; the largest network that ships takes 0.1 s
 MOST_MEMORY = 4 << 30  # bytes of address space besides what the file itself may need
 PER_BYTE = 20  # of the file
 MOST_WRITTEN = 1 << 20  # bytes of a file: of its messages
+MOST_CPU_S = 60  # of processors, also where nobody waits for it any more
 NUM_RUNS = 2
 
 _passed: set[str] = set()
@@ -99,6 +100,7 @@ def main() -> None:
     """Read a network from standard input, run it, and print what is wrong with it as JSON: null for nothing."""
     content = sys.stdin.buffer.read()
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_CPU, (MOST_CPU_S, MOST_CPU_S))
     resource.setrlimit(resource.RLIMIT_FSIZE, (MOST_WRITTEN, MOST_WRITTEN))
     module = import_module(sys.argv[1])
     most = MOST_MEMORY + PER_BYTE * len(content)
