@@ -1,10 +1,12 @@
 import json
 import subprocess
 import sys
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
+import click
 import pytest
 from click.testing import CliRunner, Result
 
@@ -37,11 +39,22 @@ def test_help_loads_none_of_the_heavy_libraries() -> None:
     assert printed.splitlines()[-1] == "[]"
 
 
-@pytest.mark.parametrize("command", ["watch", "classify", "subscribe", "train", "evaluate", "recipes", "compare", "bench", "completion"])
-def test_each_command_has_help_with_examples(command: str) -> None:
-    result = run(command, "--help")
+def commands(group: click.Group = main, *above: str) -> Iterator[tuple[str, ...]]:
+    """All commands and groups of them."""
+    yield above
+    for name, command in group.commands.items():
+        if isinstance(command, click.Group):
+            yield from commands(command, *above, name)
+        else:
+            yield *above, name
+
+
+@pytest.mark.parametrize("command", list(commands()), ids=" ".join)
+def test_each_command_has_help_with_examples_and_exit_codes(command: tuple[str, ...]) -> None:
+    result = run(*command, "--help")
     assert result.exit_code == 0
-    assert f"streamvc {command}" in result.output.split("Examples:")[1]
+    assert f"streamvc {' '.join(command).removesuffix(' run')} ".rstrip() in result.output.split("Examples:")[1]
+    assert "Exit codes: 0 done" in result.output
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])

@@ -27,6 +27,7 @@ from streamvc.cli.watch import watch
 from streamvc.errors import StreamvcError
 from streamvc.text import printable
 
+EXIT_CODES = "Exit codes: 0 done or stopped on request, 1 an error (one line says which), 2 wrong usage, 130 interrupted before it was done."
 INTERRUPTED = 130  # the shells' code for a program ended by Ctrl-C
 
 
@@ -66,8 +67,6 @@ def main(verbose: int) -> None:
       streamvc events --last 2h                      print those that it has logged
       streamvc classify clip.mp4                     what does this clip show?
       streamvc train my-clips --out models/mine      teach it your own activities
-
-    Exit codes: 0 done or stopped on request, 1 an error (one line says which), 2 wrong usage, 130 interrupted before anything was finished.
     """
     level = [logging.WARNING, logging.INFO, logging.DEBUG][min(verbose, 2)]
     output = logging.StreamHandler(sys.stderr)
@@ -95,3 +94,12 @@ for command in (
     completion,
 ):
     main.add_command(command)
+
+
+def _tell_exit_codes(told: click.Command) -> None:
+    told.epilog = EXIT_CODES
+    for below in told.commands.values() if isinstance(told, click.Group) else ():
+        _tell_exit_codes(below)
+
+
+_tell_exit_codes(main)

@@ -113,17 +113,24 @@ def make(
     from streamvc.training.backbones import BLAZEPOSE
 
     if name == BLAZEPOSE:
-        from streamvc.training.backbones.blazepose import make_blazepose
+        from streamvc.inference.pose.tracker import MANIFEST
+        from streamvc.training.backbones.options import check_out_folder
 
         if size_px or num_frames or float32 or calibration:
             raise click.UsageError(f"{name} has neither --size nor --frames nor --float32 nor --int8: its networks stay as they are")
+        check_out_folder(out / (new_name or name), MANIFEST, overwrite)
+        from streamvc.training.backbones.blazepose import make_blazepose  # loads TensorFlow
+
         pose = make_blazepose(weights, name=new_name or name, out=out, overwrite=overwrite)
         click.echo(f"{out / pose.name}: finds a person and the landmarks of their body, sha256 {pose.landmark_sha256}")
         return
     if float32 and calibration:
         raise click.UsageError("--float32 and --int8 exclude each other")
-    from streamvc.training.backbones.make import BackboneOptions, make_backbone
+    from streamvc.training.backbones.options import BackboneOptions, check_options
 
     choices = BackboneOptions(weights, size_px, num_frames, new_name, not float32, calibration)
+    check_options(name, choices, out, overwrite)
+    from streamvc.training.backbones.make import make_backbone  # loads TensorFlow
+
     made = make_backbone(name, choices, out=out, overwrite=overwrite)
     click.echo(f"{out / made.name}: {made.feature_size} numbers of a feature, sha256 {made.sha256}")

@@ -1,6 +1,7 @@
 """`streamvc compare`."""
 
 import json
+import math
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -54,13 +55,17 @@ def compare(
       streamvc compare my-clips --all --out comparison
       streamvc compare my-clips --recipes gru,c3d --out comparison --set c3d.backbone=colour:64 --set c3d.width=0.25
     """
-    from streamvc.training.comparison.html import page
+    from streamvc.training.preparation import check_data, check_folder
+
+    plans = _plans(recipes, every, settings, background=background, group=group, num_folds=num_folds, seed=seed)
+    check_folder(out)
+    check_data(data, plans[0])
+    from streamvc.training.comparison.html import page  # loads what draws
     from streamvc.training.comparison.results import as_json as to_json
     from streamvc.training.comparison.results import markdown
     from streamvc.training.comparison.run import compare as compare_recipes
     from streamvc.training.comparison.run import write_whole
 
-    plans = _plans(recipes, every, settings, background=background, group=group, num_folds=num_folds, seed=seed)
     found = compare_recipes(data, out, plans, cache=cache, shown=sys.stderr.isatty())
     write_whole(out / "comparison.json", json.dumps(to_json(found), indent=1) + "\n")
     write_whole(out / "comparison.md", markdown(found))
@@ -86,9 +91,19 @@ def _plans(recipes: str | None, every: bool, settings: tuple[str, ...], **rest: 
     plans = []
     for recipe in names:
         own = {name.removeprefix(f"{recipe}."): value for name, value in changes.items() if "." not in name or name.startswith(f"{recipe}.")}
-        backbone, rate_hz = own.pop("backbone", None), float(own.pop("rate_hz", 0)) or None
-        plans.append(plan_for(recipe, backbone=backbone, rate_hz=rate_hz, settings=own, **rest))
+        backbone, rate_hz = own.pop("backbone", None), own.pop("rate_hz", None)
+        plans.append(plan_for(recipe, backbone=backbone, rate_hz=_rate(rate_hz), settings=own, **rest))
     return plans
+
+
+def _rate(text: str | None) -> float | None:
+    try:
+        rate = None if text is None else float(text)
+    except ValueError:
+        rate = math.nan
+    if rate is not None and not 0 < rate < math.inf:
+        raise click.UsageError(f"--set rate_hz={text}: it must be a number above 0")
+    return rate
 
 
 def _show(found: "Comparison") -> None:

@@ -28,7 +28,12 @@ GROUPED_BY = {
 
 @click.group()
 def data() -> None:
-    """Look at data sets before training on them."""
+    """Look at data sets before training on them.
+
+    \b
+    Examples:
+      streamvc data check my-clips
+    """
 
 
 @data.command()
@@ -49,8 +54,12 @@ def check(data: Path, sheet: Path | None, group: str | None, as_json: bool) -> N
     """
     from streamvc.training.check import check_dataset, write_sheet
     from streamvc.training.dataset import load_dataset
+    from streamvc.training.preparation import check_file
     from streamvc.training.progress import progress_bars
+    from streamvc.view.video import STILL_SUFFIXES
 
+    if sheet:
+        check_file(sheet, STILL_SUFFIXES)
     dataset = load_dataset(data, group)
     with progress_bars(shown=sys.stderr.isatty()) as advance:
         found = check_dataset(dataset, advance=advance)

@@ -19,6 +19,11 @@ def demo(out: Path, endpoint: str | None) -> None:
 
     A clip of half a minute that ships with streamvc (a rendered figure, not a person) plays through the pipeline of `streamvc watch`. A subscriber in
     another process prints the events as they arrive. An annotated video and a still are written.
+
+    \b
+    Examples:
+      streamvc demo
+      streamvc demo --out seen --publish tcp://127.0.0.1:7788
     """
     from streamvc.bench.latency import free_port
     from streamvc.demo.run import run_demo

@@ -31,6 +31,12 @@ def keys() -> None:
 
     The folder of keys belongs on the publisher's machine (`streamvc watch --keys FOLDER`); the key file of a client, on the client's (`streamvc
     subscribe --keys NAME.key`). Whoever is allowed or revoked while it runs gets in, or is cut off, within seconds.
+
+    \b
+    Examples:
+      streamvc keys new alice                  makes a key file, and lets who has it subscribe
+      streamvc keys revoke alice
+      streamvc watch 0 --publish 'tcp://*:7788' --keys ~/.config/streamvc/keys
     """
 
 

@@ -15,13 +15,24 @@ def models() -> None:
 
     A bundle is a folder with model.json, the head's .tflite files and a card. It is found by path, or by name in ./models, in $STREAMVC_MODELS and
     among those that come with streamvc.
+
+    \b
+    Examples:
+      streamvc models list
+      streamvc models show exercise
     """
 
 
 @models.command("list")
 @options.as_json
 def list_(as_json: bool) -> None:
-    """List the bundles that are found, with their labels. Exit code 1 if one is bad."""
+    """List the bundles that are found, with their labels. Exit code 1 if one is bad.
+
+    \b
+    Examples:
+      streamvc models list
+      streamvc models list --json | jq -r '.[].name'
+    """
     from streamvc.errors import BundleError
     from streamvc.inference.bundle import list_bundles, load_bundle
     from streamvc.text import printable
@@ -48,7 +59,13 @@ def list_(as_json: bool) -> None:
 @click.argument("name", shell_complete=options.complete_model)
 @options.as_json
 def show(name: str, as_json: bool) -> None:
-    """Show the card of a bundle: data, split, measured figures, licence, limits."""
+    """Show the card of a bundle: data, split, measured figures, licence, limits.
+
+    \b
+    Examples:
+      streamvc models show exercise
+      streamvc models show ./models/mine --json | jq .thresholds
+    """
     from streamvc.inference.bundle import load_bundle
     from streamvc.text import printable
 

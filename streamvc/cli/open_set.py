@@ -57,12 +57,15 @@ def open_set(
       streamvc open-set my-clips --nothing my-office
       streamvc open-set my-clips --rounds 10 --false-per-hour 6 --json
     """
+    from streamvc.training.preparation import check_training
     from streamvc.training.progress import progress_bars
     from streamvc.training.recipes import plan_for
-    from streamvc.training.train import measure_open_set
 
     settings = options.read_settings(changes)
     plan = plan_for(recipe, backbone=backbone, rate_hz=rate_hz, settings=settings, leave_out=num_rounds, **chosen)
+    check_training(data, plan, cache=cache)
+    from streamvc.training.train import measure_open_set  # loads TensorFlow
+
     with progress_bars(shown=sys.stderr.isatty()) as advance:
         found, known = measure_open_set(data, plan, cache=cache, advance=advance)
     right, nothing = known.active_outcomes.right, known.background_events

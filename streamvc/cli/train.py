@@ -90,19 +90,23 @@ def train(data: Path, out: Path, overwrite: bool, curves: Path | None, cache: Pa
       streamvc train my-clips --out models/mine --nothing my-office --nothing street.mp4 --false-per-hour 0.5
       streamvc train my-clips --out models/mine --recipe stacked-lstm --set units=64,32 --augment flip,speed
     """
+    from streamvc.training.preparation import check_bundle_folder, check_file, check_training
     from streamvc.training.progress import progress_bars
-    from streamvc.training.train import train as train_model
 
     plan = _plan(**chosen)
+    check_bundle_folder(out, overwrite)
     if curves:
-        from streamvc.training.comparison.plots import save_curves
+        check_file(curves)
+    check_training(data, plan, cache=cache)
+    from streamvc.training.train import train as train_model  # loads TensorFlow
 
-        save_curves((), (), curves)  # if it cannot be written, that is better known now
     with progress_bars(shown=sys.stderr.isatty()) as advance:
         report = train_model(data, out, plan, overwrite=overwrite, cache=cache, advance=advance)
     for skipped in report.extraction.skipped:
         click.echo(f"skipped: {skipped.reason}", err=True)
     if curves:
+        from streamvc.training.comparison.plots import save_curves
+
         history = report.fit.history
         save_curves([epoch.loss for epoch in history], [epoch.validation_loss for epoch in history], curves)
     click.echo(json.dumps(report.as_json()) if as_json else summary(report, out))

@@ -28,13 +28,22 @@ def resolve_background(
         DataError: The label is not one of the data's, though nothing else has it, or not one of the videos can be used.
         BundleError: The backbone is missing or damaged.
     """
-    background = plan.background or dataset.background or (BACKGROUND if plan.background_videos else None)
-    plan = replace(plan, background=background)
+    plan = replace(plan, background=background_label(plan, dataset))
     if plan.background_videos:
         return plan, _with_nothing(dataset, plan, cache=cache, num_workers=num_workers, advance=advance)
-    if background not in (None, *dataset.labels):
-        raise DataError(f"the background label {background} is not one of {', '.join(dataset.labels)}")
     return plan, dataset
+
+
+def background_label(plan: TrainingPlan, dataset: Dataset) -> str | None:
+    """The label that means "nothing"; None where there is none.
+
+    Raises:
+        DataError: It is not one of the data's, though nothing else has it.
+    """
+    background = plan.background or dataset.background or (BACKGROUND if plan.background_videos else None)
+    if background not in (None, *dataset.labels) and not plan.background_videos:
+        raise DataError(f"the background label {background} is not one of {', '.join(dataset.labels)}")
+    return background
 
 
 def _with_nothing(dataset: Dataset, plan: TrainingPlan, *, cache: Path, num_workers: int | None, advance: Advance) -> Dataset:

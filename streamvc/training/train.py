@@ -13,14 +13,13 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
-from pydantic import TypeAdapter, ValidationError
 
 from streamvc._version import __version__
 from streamvc.errors import DataError
 from streamvc.inference.backbone import Backbone
-from streamvc.inference.bundle import MANIFEST, Bundle, write_bundle
+from streamvc.inference.bundle import Bundle, write_bundle
 from streamvc.inference.composite import CompositeExtractor
-from streamvc.inference.manifest import BackboneReference, BundleSettings, Name
+from streamvc.inference.manifest import BackboneReference, BundleSettings
 from streamvc.inference.pictures import PictureExtractor
 from streamvc.inference.recognizer import Recognizer
 from streamvc.metrics import top_k
@@ -35,13 +34,14 @@ from streamvc.training.feature_sequence import FeatureSequence
 from streamvc.training.feature_set import FeatureSet, Flags, load_feature_set, open_named
 from streamvc.training.features import cache_folder
 from streamvc.training.fit import SplitData, Trainer
-from streamvc.training.folds import make_folds, split_labels
+from streamvc.training.folds import make_folds
 from streamvc.training.history import TrainingHistory
 from streamvc.training.inputs import IdentityInputs, Inputs, fit_inputs, input_sizes
 from streamvc.training.networks.network import HeadFiles, HeadSpec
 from streamvc.training.open_set import OpenSet, measure_left_out
 from streamvc.training.plan import TrainingPlan
 from streamvc.training.prediction_trace import predict_file
+from streamvc.training.preparation import check_bundle_folder, rounds_of
 from streamvc.training.progress import Advance, silent
 from streamvc.training.recipes import find_recipe
 from streamvc.training.report import TrainingReport
@@ -84,8 +84,7 @@ def train(
         InferenceError: The exported head does not agree with Keras.
     """
     plan = plan or TrainingPlan()
-    _refuse_name(out.name)
-    _refuse_taken(out, overwrite)
+    check_bundle_folder(out, overwrite)
     with _training(out.name, data, plan, cache, num_workers, advance) as training:
         report, settings, head = training.run()
         _write(out, settings, head, card(report))
@@ -127,22 +126,6 @@ def _training(name: str, data: Path, plan: TrainingPlan, cache: Path | None, num
     with tempfile.TemporaryDirectory(prefix="streamvc-") as scratch:
         yield Training(name, plan, dataset, feature_set, checkpoints, Path(scratch), advance)
     checkpoints.clear()
-
-
-def _refuse_name(name: str) -> None:
-    try:
-        TypeAdapter(Name).validate_python(name)
-    except ValidationError as error:
-        raise DataError(f"{name!r} cannot be a bundle's name; take letters, digits, dots, dashes and underscores") from error
-
-
-def _refuse_taken(out: Path, overwrite: bool) -> None:
-    if not out.exists():
-        return
-    if not (out / MANIFEST).is_file():
-        raise DataError(f"{out} exists and is not a bundle; choose another folder")
-    if not overwrite:
-        raise DataError(f"{out} exists; choose another folder, or allow it to be replaced with --overwrite")
 
 
 def _checkpoint_folder(cache: Path, plan: TrainingPlan, feature_set: FeatureSet) -> CheckpointFolder:
@@ -225,7 +208,7 @@ class Training:
         num_folds = max(dealt.values()) + 1
         if empty := sorted(set(range(num_folds)) - set(fold_of.tolist())):
             raise DataError(f"not one clip of fold {empty[0] + 1} can be used; the first: {feature_set.extraction.skipped[0].reason}")
-        label_of, rounds = np.array([clip.label for clip in feature_set.clips]), self._rounds()
+        label_of, rounds = np.array([clip.label for clip in feature_set.clips]), rounds_of(plan, dataset, plan.background)
         self._num_heads = num_folds + len(rounds) + 1
         folds = [self._part(f"fold-{number}", fold_of == number, number) for number in range(num_folds)]
         left_out = [
@@ -233,13 +216,6 @@ class Training:
             for number, labels in enumerate(rounds, start=num_folds)
         ]
         return CrossValidation(plan, dataset, feature_set, folds, left_out)
-
-    def _rounds(self) -> list[tuple[str, ...]]:
-        """The labels that are left out in turn."""
-        plan, dataset = self._plan, self._dataset
-        if plan.leave_out and dataset.untrimmed:
-            raise DataError("the data is untrimmed: what is left out would stay in its videos; give trimmed clips")
-        return split_labels(dataset.labels, plan.background, plan.leave_out)
 
     def _part(self, name: str, tested: Flags, number: int) -> Fold:
         """Train without some clips, and make predictions for these, at temperature 1."""

@@ -56,7 +56,8 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def extractor(recipe: str, models: Path) -> str:
     """The name of a small one for a recipe, which is made if need be."""
-    from streamvc.training.backbones.make import BackboneOptions, make_backbone
+    from streamvc.training.backbones.make import make_backbone
+    from streamvc.training.backbones.options import BackboneOptions
 
     out = models / "backbones"
     if recipe in MAPS and not (out / "small-map").is_dir():

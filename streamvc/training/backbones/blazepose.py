@@ -15,7 +15,8 @@ from streamvc.inference.manifest import manifest_json
 from streamvc.inference.native_logs import hide_native_logs
 from streamvc.inference.pose.tracker import MANIFEST, PoseManifest
 from streamvc.inference.tensorflow import Graph
-from streamvc.training.backbones.make import OUT, check_out_folder, write_folder
+from streamvc.training.backbones.make import write_folder
+from streamvc.training.backbones.options import OUT, check_out_folder
 from streamvc.training.backbones.registry import APACHE, BLAZEPOSE, Package
 from streamvc.training.backbones.weights import PUBLISHED, find_packed
 from streamvc.training.networks.edge import tflite_of

@@ -3,7 +3,6 @@
 import hashlib
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -11,16 +10,15 @@ from typing import Any
 import numpy as np
 from pydantic import ValidationError
 
-from streamvc.errors import BundleError, DataError
+from streamvc.errors import BundleError
 from streamvc.inference.manifest import BackboneManifest, ImageInput, manifest_json, refusal
+from streamvc.training.backbones.options import MANIFEST, OUT, BackboneOptions, check_options, picture_shape
 from streamvc.training.backbones.quantise import int8, read_calibration_frames
 from streamvc.training.backbones.registry import APACHE, Blueprint, find_blueprint
-from streamvc.training.backbones.weights import PUBLISHED, Weights, find_weights
+from streamvc.training.backbones.weights import Weights, find_weights
 from streamvc.training.networks.edge import tflite
 from streamvc.training.tensorflow import keras
 
-OUT = Path("models/backbones")
-MANIFEST = "backbone.json"
 NUM_BLOTCHES = 2  # pictures, or clips, of blotches of colour
 NOTICE = """{name}: {blueprint.name} as a feature extractor
 
@@ -33,29 +31,6 @@ the network was converted to TFLite, and {conversion}.
 """
 
 
-@dataclass(frozen=True, slots=True)
-class BackboneOptions:
-    """Options that replace what a blueprint says.
-
-    Attributes:
-        weights: `imagenet` (those that it was published with), `none`, or a path.
-        size_px: Side of the pictures; the blueprint's if None.
-        num_frames: T of a network that sees several frames; the blueprint's if None.
-        name: Of the backbone that is made; the blueprint's if None.
-        float16: Keep the weights as float16.
-        calibration: A folder of videos: convert it to int8, with ranges found on their frames.
-        seed: Of random weights.
-    """
-
-    weights: str = PUBLISHED
-    size_px: int | None = None
-    num_frames: int | None = None
-    name: str | None = None
-    float16: bool = True
-    calibration: Path | None = None
-    seed: int = 0
-
-
 def make_backbone(name: str, choices: BackboneOptions | None = None, *, out: Path = OUT, overwrite: bool = False) -> BackboneManifest:
     """Make a backbone and write it to a folder of its name in `out`, in one move.
 
@@ -64,11 +39,9 @@ def make_backbone(name: str, choices: BackboneOptions | None = None, *, out: Pat
         BundleError: The folder is there already, or cannot be written.
     """
     choices = choices or BackboneOptions()
-    blueprint = find_blueprint(name)
+    check_options(name, choices, out, overwrite)
+    blueprint, folder = find_blueprint(name), out / (choices.name or name)
     shape = picture_shape(blueprint, choices)
-    if choices.calibration and shape != (*shape[:2], 3):
-        raise DataError(f"{name}: sees several frames at a time, which cannot be converted to int8")
-    folder = check_out_folder(out / (choices.name or name), MANIFEST, overwrite)
     weights = find_weights(blueprint, choices.weights)
     moments = read_calibration_frames(choices.calibration) if choices.calibration else []
     network = build_network(blueprint, shape, weights, choices.seed)
@@ -80,37 +53,6 @@ def make_backbone(name: str, choices: BackboneOptions | None = None, *, out: Pat
         model = tflite(flatten_map(network), float16=choices.float16)
         conversion = "its weights were rounded to float16" if choices.float16 else "its weights are float32 as before"
     return write_backbone(folder, blueprint, network, weights, model, conversion)
-
-
-def check_out_folder(folder: Path, manifest: str, overwrite: bool) -> Path:
-    """A folder that may be written: one that is not there yet, or, with `overwrite`, one that holds such a manifest.
-
-    Raises:
-        BundleError: It may not.
-    """
-    if folder.exists() and not (overwrite and (folder / manifest).is_file()):
-        raise BundleError(f"{folder}: is there already; bundles trained on it need it as it is: choose another --name, or --overwrite it")
-    return folder
-
-
-def picture_shape(blueprint: Blueprint, choices: BackboneOptions) -> tuple[int, ...]:
-    """Shape of what the network sees: (S, S, C), or (T, S, S, C).
-
-    Raises:
-        DataError: The network cannot have it.
-    """
-    size_px = choices.size_px or blueprint.size_px
-    if size_px < blueprint.least_px:
-        raise DataError(f"{blueprint.name}: {size_px} pixels are too few; it needs {blueprint.least_px} at least")
-    if blueprint.least_px == blueprint.size_px != size_px:
-        raise DataError(f"{blueprint.name}: its dense layers need pictures of {blueprint.size_px} pixels, not {size_px}")
-    picture = (size_px, size_px, blueprint.channels)
-    num_frames = choices.num_frames or blueprint.num_frames
-    if blueprint.num_frames == 1 < num_frames:
-        raise DataError(f"{blueprint.name}: sees one frame at a time, not {num_frames}")
-    if blueprint.num_frames > 1 == num_frames:
-        raise DataError(f"{blueprint.name}: sees several frames at a time, not one")
-    return picture if num_frames == 1 else (num_frames, *picture)
 
 
 def build_network(blueprint: Blueprint, shape: tuple[int, ...], weights: Weights, seed: int = 0) -> Any:

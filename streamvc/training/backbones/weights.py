@@ -42,25 +42,37 @@ def find_weights(blueprint: Blueprint, choice: str) -> Weights:
     Raises:
         DataError: They are not there; says what to fetch, and where to put it.
     """
+    check_weights(blueprint, choice)
     published = blueprint.weights
     if choice == NONE:
         return Weights(None, "random weights, seeded: for tests and for training end to end")
+    if isinstance(published, Package):
+        return find_packed(choice, published)[0]
     if choice != PUBLISHED:
+        path = Path(choice).expanduser()
+        return Weights(path, f"{path.name}, as it was given; the published ones are at {published.url}")
+    return Weights(published.folder / published.name, published.url)
+
+
+def check_weights(blueprint: Blueprint, choice: str) -> None:
+    """Refuse weights that are not there, and cannot be fetched; see `find_weights`.
+
+    Raises:
+        DataError: They are not there; says what to fetch, and where to put it.
+    """
+    published = blueprint.weights
+    if choice not in (NONE, PUBLISHED):
         path = Path(choice).expanduser()
         if not list(path.parent.glob(f"{glob.escape(path.name)}*")):  # a checkpoint is named by what its files begin with
             raise DataError(f"{path}: there are no such weights; give `imagenet`, `none` or the path of a file or a checkpoint")
-        if not isinstance(published, Package):
-            return Weights(path, f"{path.name}, as it was given; the published ones are at {published.url}")
-    if isinstance(published, Package):
-        return find_packed(choice, published)[0]
+    if choice != PUBLISHED or isinstance(published, Package):
+        return
     if not published.kept:
         raise DataError(f"{blueprint.name}: get the checkpoint from {published.url} and name it: --weights PATH/{published.name}/model.ckpt")
-    path = published.folder / published.name
-    if not path.is_file():
+    if not (published.folder / published.name).is_file():
         raise DataError(
             f"{blueprint.name}: its weights are not there: download {published.url} to {published.folder}/, or name it with --weights PATH"
         )
-    return Weights(path, published.url)
 
 
 def find_packed(choice: str, *packages: Package) -> list[Weights]:

@@ -17,7 +17,8 @@ from streamvc.errors import BundleError, DataError
 from streamvc.inference.backbone import Backbone
 from streamvc.inference.pictures import PictureExtractor
 from streamvc.training.backbones import BLUEPRINTS
-from streamvc.training.backbones.make import BackboneOptions, build_network, make_backbone, picture_shape, write_backbone
+from streamvc.training.backbones.make import build_network, make_backbone, write_backbone
+from streamvc.training.backbones.options import BackboneOptions, picture_shape
 from streamvc.training.backbones.weights import Weights
 from streamvc.training.networks.edge import tflite
 from streamvc.training.networks.i3d import i3d

@@ -15,7 +15,8 @@ from streamvc.inference.backbone import Backbone
 from streamvc.inference.preprocessing import Preprocessor
 from streamvc.inference.runtime import TensorSpec, installed_runtimes
 from streamvc.training.backbones import BLUEPRINTS
-from streamvc.training.backbones.make import BackboneOptions, build_network, make_backbone
+from streamvc.training.backbones.make import build_network, make_backbone
+from streamvc.training.backbones.options import BackboneOptions
 from streamvc.training.backbones.weights import Weights
 from tests.inference.figure import figure_images
 
