@@ -111,11 +111,18 @@ class Recognizer:
         due = self._num_ticks // self._stride > before // self._stride
         if self._num_ticks < self._warm_up:
             return None
-        self.is_short = len(self._recent) < math.floor(self._least_share * min(sum(self._recent), self._window) + ROUNDING)
+        self.is_short = self._lacks_frames()
         if not due or self.is_short:
             return None
         self._predicted = timestamp
         return Prediction(index, timestamp, self._head.scores())
+
+    def _lacks_frames(self) -> bool:
+        """Whether the last window has fewer frames than at the lowest rate."""
+        num, ticks = len(self._recent), sum(self._recent)
+        if ticks == self._num_ticks:  # all since the last gap: how long the first has been coming is not known
+            num, ticks = num - 1, ticks - 1
+        return num < math.floor(self._least_share * min(ticks, self._window) + ROUNDING)
 
     @property
     def has_lapsed(self) -> bool:

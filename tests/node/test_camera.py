@@ -15,11 +15,13 @@ from streamvc.node.camera import FAILED_S, Camera, Channels
 from streamvc.node.decoder import ProcessDecoder
 from streamvc.node.fork_server import DecoderForkServer
 from streamvc.node.lifecycle import NUM_DEATHS
+from streamvc.node.overload import SPAN_S
 from streamvc.node.scheduler import FrameScheduler
 from streamvc.testing import Play, ScriptedCamera
+from streamvc.types import Frame
 from tests.capture.videos import plain, write_video
 from tests.node.nodes import PATIENCE_S, config
-from tests.node.plans import plan
+from tests.node.plans import plan as plan_of
 
 MONDAY = datetime(2026, 11, 23, 7, 59, 50, tzinfo=UTC)
 
@@ -32,7 +34,9 @@ class Watched:
         self._channels = channels
         self._begun = time.monotonic()
         (camera,) = config({"name": "yard", **settings}).cameras
-        self.camera = Camera(plan(camera), channels)
+        plan = plan_of(camera)
+        self.session = plan.session
+        self.camera = Camera(plan, channels)
         self.camera.begin(self._begun)
 
     @property
@@ -41,8 +45,12 @@ class Watched:
 
     def move(self, to_s: float) -> None:
         """It is so late now."""
-        self.camera.tick(self._begun + to_s, MONDAY + timedelta(seconds=to_s))
+        self.tick(to_s)
         self.camera.step(self._begun + to_s, may_connect=True)
+
+    def tick(self, to_s: float) -> None:
+        """Another second is over, and whether a picture is overdue is not looked at."""
+        self.camera.tick(self._begun + to_s, MONDAY + timedelta(seconds=to_s))
 
     def hear(self, to_s: float) -> None:
         """Wait until the decoder says something, and let it have said it at this time."""
@@ -165,3 +173,32 @@ def test_a_decoder_that_hangs_is_killed_and_that_is_told(channels: Channels, sai
     yard.camera.stop()
     assert [(health.status, health.reason) for health in said] == [("up", None), ("stalled", "gap"), ("down", "gap"), ("ended", "stop")]
     assert (said[2].detail or "").startswith("its decoder hung")
+
+
+def test_too_few_frames_for_a_model_are_told_at_once_and_until_there_are_enough_for_a_while(
+    channels: Channels, said: list[Health], demo_clip: Path
+) -> None:
+    yard = Watched(channels, said, source=str(demo_clip))
+    yard.move(0.0)
+    while yard.state != "running":
+        yard.hear(0.0)
+
+    def analyse(begin_s: float, end_s: float, rate_hz: float) -> None:
+        for number in range(round((end_s - begin_s) * rate_hz)):
+            yard.session.take(Frame(number, begin_s + number / rate_hz, plain(number)))
+        yard.tick(end_s)
+
+    def told() -> tuple[str | None, str | None]:
+        demand = yard.camera.demand()
+        return yard.camera.status(0.0).detail, demand.shortage if demand else None
+
+    short = "not enough frames for figure, which needs 2 a second"
+    analyse(0.0, 3.0, 5.0)
+    assert told() == (None, None)
+    analyse(3.0, 6.0, 1.25)
+    assert told() == (short, short)
+    analyse(6.0, 9.0, 5.0)
+    assert told() == (short, short)  # it is enough again, if not for long
+    analyse(9.0, 9.0 + SPAN_S, 5.0)
+    assert told() == (None, None)
+    yard.camera.stop()
