@@ -117,6 +117,7 @@ def test_a_recording_that_plays_as_a_camera_is_caught_up_with_too(tmp_path: Path
     assert max(shown) - found[0].due.timestamp > 6.0
 
 
+@pytest.mark.slow
 def test_one_that_was_stopped_for_a_while_says_how_old_is_what_it_reads() -> None:
     clock = Clock((64, 48))
     with ScriptedCamera([Play(60)], pictures=clock.pictures(), size=(64, 48), fps=FPS) as camera, DecoderForkServer() as fork_server:
