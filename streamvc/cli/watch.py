@@ -117,6 +117,10 @@ def watch(
       streamvc watch rtsp://192.0.2.7/stream --headless --record events --pre-roll-s 10
       streamvc watch 0 --headless --zone '0,0.5 1,0.5 1,1 0,1' --schedule 'mon-fri 18:00-08:00'
     """
+    from streamvc.view.window import share_xcb
+
+    if not headless:
+        share_xcb()
     from streamvc import app
     from streamvc.cli.progress import frame_progress
     from streamvc.live import camera_configs

@@ -20,6 +20,17 @@ OPENED_PX = (1280, 720)  # a window is opened as large as fits this; the user ca
 QT_SETTINGS = {"QT_QPA_PLATFORM": "xcb", "QT_LOGGING_RULES": "default.warning=false"}
 
 
+def share_xcb() -> None:
+    """Let all libraries use this machine's libxcb. To be called before PyAV is imported, where a window is to be opened later.
+
+    The wheels of PyAV and OpenCV carry parts of it by the same names. Where PyAV's are loaded first, OpenCV's Qt takes them, and opening a window
+    never returns (PyAV issue 978).
+    """
+    if sys.platform.startswith("linux"):
+        with suppress(OSError):
+            ctypes.CDLL("libxcb.so.1", ctypes.RTLD_GLOBAL)
+
+
 def display_available() -> bool:
     """Whether a window can be opened: this OpenCV has windows, and (on Linux) an X server, or XWayland, lets us in.
 

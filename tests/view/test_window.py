@@ -8,12 +8,15 @@ import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from streamvc.testing import recording
 from streamvc.view.window import Window
+from tests.capture.videos import write_video
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="X11 is for Linux")
 needs_xvfb = pytest.mark.skipif(shutil.which("Xvfb") is None, reason="Xvfb is not installed")
@@ -23,7 +26,9 @@ COLOUR = (200, 30, 90)  # BGR
 ASK = "from streamvc.view.window import display_available; print(display_available())"
 SHOW_UNTIL_ENDED = f"""
 import numpy as np
+from streamvc.testing import recording
 from streamvc.view.window import Window
+from tests.capture.videos import write_video
 with Window("streamvc test") as window:
     picture = np.full((240, 320, 3), {COLOUR}, np.uint8)
     print("shown" if window.show(picture, 0.0) else "ended", flush=True)
@@ -176,3 +181,17 @@ def ask_to_close(display: str, window: int) -> None:
     message = _ClientMessage(type=33, window=window, message_type=protocols, format=32, data=(delete, 0, 0, 0, 0))
     x11.XSendEvent(connection, ctypes.c_ulong(window), 0, ctypes.c_long(0), ctypes.byref(message))
     x11.XCloseDisplay(connection)
+
+
+@needs_xvfb
+def test_a_watch_shows_its_window_and_comes_to_its_end(display: str, tmp_path: Path, demo_clip: Path) -> None:
+    """With PyAV in the same process: its libraries and OpenCV's do not get along by themselves."""
+    clip = tmp_path / "clip.mp4"
+    pictures = (image[..., ::-1] for image in islice(recording(demo_clip), 25))
+    write_video(clip, pictures, options={"preset": "ultrafast"})
+    code = "import sys; sys.argv[0] = 'streamvc'; from streamvc.cli import main; main()"
+    command = [sys.executable, "-c", code, "watch", str(clip), "--model", "figure", "--no-publish"]
+    done = subprocess.run(command, env=environment(DISPLAY=display), capture_output=True, text=True, timeout=100)
+    assert done.returncode == 0, done.stderr
+    assert "25 frames in" in done.stderr
+    assert "no display" not in done.stderr
