@@ -165,3 +165,15 @@ def test_a_decoder_that_hangs_is_killed_and_that_is_told(channels: Channels, sai
     yard.camera.stop()
     assert [(health.status, health.reason) for health in said] == [("up", None), ("stalled", "gap"), ("down", "gap"), ("ended", "stop")]
     assert (said[2].detail or "").startswith("its decoder hung")
+
+
+def test_a_clock_that_jumps_by_weeks_costs_the_time_of_its_error_alone(channels: Channels, said: list[Health], demo_clip: Path) -> None:
+    yard = Watched(channels, said, source=str(demo_clip), schedule=["mon"], timezone="UTC")
+    yard.move(0.0)
+    assert yard.camera.is_connecting
+    for days in (45, -45, 40000, -20000):
+        yard.camera.tick(time.monotonic(), MONDAY + timedelta(days=days))
+        assert yard.state == "disabled"
+        yard.move(61.0)  # the clock is right again
+        assert yard.camera.is_connecting
+    yard.camera.stop()
