@@ -14,6 +14,8 @@ from streamvc.capture.address import redact
 from streamvc.capture.loop import capture
 from streamvc.capture.messages import Due, Finished, Message, Opened, decode_settings, encode
 from streamvc.capture.ring import Ring, new_memory
+from streamvc.errors import SourceError
+from streamvc.node.confine import confine
 from streamvc.threads import ChannelClosed
 from streamvc.types import Array
 
@@ -69,7 +71,10 @@ def run(connection: socket.socket) -> None:
     """Capture one connection of a camera, by the settings that come through it, until it ends or the node hangs up."""
     receiver = SocketReceiver(connection)
     try:
-        said = capture(decode_settings(connection.recv(MAX_SETTINGS_BYTES)), receiver)
+        settings = decode_settings(connection.recv(MAX_SETTINGS_BYTES))
+        with suppress(SourceError, OSError):  # the first is told when it is opened; for the other, the kernel will not
+            confine(settings.source)
+        said = capture(settings, receiver)
     except ChannelClosed:
         return
     except Exception as error:  # handed over to the node

@@ -202,3 +202,15 @@ def test_too_few_frames_for_a_model_are_told_at_once_and_until_there_are_enough_
     analyse(9.0, 9.0 + SPAN_S, 5.0)
     assert told() == (None, None)
     yard.camera.stop()
+
+
+def test_a_clock_that_jumps_by_weeks_costs_the_time_of_its_error_alone(channels: Channels, said: list[Health], demo_clip: Path) -> None:
+    yard = Watched(channels, said, source=str(demo_clip), schedule=["mon"], timezone="UTC")
+    yard.move(0.0)
+    assert yard.camera.is_connecting
+    for days in (45, -45, 40000, -20000):
+        yard.camera.tick(time.monotonic(), MONDAY + timedelta(days=days))
+        assert yard.state == "disabled"
+        yard.move(61.0)  # the clock is right again
+        assert yard.camera.is_connecting
+    yard.camera.stop()

@@ -5,6 +5,8 @@ import math
 import os
 import resource
 import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -331,3 +333,47 @@ def test_damaged_videos_cost_no_more_than_their_own_decoder(tmp_path: Path) -> N
             path.write_bytes(data)
             assert fuzz_videos.read(fork_server, path) in ("lost", "end_of_stream", "died")
         assert forker().pid == before
+
+
+CONFINED = """
+import os, socket, sys
+from pathlib import Path
+import av, cv2, numpy, streamvc
+from streamvc.node.confine import confine
+source, secret, folder, port, other = sys.argv[1:]
+if not confine(source):
+    sys.exit(77)
+
+def tries(name, action):
+    try:
+        action()
+        print(name, "yes")
+    except OSError as error:
+        print(name, "no", type(error).__name__)
+
+tries("source", lambda: open(source).close() if "://" not in source else None)
+tries("secret", lambda: open(secret).close())
+tries("listing", lambda: os.listdir(folder))
+tries("write", lambda: Path(folder, "new").touch())
+tries("own", lambda: socket.create_connection(("127.0.0.1", int(port))).close())
+tries("other", lambda: socket.create_connection(("127.0.0.1", int(other))).close())
+tries("signal", lambda: os.kill(os.getppid(), 0))
+tries("look", lambda: open(f"/proc/{os.getppid()}/mem").close())
+tries("run", lambda: os.execv("/bin/true", ["true"]))
+tries("host", lambda: socket.getaddrinfo("localhost", 80))
+"""
+
+
+@pytest.mark.parametrize(("kind", "own", "other"), [("file", "no", "no"), ("rtsp", "yes", "no"), ("http", "yes", "yes")])
+def test_a_decoder_reads_its_source_alone(tmp_path: Path, kind: str, own: str, other: str) -> None:
+    (tmp_path / "a.mp4").write_bytes(b"video")
+    (tmp_path / "secrets").write_text(SECRET)
+    with socket.create_server(("127.0.0.1", 0)) as camera, socket.create_server(("127.0.0.1", 0)) as service:
+        ports = [str(each.getsockname()[1]) for each in (camera, service)]
+        source = str(tmp_path / "a.mp4") if kind == "file" else f"{kind}://127.0.0.1:{ports[0]}/"
+        command = [sys.executable, "-c", CONFINED, source, str(tmp_path / "secrets"), str(tmp_path), *ports]
+        found = subprocess.run(command, capture_output=True, text=True, check=False)
+    if found.returncode == 77:
+        pytest.skip("this kernel has no Landlock")
+    allowed = {line.split()[0] for line in found.stdout.splitlines() if line.split()[1] == "yes"}
+    assert allowed == {"source", "host"} | ({"own"} if own == "yes" else set()) | ({"other"} if other == "yes" else set())
