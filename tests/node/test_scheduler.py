@@ -190,6 +190,14 @@ def test_overload_is_shed_evenly() -> None:
     assert all(counter[camera] == pytest.approx(100, abs=2) for camera in cameras)
 
 
+def test_of_two_that_wait_the_one_is_next_that_is_overdue_by_more_of_its_own_periods() -> None:
+    due = due_frames()
+    for camera, period_s in (("seldom", 1e6), ("often", 1e-6)):
+        due.add(camera, "", worker=0, period_s=period_s)
+        due.offer(camera, arrival())
+    assert [take(due).camera for _ in range(2)] == ["often", "seldom"]
+
+
 def test_cameras_of_two_workers_do_not_meet() -> None:
     due = due_frames("yard")
     due.add("door", "", worker=1, period_s=0.2)
