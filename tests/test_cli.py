@@ -10,6 +10,7 @@ from click.testing import CliRunner, Result
 
 from streamvc.cli import main
 from streamvc.publish.publisher import Publisher
+from tests.capture.videos import plain, write_video
 from tests.publish.samples import START
 from tests.training.clips import render
 
@@ -183,3 +184,19 @@ def test_a_subscriber_that_hears_nothing_leaves_after_its_time() -> None:
     with Publisher("tcp://127.0.0.1:*") as publisher:
         result = run("subscribe", publisher.endpoint, "--timeout", "0.2")
     assert (result.exit_code, result.stdout) == (0, "")
+
+
+def test_a_clip_of_less_than_a_frame_a_second_has_too_few_of_them(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    clip = write_video(tmp_path / "slow.mp4", map(plain, range(12)), fps=1, ticks=range(0, 24, 2))
+    short = "not enough frames for figure, which needs 2 a second"
+    refused = run("classify", clip, "--model", "figure")
+    assert refused.exit_code == 1
+    assert f"slow.mp4: {short}" in refused.stderr
+    assert run("watch", clip, "--model", "figure", "--headless", "--no-publish").exit_code == 0
+    assert f"slow: {short}" in caplog.text
+
+
+def test_a_rate_that_is_too_low_for_a_model_is_refused(demo_clip: Path) -> None:
+    watched = run("watch", demo_clip, "--model", "fall", "--rate-hz", "3", "--headless", "--no-publish")
+    assert_one_clear_line(watched, "fall needs 4 frames/s at least, and rate_hz allows 3")
+    assert "at 5 Hz, 4 at least" in run("models", "show", "fall").stdout
