@@ -42,7 +42,7 @@ def classify(
         threads: Threads of the runtime.
 
     Raises:
-        SourceError: The clip cannot be read, or is too short for a single prediction.
+        SourceError: The clip cannot be read, or is too short for a single prediction, or has too few frames.
         StreamvcError: The model cannot be used.
     """
     recognizer = model if isinstance(model, Recognizer) else Recognizer.load(model, runtime=runtime, threads=threads)
@@ -58,10 +58,10 @@ def classify(
             if view:
                 view(frame, _ranked(recognizer.labels, scores))
     if not scores:
-        manifest = recognizer.bundle.manifest
+        needs = session.shortage or f"too short, {recognizer.bundle.manifest.name} needs {recognizer.span_s:g} s of video for a prediction"
         if opened.fps and is_sparse(opened.fps):
-            raise SourceError(f"{opened.name}: it has {opened.fps:.2g} pictures a second, which is too few: each model needs one at least")
-        raise SourceError(f"{opened.name}: too short, {manifest.name} needs {recognizer.span_s:g} s of video for a prediction")
+            needs = f"it has {opened.fps:.2g} pictures a second, which is too few: each model needs one at least"
+        raise SourceError(f"{opened.name}: {needs}")
     return _ranked(recognizer.labels, scores)
 
 

@@ -14,6 +14,7 @@ from streamvc.cli import main
 from streamvc.inference.bundle import load_bundle, write_bundle
 from streamvc.inference.manifest import BundleSettings
 from streamvc.publish.publisher import Publisher
+from tests.capture.videos import plain, write_video
 from tests.publish.samples import START
 from tests.training.clips import render
 
@@ -229,3 +230,19 @@ def test_a_card_with_escapes_is_refused_by_the_check_and_shown_without_them(tmp_
     for card in (b"\x1b]0;title\x07", "\u202e".encode(), b"x" * 1_100_000):
         write_bundle(tmp_path / "mine", settings, {**files, "CARD.md": card})
         assert "a card is text of up to 1 MB" in run("models", "check", bundle.path).stderr
+
+
+def test_a_clip_of_less_than_a_frame_a_second_has_too_few_of_them(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    clip = write_video(tmp_path / "slow.mp4", map(plain, range(12)), fps=1, ticks=range(0, 24, 2))
+    short = "not enough frames for figure, which needs 2 a second"
+    refused = run("classify", clip, "--model", "figure")
+    assert refused.exit_code == 1
+    assert f"slow.mp4: {short}" in refused.stderr
+    assert run("watch", clip, "--model", "figure", "--headless", "--no-publish").exit_code == 0
+    assert f"slow: {short}" in caplog.text
+
+
+def test_a_rate_that_is_too_low_for_a_model_is_refused(demo_clip: Path) -> None:
+    watched = run("watch", demo_clip, "--model", "fall", "--rate-hz", "3", "--headless", "--no-publish")
+    assert_one_clear_line(watched, "fall needs 4 frames/s at least, and rate_hz allows 3")
+    assert "at 5 Hz, 4 at least" in run("models", "show", "fall").stdout

@@ -73,7 +73,9 @@ def show(name: str, as_json: bool) -> None:
     if as_json:
         click.echo((bundle.path / "model.json").read_text())
         return
-    click.echo(f"{bundle.path}\nmanifest sha256 {bundle.sha256}\nsees {bundle.manifest.extractor} at {bundle.manifest.rate_hz:g} Hz\n")
+    manifest = bundle.manifest
+    rates = f"{manifest.rate_hz:g} Hz, {manifest.least_hz:g} at least"
+    click.echo(f"{bundle.path}\nmanifest sha256 {bundle.sha256}\nsees {manifest.extractor} at {rates}\n")
     click.echo(printable((bundle.path / "CARD.md").read_text(errors="replace"), lines=True))
 
 
