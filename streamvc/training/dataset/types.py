@@ -80,11 +80,7 @@ class Dataset:
             DataError: There is one.
         """
         if bad := [label for label in self.labels if not is_plain(label) or len(label) > MOST_LABEL]:
-            what = (
-                f"is longer than {MOST_LABEL} characters"
-                if is_plain(bad[0])
-                else "holds control characters, or signs that turn the direction of text"
-            )
+            what = f"is longer than {MOST_LABEL} characters" if is_plain(bad[0]) else "holds control characters or turns the direction of text"
             raise DataError(f"the label {printable(bad[0])[:MOST_LABEL]} {what}; give it another name")
 
     @property
