@@ -87,8 +87,9 @@ def changed(packed: Path, out: Path, name: str, content: bytes) -> Path:
 )
 def test_nothing_is_installed_of_what_is_not_sound(packed: Path, tmp_path: Path, name: str, message: str) -> None:
     file = changed(packed, tmp_path / "bad.zip", name, b"other")
-    with pytest.raises(BundleError, match=message):
+    with pytest.raises(BundleError, match=message) as caught:
         install(file, tmp_path / "in" / "models")
+    assert str(caught.value).startswith(f"{file}: ")
     assert list((tmp_path / "in" / "models").iterdir()) == []
     assert not (tmp_path / "outside").exists()
     assert not (tmp_path / "in" / "outside").exists()
