@@ -159,7 +159,8 @@ def _move(path: Path, folder: Path, overwrite: bool) -> None:
     """Move a bundle, and the backbones beside it, into a folder of models."""
     target = folder / path.name
     is_searched = folder.resolve() in [searched.resolve() for searched in model_folders()]
-    hidden = [other for other in find(path.name, MANIFEST) if other != target] if is_searched else []
+    same = sha256(path / MANIFEST)
+    hidden = [other for other in find(path.name, MANIFEST) if other != target and sha256(other / MANIFEST) != same] if is_searched else []
     if hidden and not target.exists() and not overwrite:
         raise BundleError(
             f"{hidden[0]}: a bundle of this name is there; allow it to take its place with --overwrite, or choose another folder with --to"

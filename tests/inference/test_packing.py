@@ -149,6 +149,9 @@ def test_a_name_that_the_user_knows_already_is_taken_only_if_that_is_asked_for(p
     with pytest.raises(BundleError, match=r"figure: a bundle of this name is there; allow it to take its place with --overwrite"):
         install(renamed(packed, tmp_path / "figure.zip", "figure"), Path("models"))
     assert load_bundle("figure") == own
+    pack("figure", tmp_path / "same.zip")
+    assert install(tmp_path / "same.zip", Path("models")).sha256 == own.sha256
+    shutil.rmtree("models/figure")
     assert install(tmp_path / "figure.zip", Path("models"), overwrite=True).sha256 == load_bundle("figure").sha256 != own.sha256
 
 
