@@ -1,5 +1,7 @@
 """Text that comes from elsewhere (files, cameras, other programs), and is shown to people."""
 
+import json
+
 JOINERS = "\u200c\u200d"  # invisible, but words and emoji are put together with them
 
 
@@ -14,3 +16,8 @@ def printable(text: str, *, lines: bool = False) -> str:
         return text
     kept = JOINERS + ("\n\t" if lines else "")
     return "".join(sign if sign.isprintable() or sign in kept else sign.encode("unicode_escape").decode() for sign in text)
+
+
+def printable_json(text: str) -> str:
+    r"""A line of JSON as it may be shown: what is not plain stands there as `\u009b`, which means the same."""
+    return text if is_plain(text) else "".join(sign if is_plain(sign) else json.dumps(sign)[1:-1] for sign in text)

@@ -198,3 +198,17 @@ def test_the_table_names_stills_and_clips_that_are_there(state_home: Path) -> No
         log.append(message(replace(START, media=Media(None, "https://example.org/clip.mp4")), 2, log.epoch))
     rows = list(csv.DictReader(StringIO(run("--log", state_home / "log.db", "--csv").stdout)))
     assert [(row["snapshot"], row["clip"]) for row in rows] == [(still.as_uri(), ""), ("", "https://example.org/clip.mp4")]
+
+
+@pytest.mark.parametrize("sign", ["\n", "\x1b[2J", "\u202e", "\x9b2J", "\u2028", "\U000e0001"])
+def test_nothing_that_is_printed_of_a_log_is_obeyed_by_a_terminal(state_home: Path, sign: str) -> None:
+    path = state_home / "streamvc" / "events-7788.db"
+    event = replace(START, label=f"a{sign}b", camera=f"ya{sign}rd")
+    with EventLog(path) as log:
+        log.append(message(event, 1, log.epoch), event)
+        log.append(message(replace(HEALTH, detail=sign), 1, log.epoch))
+    printed = {form: run(*form, "--kind", "event", "--kind", "health").stdout.splitlines() for form in ((), ("--json",))}
+    for lines in printed.values():
+        assert len(lines) == 2
+        assert all(line.isprintable() for line in lines)
+    assert json.loads(printed["--json",][0])["data"]["label"] == event.label

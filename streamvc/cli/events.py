@@ -84,6 +84,7 @@ def events(
     from streamvc.publish.log import query
     from streamvc.publish.records import Criteria
     from streamvc.sinks.sink import SinkFilter
+    from streamvc.text import printable_json
 
     if last_s is not None:
         if start_s is not None or end_s is not None:
@@ -98,7 +99,7 @@ def events(
         _print_csv(messages)
     else:
         for message in messages:
-            click.echo(message.body if form == "json" else _line(message))
+            click.echo(printable_json(message.body.decode()) if form == "json" else _line(message))
 
 
 def _log_of(endpoint: str) -> Path:

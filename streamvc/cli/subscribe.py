@@ -58,12 +58,15 @@ def subscribe(endpoint: str, cameras: tuple[str, ...], labels: tuple[str, ...], 
 
     from streamvc.events import Event, Health, State, describe
     from streamvc.publish.subscriber import Subscriber
+    from streamvc.text import printable_json
 
     subscriber: Subscriber[Event | State | Health] = Subscriber(endpoint, cameras=cameras, labels=labels, on_notice=_print_notice, **choices)
     with subscriber:
         for item in islice(subscriber, count):
-            click.echo(subscriber.body.decode() if as_json else describe(item, time.time()))
+            click.echo(printable_json(subscriber.body.decode()) if as_json else describe(item, time.time()))
 
 
 def _print_notice(notice: "Notice") -> None:
-    click.echo(str(notice), err=True)
+    from streamvc.text import printable
+
+    click.echo(printable(str(notice)), err=True)

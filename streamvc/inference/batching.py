@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from streamvc.errors import InferenceError
 from streamvc.inference.model_cache import ModelCache
 from streamvc.inference.runtime import Model, Opener, choose_runtime, open_model
-from streamvc.threads import Together
+from streamvc.threads import Lock, Together
 from streamvc.types import Array
 
 RUNTIME = "tensorflow"  # the one that a GPU is behind
@@ -68,6 +68,19 @@ class BatchingModel:
             return error
 
 
+class _OneAtATime:
+    """A model that may be run by several threads, which wait for each other."""
+
+    def __init__(self, model: Model) -> None:
+        self.input, self.output = model.input, model.output
+        self._model = model
+        self._lock = Lock()
+
+    def run(self, fill: Callable[[Array], None]) -> NDArray[np.float32]:
+        with self._lock:
+            return self._model.run(fill)
+
+
 def _keeps_apart(model: BatchCapableModel) -> bool:
     """Whether a batch gives the same as its inputs one by one: a graph that was made for one input may mix several up."""
     shape = (NUM_TRIED, *model.input.shape[1:])
@@ -78,11 +91,14 @@ def _keeps_apart(model: BatchCapableModel) -> bool:
 
 
 def shared_opener() -> Opener:
-    """Opens networks for several threads: those of TensorFlow are one for all of them, and run together; any other is a new one each time."""
+    """Opens networks for several threads: those of TensorFlow are one for all of them, and run together; any other is a new one each time.
+
+    Any of them may be run by several threads.
+    """
     together = ModelCache(lambda path, runtime, threads: BatchingModel(cast(BatchCapableModel, open_model(path, runtime, threads))))
 
     def open_for_threads(path: Path, runtime: str | None, threads: int) -> Model:
         chosen = choose_runtime(runtime)
-        return (together.open if chosen == RUNTIME else open_model)(path, chosen, threads)
+        return together.open(path, chosen, threads) if chosen == RUNTIME else _OneAtATime(open_model(path, chosen, threads))
 
     return open_for_threads

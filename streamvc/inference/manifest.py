@@ -21,7 +21,8 @@ def _plain(text: str) -> str:
     return text
 
 
-Label = Annotated[str, StringConstraints(min_length=1, max_length=100), AfterValidator(_plain)]
+MOST_LABEL = 100  # characters
+Label = Annotated[str, StringConstraints(min_length=1, max_length=MOST_LABEL), AfterValidator(_plain)]
 Text = Annotated[str, StringConstraints(max_length=1000), AfterValidator(_plain)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=1)]

@@ -12,7 +12,7 @@ ModelKey = tuple[object, ...]
 class ModelCache:
     """Opens each `.tflite` file once, for as long as somebody keeps it: one interpreter serves all streams, as what they remember lies outside it.
 
-    All that was opened here belongs to one thread at a time; to open more is allowed to any other meanwhile.
+    What was opened here belongs to one thread at a time, unless the opener says otherwise; to open more is allowed to any other meanwhile.
     """
 
     def __init__(self, opener: Opener = open_model) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from streamvc.errors import BundleError
+from streamvc.errors import BundleError, StreamvcError
 from streamvc.inference.backbone import MANIFEST as BACKBONE_MANIFEST
 from streamvc.inference.backbone import sound_backbone
 from streamvc.inference.bundle import MANIFEST, Bundle, check_bundle, load_bundle
@@ -67,8 +67,11 @@ def install(file: Path, folder: Path, *, overwrite: bool = False) -> Bundle:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".install-", dir=folder) as scratch:
-            path = _unpack(file, Path(scratch))
-            _check_backbones(file, check_bundle(path))
+            try:
+                path = _unpack(file, Path(scratch))
+                _check_backbones(file, check_bundle(path))
+            except StreamvcError as error:  # where it was unpacked to is gone when that is read
+                raise type(error)(str(error).replace(f"{scratch}/", f"{file}: ")) from error
             _move(path, folder, overwrite)
     except OSError as error:
         raise BundleError(f"{file}: cannot be installed in {folder}: {error.strerror}") from error
@@ -156,7 +159,8 @@ def _move(path: Path, folder: Path, overwrite: bool) -> None:
     """Move a bundle, and the backbones beside it, into a folder of models."""
     target = folder / path.name
     is_searched = folder.resolve() in [searched.resolve() for searched in model_folders()]
-    hidden = [other for other in find(path.name, MANIFEST) if other != target] if is_searched else []
+    same = sha256(path / MANIFEST)
+    hidden = [other for other in find(path.name, MANIFEST) if other != target and sha256(other / MANIFEST) != same] if is_searched else []
     if hidden and not target.exists() and not overwrite:
         raise BundleError(
             f"{hidden[0]}: a bundle of this name is there; allow it to take its place with --overwrite, or choose another folder with --to"

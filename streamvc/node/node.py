@@ -79,8 +79,10 @@ class Node:
             open_decoder = partial(ProcessDecoder, opened.enter_context(DecoderForkServer()))
             channels = Channels(open_decoder, DefaultSelector(), scheduler, partial(self._publisher.report, wait=False))
             self._hub = Hub(config.node, channels, num_connecting=config.limits.connecting)
-            for number in range(config.limits.workers):
-                worker = InferenceWorker(number, scheduler, publish=self._published, failed=self._hub.fail)
+            num_workers = config.limits.workers
+            for number in range(2 * num_workers):  # to each belongs one that is idle, until a camera is too slow for the others
+                relief = num_workers + number if number < num_workers else None
+                worker = InferenceWorker(number, scheduler, publish=self._published, failed=self._hub.fail, relief=relief)
                 self._workers.append(worker)
                 run = self._supervised(partial(self._meter.measure, worker.steps))
                 opened.enter_context(Worker(f"inference-{number}", run, scheduler.close, niceness=NICENESS))

@@ -108,6 +108,12 @@ class FrameScheduler(Generic[T]):
             dropped = lane.put_last(reason) if lane else []
         _release(dropped)
 
+    def move(self, camera: str, worker: int) -> None:
+        """Let another worker analyse a camera from now on. For the one that did so far, when it has done what it took."""
+        with self._lock:
+            if lane := self._lanes.get(camera):
+                lane.move(self._queue(worker))
+
     def keep_all(self, camera: str, is_wanted: bool) -> None:
         """Whether each frame of a camera is to be given out, however old, as its source waits; else the newest is."""
         with self._lock:
@@ -224,6 +230,13 @@ class _Lane(Generic[T]):
         if any(isinstance(item, _End) for item in self.items) and not self.keeps_all:
             return ENDS_FIRST, 0.0
         return self._rank, (self._served - now) / self._period_s
+
+    def move(self, queue: _Queue[T]) -> None:
+        """Wait in the queue of another worker."""
+        if self.items:
+            self._queue.lanes.remove(self)
+            queue.add(self)
+        self._queue = queue
 
     def put(self, arrival: Arrived) -> list[Arrived]:
         """Append it; returns what it takes the place of."""

@@ -16,6 +16,10 @@ from streamvc.types import Frame
 
 logger = logging.getLogger(__name__)
 
+SLOW_S = 0.25  # of a frame: others come too late then
+EXCESS_S = 0.75  # beyond that, of frames in a row, which is no hiccup
+SLOWER = 4  # times of another camera's; where all are slow, the work is shared as it is
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Step:
@@ -62,6 +66,7 @@ class InferenceWorker:
         *,
         publish: Sink,
         failed: Callable[[str, Exception], None],
+        relief: int | None = None,
     ) -> None:
         """Set up.
 
@@ -70,12 +75,15 @@ class InferenceWorker:
             scheduler: Where its work comes from.
             publish: Is called with each event.
             failed: Is called with the name of a camera whose analysis has failed, for each frame that it fails at. What ran there was ended.
+            relief: Another worker, which takes over cameras whose frames take so long that the others would have to wait; None for no one.
         """
         self.busy_since: float | None = None
         self._number = number
         self._scheduler = scheduler
         self._publish = publish
         self._failed = failed
+        self._relief = relief
+        self._costs: dict[str, _Cost] = {}  # by camera
         self._recorders: list[Recorder] = []  # of cameras that have left
 
     def steps(self) -> Iterator[Step]:
@@ -87,6 +95,7 @@ class InferenceWorker:
             elif work.end:
                 yield self._end(work, work.end)
             if work.is_last:
+                self._costs.pop(work.camera, None)
                 self._part(work.session)
             self.busy_since = None
         for recorder in self._recorders:
@@ -115,6 +124,8 @@ class InferenceWorker:
                 self._failed(work.camera, problem)
                 return
             is_analysed = session.num_samples > num_samples and not arrival.is_still
+            if is_analysed and num_samples and self._relief is not None:  # the first takes longer
+                self._weigh(work.camera, decided - work.taken, self._relief)
             moments = (due.captured, due.decoded, work.taken, session.featured, decided, time.monotonic())
             yield Step(work.camera, session, arrival.frame, events, is_analysed, *moments)
         finally:
@@ -141,6 +152,18 @@ class InferenceWorker:
                 problem = problem or error
         return problem
 
+    def _weigh(self, camera: str, cost_s: float, relief: int) -> None:
+        """Take in how long a frame took. A camera that is slow all the time, beside others that are not, leaves."""
+        before = self._costs.get(camera)
+        excess_s = (before.excess_s if before else 0.0) + cost_s - SLOW_S if cost_s > SLOW_S else 0.0
+        self._costs[camera] = _Cost(cost_s, excess_s)
+        if excess_s > EXCESS_S and any(SLOWER * other.last_s < cost_s for name, other in self._costs.items() if name != camera):
+            del self._costs[camera]
+            self._scheduler.move(camera, relief)
+            logger.warning(
+                "%s takes %.1f s a frame: from now on it has a thread beside that of the other cameras", camera, cost_s, extra={"camera": camera}
+            )
+
     def _part(self, session: Session) -> None:
         """Let a camera go. What is recorded of it is completed meanwhile, as others do not wait for that."""
         self._recorders = [recorder for recorder in self._recorders if recorder.is_recording]
@@ -148,6 +171,14 @@ class InferenceWorker:
             with _logged("a recording could not be completed"):
                 session.recorder.finish()
             self._recorders.append(session.recorder)
+
+
+@dataclass(frozen=True, slots=True)
+class _Cost:
+    """How long the last frame of a camera took, and by how much those in a row that were slow took too long together, in seconds."""
+
+    last_s: float
+    excess_s: float
 
 
 @contextmanager

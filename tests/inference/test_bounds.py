@@ -13,7 +13,7 @@ from streamvc.errors import BundleError
 from streamvc.inference.backbone import find_backbone
 from streamvc.inference.bundle import load_bundle
 from streamvc.inference.manifest import BackboneManifest, BundleManifest, Manifest, read_manifest
-from streamvc.text import is_plain, printable
+from streamvc.text import is_plain, printable, printable_json
 from tests.inference.settings import BACKBONE
 
 Steps = tuple[str | int, ...]
@@ -124,3 +124,10 @@ def test_what_is_printable_is_plain_and_what_is_plain_stays_as_it_is(text: str, 
     assert is_plain(shown.replace("\n", "").replace("\t", "") if lines else shown)
     assert printable(shown, lines=lines) == shown
     assert not is_plain(text) or shown == text
+
+
+@given(st.dictionaries(st.text(), st.text()))
+def test_json_that_is_printable_is_plain_and_means_the_same(value: dict[str, str]) -> None:
+    shown = printable_json(json.dumps(value, ensure_ascii=False))
+    assert is_plain(shown)
+    assert json.loads(shown) == value

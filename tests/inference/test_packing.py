@@ -87,8 +87,9 @@ def changed(packed: Path, out: Path, name: str, content: bytes) -> Path:
 )
 def test_nothing_is_installed_of_what_is_not_sound(packed: Path, tmp_path: Path, name: str, message: str) -> None:
     file = changed(packed, tmp_path / "bad.zip", name, b"other")
-    with pytest.raises(BundleError, match=message):
+    with pytest.raises(BundleError, match=message) as caught:
         install(file, tmp_path / "in" / "models")
+    assert str(caught.value).startswith(f"{file}: ")
     assert list((tmp_path / "in" / "models").iterdir()) == []
     assert not (tmp_path / "outside").exists()
     assert not (tmp_path / "in" / "outside").exists()
@@ -148,6 +149,9 @@ def test_a_name_that_the_user_knows_already_is_taken_only_if_that_is_asked_for(p
     with pytest.raises(BundleError, match=r"figure: a bundle of this name is there; allow it to take its place with --overwrite"):
         install(renamed(packed, tmp_path / "figure.zip", "figure"), Path("models"))
     assert load_bundle("figure") == own
+    pack("figure", tmp_path / "same.zip")
+    assert install(tmp_path / "same.zip", Path("models")).sha256 == own.sha256
+    shutil.rmtree("models/figure")
     assert install(tmp_path / "figure.zip", Path("models"), overwrite=True).sha256 == load_bundle("figure").sha256 != own.sha256
 
 

@@ -260,3 +260,20 @@ def test_each_frame_is_counted_once_and_given_back_once_and_ends_alternate_with_
     assert 0 <= offered - sum(others) <= 4
     assert not any("old" in steps[each.due.index] for each in used)
     assert [each.due.index for each in used] == sorted(each.due.index for each in used)
+
+
+def test_a_camera_that_is_moved_waits_for_its_new_worker_with_all_that_waits_of_it() -> None:
+    due = due_frames("yard", "door")
+    for camera in ("yard", "door"):
+        due.offer(camera, arrival(1))
+    due.end("door", "gap")
+    due.move("door", 1)
+    due.move("gone", 1)
+    assert (take(due).camera, index(take(due, 1)), take(due, 1).end) == ("yard", 1, "gap")
+    due.offer("door", arrival(2))
+    assert index(take(due, 1)) == 2
+    due.move("door", 0)
+    due.offer("door", arrival(3))
+    assert index(take(due)) == 3
+    assert [(work.camera, work.end, work.is_last) for work in rest(due)] == [("yard", "stop", True), ("door", "stop", True)]
+    assert rest(due, 1) == []

@@ -1,4 +1,5 @@
 import re
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -32,14 +33,16 @@ WAIT_S = 60.0
 class Bench:
     """A worker in its thread, and all that it says."""
 
-    def __init__(self) -> None:
+    def __init__(self, relief: int | None = None) -> None:
         self.due = FrameScheduler[Session](1e6)
         self.models = ModelCache()
         self.events: list[Event] = []
         self.steps: Queue[Step] = Queue()
         self.failures: Queue[tuple[str, Exception]] = Queue()
         self.released: Counter[str] = Counter()
-        self._inference = InferenceWorker(0, self.due, publish=self._publish, failed=lambda camera, error: self.failures.put((camera, error)))
+        self._inference = InferenceWorker(
+            0, self.due, publish=self._publish, failed=lambda camera, error: self.failures.put((camera, error)), relief=relief
+        )
         self.thread = Worker("inference", self._run, self.due.close)
 
     def _publish(self, event: Event) -> None:
@@ -116,18 +119,19 @@ def test_a_camera_that_fails_is_ended_and_does_not_touch_the_others(bench: Bench
 
 
 class Failing:
-    """A model whose outputs go through `change` from the tenth on."""
+    """A model whose outputs go through `change`, but for the first ones."""
 
-    def __init__(self, model: Model, change: Callable[[NDArray[np.float32]], NDArray[np.float32]]) -> None:
+    def __init__(self, model: Model, change: Callable[[NDArray[np.float32]], NDArray[np.float32]], after: int = 9) -> None:
         self.input, self.output = model.input, model.output
         self._model = model
         self._change = change
+        self._after = after
         self._num_runs = 0
 
     def run(self, fill: Callable[[Array], None]) -> NDArray[np.float32]:
         self._num_runs += 1
         output = self._model.run(fill)
-        return self._change(output) if self._num_runs > 9 else output
+        return self._change(output) if self._num_runs > self._after else output
 
 
 def crash(_output: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -264,3 +268,73 @@ def test_what_cannot_be_ended_either_is_told_as_failed_and_touches_no_other_came
     assert {bench.failures.get_nowait()[0] for _ in range(2)} == {"broken"}
     assert bench.failures.empty()
     assert len(bench.outline("door")) > 1
+
+
+class Slow:
+    """A model whose second run takes a second, and whose third waits for a word."""
+
+    def __init__(self, model: Model, go_on: Queue[None]) -> None:
+        self.input, self.output = model.input, model.output
+        self._model = model
+        self._go_on = go_on
+        self._num_runs = 0
+
+    def run(self, fill: Callable[[Array], None]) -> NDArray[np.float32]:
+        self._num_runs += 1
+        if self._num_runs == 2:
+            time.sleep(1.1)
+        if self._num_runs == 3:
+            self._go_on.get(timeout=WAIT_S)
+        return self._model.run(fill)
+
+
+def test_a_camera_whose_model_is_slow_gets_a_thread_beside_that_of_the_others(frames: list[Frame], caplog: pytest.LogCaptureFixture) -> None:
+    bench, go_on, relieved = Bench(relief=1), Queue[None](), Queue[Step]()
+
+    def open_slow(path: Path, runtime: str | None = None, threads: int = 1) -> Model:
+        model = open_model(path, runtime, threads)
+        return Slow(model, go_on) if path.name == "backbone.tflite" else model
+
+    relief = InferenceWorker(1, bench.due, publish=bench.events.append, failed=lambda camera, error: bench.failures.put((camera, error)))
+
+    def run_relief() -> None:
+        for step in relief.steps():
+            relieved.put(step)
+
+    with bench.thread, Worker("relief", run_relief, bench.due.close):
+        bench.add("yard")
+        bench.add("door", opener=open_slow)
+        for number in range(2):
+            bench.see("yard", frames[number])
+            bench.see("door", frames[number])
+        assert [record.getMessage() for record in caplog.records if "takes 1." in record.getMessage()]
+        bench.due.keep_all("door", True)
+        for frame in frames[2:]:
+            bench.offer("door", frame)
+            assert bench.see("yard", frame).camera == "yard"  # while the other one waits
+        go_on.put(None)
+        assert {relieved.get(timeout=WAIT_S).camera for _ in frames[2:]} == {"door"}
+    assert bench.failures.empty()
+    assert bench.released == {"yard": 15, "door": 15}
+    assert bench.outline("door") == bench.outline("yard")
+    assert [phase for phase, *_ in bench.outline("door")].count("end") == [phase for phase, *_ in bench.outline("door")].count("start") > 0
+
+
+def test_cameras_that_are_all_slow_share_the_worker(frames: list[Frame]) -> None:
+    bench = Bench(relief=1)
+
+    def open_slow(path: Path, runtime: str | None = None, threads: int = 1) -> Model:
+        model = open_model(path, runtime, threads)
+        return Failing(model, slowly, after=0) if path.name == "project.tflite" else model
+
+    with bench.thread:
+        for name in ("yard", "door"):
+            bench.add(name, opener=open_slow)
+        for frame in frames[:5]:
+            for name in ("yard", "door"):
+                assert bench.see(name, frame).camera == name
+
+
+def slowly(output: NDArray[np.float32]) -> NDArray[np.float32]:
+    time.sleep(0.6)
+    return output

@@ -59,7 +59,7 @@ class LandmarkFinder:
         """The person in (H, W, 3) uint8 BGR, and the region to look in in the next frame; None where nobody is there."""
         transform = region.transform(LANDMARK_PX)
         points, presence, world = np.split(self._view.run(image, transform), [5 * NUM_POINTS, 5 * NUM_POINTS + 1])
-        if presence[0] < LEAST_PRESENCE:
+        if not presence[0] >= LEAST_PRESENCE:  # NaN is nobody
             return None
         points = points.reshape(NUM_POINTS, 5)
         landmarks = np.empty((NUM_POINTS, 4), np.float32)

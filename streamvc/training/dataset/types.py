@@ -5,6 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from streamvc.errors import DataError
+from streamvc.inference.manifest import MOST_LABEL
+from streamvc.text import is_plain, printable
+
 Grouping = Literal["column", "pattern", "name", "folder", "file"]
 Side = Literal["train", "test"]
 
@@ -68,6 +72,16 @@ class Dataset:
     ignored: tuple[IgnoredFiles, ...] = ()
     background: str | None = None
     untrimmed: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse, before anything is trained, a label that no bundle can have.
+
+        Raises:
+            DataError: There is one.
+        """
+        if bad := [label for label in self.labels if not is_plain(label) or len(label) > MOST_LABEL]:
+            what = f"is longer than {MOST_LABEL} characters" if is_plain(bad[0]) else "holds control characters or turns the direction of text"
+            raise DataError(f"the label {printable(bad[0])[:MOST_LABEL]} {what}; give it another name")
 
     @property
     def num_groups(self) -> int:

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from streamvc.errors import DataError
-from streamvc.training.dataset import Dataset, IgnoredFiles, load_dataset, load_videos
+from streamvc.training.dataset import Dataset, IgnoredFiles, load_dataset, load_videos, merge_labels
 
 from .layouts import touch
 
@@ -138,3 +138,16 @@ def test_links_that_lead_nowhere_are_no_videos_to_fall_over(tmp_path: Path) -> N
     (tmp_path / "run/loop").symlink_to("loop")
     (tmp_path / "gone").symlink_to("nowhere")
     assert rows(load_dataset(tmp_path)) == [("a.mp4", "run", None), ("b.mp4", "walk", None)]
+
+
+@pytest.mark.parametrize(
+    ("label", "words"), [("ru\nn", r"ru\\nn holds control"), ("\x1b[2J", r"\\x1b\[2J holds control"), ("r" * 101, "longer than 100")]
+)
+def test_a_label_that_no_bundle_can_have_is_refused_before_anything_is_trained(tmp_path: Path, label: str, words: str) -> None:
+    touch(tmp_path, f"{label}/a.mp4", "walk/c.mov")
+    with pytest.raises(DataError, match=words) as caught:
+        load_dataset(tmp_path)
+    assert str(caught.value).isprintable()
+    touch(tmp_path / "sound", "run/a.mp4", "walk/c.mov", "jump/d.mov")
+    with pytest.raises(DataError, match=words):
+        merge_labels(load_dataset(tmp_path / "sound"), {"run": label})
