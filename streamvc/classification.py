@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 from streamvc.capture.source import open_source
 from streamvc.errors import SourceError
 from streamvc.events import ModelInfo
-from streamvc.health import is_sparse
 from streamvc.inference.recognizer import Recognizer
 from streamvc.session import Session
 from streamvc.types import Frame, Prediction
@@ -59,8 +58,6 @@ def classify(
                 view(frame, _ranked(recognizer.labels, scores))
     if not scores:
         needs = session.shortage or f"too short, {recognizer.bundle.manifest.name} needs {recognizer.span_s:g} s of video for a prediction"
-        if opened.fps and is_sparse(opened.fps):
-            needs = f"it has {opened.fps:.2g} pictures a second, which is too few: each model needs one at least"
         raise SourceError(f"{opened.name}: {needs}")
     return _ranked(recognizer.labels, scores)
 

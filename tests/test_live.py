@@ -349,7 +349,7 @@ def test_pictures_that_are_too_far_apart_are_told_at_once(recognizer: Recognizer
     slow = write_video(tmp_path / "slow.mp4", [textured(number) for number in range(8)], fps=Fraction(4, 5))
     assert list(watch(slow, recognizer, camera="c")) == []
     assert caplog.messages[0] == f"c: {APART}"
-    with pytest.raises(SourceError, match=r"slow\.mp4: it has 0\.8 pictures a second, which is too few: each model needs one at least"):
+    with pytest.raises(SourceError, match=r"slow\.mp4: not enough frames for figure, which needs 2 a second"):
         classify(slow, recognizer)
 
 
