@@ -165,7 +165,7 @@ class _Trial:
                 case Arrived():
                     self._take(said)
                 case Finished(reason, detail) if self.picture is None:
-                    self.problem = "there is no picture in it" if reason == "end_of_stream" else redact(detail)
+                    self.problem = "there is no picture in it" if reason == "end_of_stream" else redact(detail, self.camera.address)
 
     def is_over(self, now: float) -> bool:
         return self.picture is not None or self.problem is not None or now >= self.deadline
