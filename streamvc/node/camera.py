@@ -188,7 +188,8 @@ class Camera:
         """Its analysis has failed: leave it alone for a while."""
         if not self._rest:
             until = now + FAILED_S if self._plan.reconnects == "always" else math.inf
-            self._lay_down(now, _Rest("down", "error", f"its analysis failed: {type(error).__name__}: {redact(str(error))}", until))
+            words = redact(f"its analysis failed: {type(error).__name__}: {error}", self._plan.config.address)
+            self._lay_down(now, _Rest("down", "error", words, until))
 
     def status(self, now: float) -> CameraStatus:
         """How it fares; counts and rates are those of the last second."""
@@ -267,7 +268,7 @@ class Camera:
     def _finish(self, said: Finished, now: float) -> None:
         if said.reason != "end_of_stream":
             # Whoever reads that knows the camera's name; where that is says nothing more.
-            words = redact(said.detail).removeprefix(f"{self._where}: ")
+            words = redact(said.detail, self._plan.config.address).removeprefix(f"{self._where}: ")
             self._detail, self._hung, self._was_refused = self._hung or words, None, said.reason == "refused"
             self._lifecycle.finished(now, said.reason)
             if self._is_given_up:

@@ -189,7 +189,7 @@ class _Trial:
                 case Arrived():
                     self._take(said)
                 case Finished(reason, detail) if self.picture is None:
-                    self.problem = "there is no picture in it" if reason == "end_of_stream" else redact(detail)
+                    self.problem = "there is no picture in it" if reason == "end_of_stream" else redact(detail, self.camera.address)
                 case Finished():
                     self.is_done = True
 

@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from difflib import get_close_matches
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -66,6 +67,7 @@ WORDS = {  # for what pydantic calls a fault, with what it knows of it
     "less_than_equal": "must be at most {le:g}",
 }
 UNKNOWN = ("extra_forbidden", "unexpected_keyword_argument")
+MAX_FAULTS = 100  # that are told: nobody reads more of them at a time
 CONSEQUENCES = ("default_factory_not_called",)  # of other faults
 
 
@@ -106,7 +108,9 @@ def interpret(documents: Documents, environment: Mapping[str, str] | None) -> No
         raise NodeError(f"{documents.main.path}: is empty; `streamvc node --help` shows what it may hold")
     faults: list[Fault] = []
     if environment is not None:
-        given = _fill_in(given, {**environment, **_secrets(documents, faults)}, (), faults)
+        missing: dict[str, list[Place]] = {}
+        given = _fill_in(given, {**environment, **_secrets(documents, faults)}, (), missing)
+        faults += _missing_variables(missing)
     config = None
     try:
         data = _with_defaults(given, faults) if isinstance(given, dict) else given
@@ -128,7 +132,9 @@ def read_log_path(path: Path, environment: Mapping[str, str] = os.environ) -> Pa
     faults: list[Fault] = []
     given = documents.data
     given = {key: given[key] for key in LOG_KEYS if key in given} if isinstance(given, dict) else {}
-    given = _fill_in(given, {**environment, **_secrets(documents, [])}, (), faults)
+    missing: dict[str, list[Place]] = {}
+    given = _fill_in(given, {**environment, **_secrets(documents, [])}, (), missing)
+    faults += _missing_variables(missing)
     log = None
     try:
         log = NodeConfig.model_validate(given, context={"folder": path.parent}).log
@@ -162,12 +168,24 @@ def _secrets(documents: Documents, faults: list[Fault]) -> dict[str, str]:
         return {}
 
 
-def _fill_in(value: Any, environment: Mapping[str, str], place: Place, faults: list[Fault]) -> Any:
-    """The value with its environment variables; those that are missing are faults."""
+def _missing_variables(missing: Mapping[str, Sequence[Place]]) -> Iterator[Fault]:
+    """Each is told once, however many cameras want it, and those that are wanted together in one line."""
+    together: dict[Place, list[str]] = {}
+    for name, places in missing.items():
+        together.setdefault(places[0], []).append(name)
+    for place, names in together.items():
+        num_values = len(set(missing[names[0]]))
+        more = f" ({num_values} values want {'it' if len(names) == 1 else 'them'})" if num_values > 1 else ""
+        what = f"is no variable {names[0] or '(without a name)'}" if len(names) == 1 else f"are no variables {', '.join(names)}"
+        yield Fault(place, f"there {what} in the environment, nor in a file of `secrets`{more}")
+
+
+def _fill_in(value: Any, environment: Mapping[str, str], place: Place, missing: dict[str, list[Place]]) -> Any:
+    """The value with its environment variables; where those are that are missing is noted."""
     if isinstance(value, dict):
-        return {key: _fill_in(part, environment, (*place, key), faults) for key, part in value.items()}
+        return {key: _fill_in(part, environment, (*place, key), missing) for key, part in value.items()}
     if isinstance(value, list):
-        return [_fill_in(part, environment, (*place, index), faults) for index, part in enumerate(value)]
+        return [_fill_in(part, environment, (*place, index), missing) for index, part in enumerate(value)]
     if not isinstance(value, str):
         return value
 
@@ -175,7 +193,7 @@ def _fill_in(value: Any, environment: Mapping[str, str], place: Place, faults: l
         if found["literal"]:
             return found["literal"]
         if found["name"] not in environment:
-            faults.append(Fault(place, f"there is no variable {found['name'] or '(without a name)'} in the environment, nor in a file of `secrets`"))
+            missing.setdefault(found["name"], []).append(place)
         return environment.get(found["name"], "?")
 
     return VARIABLE.sub(put, value)
@@ -230,7 +248,7 @@ def _missing_models(documents: Documents, config: NodeConfig) -> Iterator[Fault]
 
 
 def _faults(error: ValidationError, above: Place = ()) -> Iterator[Fault]:
-    details = [detail for detail in error.errors(include_url=False) if detail["type"] not in CONSEQUENCES]
+    details = [detail for detail in error.errors(include_url=False) if detail["type"] not in CONSEQUENCES][:MAX_FAULTS]
     places = [detail["loc"] for detail in details]
     for detail in details:
         place = detail["loc"]
@@ -264,13 +282,14 @@ def _tell(documents: Documents, faults: Sequence[Fault]) -> list[str]:
     for fault in faults:
         first.setdefault(fault.place, fault)
     told = []
-    for fault in first.values():
+    for fault in islice(first.values(), MAX_FAULTS):
         number, document, place = documents.find(fault.place)
         written = _written(place)
         told.append(
             (number, document.line(place), redact(f"{document.path}:{document.line(place)}: {written + ': ' if written else ''}{fault.text}"))
         )
-    return [line for *_, line in sorted(told)]
+    lines = [line for *_, line in sorted(told)]
+    return [*lines, f"{documents.main.path}: and more of it"] if len(faults) >= MAX_FAULTS else lines
 
 
 def _written(place: Place) -> str:

@@ -1,5 +1,6 @@
 """YAML files that still know on which line each of their values stands: a node's configuration, and those of cameras with a file of their own."""
 
+import re
 import unicodedata
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +15,11 @@ from streamvc.errors import NodeError
 
 CAMERA_FOLDER = "cameras.d"  # beside the configuration
 SUFFIXES = (".yaml", ".yml")
-MAX_VALUES = 1_000_000  # in a file, with what stands behind its aliases written out
+MAX_BYTES = 1024**2  # of a file: a thousand cameras take a quarter of it
+MAX_VALUES = 200_000  # in a file, with what stands behind its aliases written out
+TEXT_LENGTH = 64  # letters that count as much as a value
+
+QUOTED = re.compile(r"""(['"])(.*?)\1""")  # in a message of YAML: a part of the file, and so of a password perhaps
 
 # Keys whose values are names and addresses: `001`, `1e5`, `no` or `2026-11-30` are text there, whatever YAML takes them for.
 TEXT_KEYS = frozenset(
@@ -127,7 +132,11 @@ def read_document(path: Path) -> Document:
         NodeError: It cannot be read, or is not YAML.
     """
     try:
-        return parse_document(path, path.read_text(encoding="utf-8"))
+        with path.open("rb") as file:
+            content = file.read(MAX_BYTES + 1)
+        if len(content) > MAX_BYTES:
+            raise NodeError(f"{path}: has more than {MAX_BYTES // 1024**2} MiB; is it a configuration?")
+        return parse_document(path, content.decode().replace("\r\n", "\n"))
     except OSError as error:
         raise NodeError(f"{path}: cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
@@ -152,10 +161,17 @@ def parse_document(path: Path, text: str) -> Document:
         mark = error.problem_mark or error.context_mark
         line = "" if mark is None else f"{mark.line + 1}:"
         # What YAML says of a key that is there twice quotes its values: a password, perhaps.
-        problem = "this key is there twice" if isinstance(error, DuplicateKeyError) else error.problem or error.context
-        raise NodeError(f"{path}:{line} is not YAML: {problem}") from error
-    except (YAMLError, ValueError, RecursionError) as error:
-        raise NodeError(f"{path}: is not YAML: {str(error).splitlines()[0]}") from error
+        problem = "this key is there twice" if isinstance(error, DuplicateKeyError) else error.problem or error.context or ""
+        raise NodeError(f"{path}:{line} is not YAML: {_without_quotes(problem)}") from None
+    except RecursionError:
+        raise NodeError(f"{path}: has values within values too deep") from None
+    except (YAMLError, ValueError, OverflowError) as error:
+        raise NodeError(f"{path}: is not YAML: {_without_quotes(str(error).partition(chr(10))[0])}") from None
+
+
+def _without_quotes(problem: str) -> str:
+    """What YAML says is wrong, without what it quotes of the file; single signs and names of its own stay."""
+    return QUOTED.sub(lambda found: found[0] if len(found[2]) < 2 or found[2].startswith("<") else "what is there", problem)
 
 
 def _keep_text(node: Node | None, *, is_text: bool, seen: set[tuple[int, bool]]) -> None:
@@ -171,7 +187,7 @@ def _keep_text(node: Node | None, *, is_text: bool, seen: set[tuple[int, bool]])
 
 
 def _num_values(node: Node, known: dict[int, int]) -> int:
-    """How many values a node stands for, each alias counted as what is behind it. Counts each node once, so it is quick for any.
+    """How many values a node stands for, each alias counted as what is behind it, a long text as several. Counts each node once: quick for any.
 
     Raises:
         ValueError: A value is within itself.
@@ -180,7 +196,8 @@ def _num_values(node: Node, known: dict[int, int]) -> int:
         known[id(node)] = 0  # until it is counted
         parts = node.value if isinstance(node, CollectionNode) else ()
         flat = [part for each in parts for part in (each if isinstance(each, tuple) else (each,))]
-        known[id(node)] = 1 + sum(_num_values(part, known) for part in flat)
+        length = len(node.value) if isinstance(node, ScalarNode) else 0
+        known[id(node)] = 1 + length // TEXT_LENGTH + sum(_num_values(part, known) for part in flat)
     if not known[id(node)]:
         raise ValueError("a value is within itself")
     return known[id(node)]

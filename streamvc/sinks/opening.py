@@ -5,6 +5,7 @@ from contextlib import suppress
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from streamvc.capture.address import is_mistyped, redact
 from streamvc.errors import SinkError
 from streamvc.extras import install_command
 from streamvc.sinks.jsonlines import JsonLinesFile, StandardOutput
@@ -14,6 +15,8 @@ from streamvc.sinks.sink import Sink
 from streamvc.sinks.webhook import Webhook
 
 FORMS = "mqtt://HOST/PREFIX, mqtts://HOST/PREFIX, https://HOST/PATH, file:PATH, - (standard output), or @FILE that holds one of these"
+
+NO_ADDRESS = f"this is not the address of a sink; write it as {FORMS}, with %2F for / and %40 for @ in a user"
 
 
 def open_sink(address: str, *, site: str, node: str, labels: Callable[[], Labels] | None = None, memory: RetainedTopics | None = None) -> Sink:
@@ -37,14 +40,19 @@ def read_address(
     address: str, *, site: str, node: str, labels: Callable[[], Labels] | None = None, memory: RetainedTopics | None = None
 ) -> Callable[[], Sink]:
     """What opens the sink at an address, which so far nobody has been connected to. As `open_sink`."""
+    resolved = ""
     try:
-        return _read(_resolve(address), site, node, labels, memory)
+        resolved = _resolve(address)
+        return _read(resolved, site, node, labels, memory)
     except SinkError as error:
-        raise SinkError(f"{_shown(address)}: {error}") from error
+        why = NO_ADDRESS if is_mistyped(resolved) else redact(str(error))
+        raise SinkError(f"{_shown(address)}: {why}") from None
 
 
 def _shown(address: str) -> str:
     """Which sink it is, without what may be secret: a path or a query, too."""
+    if is_mistyped(address):
+        return "a sink"
     with suppress(ValueError):
         if host := urlsplit(address).hostname:
             return f"sink {urlsplit(address).scheme}://{host}"
@@ -68,7 +76,7 @@ def _read(address: str, site: str, node: str, labels: Callable[[], Labels] | Non
         url = urlsplit(address)
         _ = url.port  # is read only now
     except ValueError:  # which quotes it, with a password in it perhaps
-        raise SinkError(f"this is not the address of a sink; write it as {FORMS}, with %2F for / and %40 for @ in a user") from None
+        raise SinkError(NO_ADDRESS) from None
     sink: Sink
     match url.scheme:
         case "file":

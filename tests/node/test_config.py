@@ -344,7 +344,7 @@ def test_a_folder_of_cameras_that_cannot_be_read_is_told(tmp_path: Path) -> None
 def test_aliases_that_stand_for_more_than_there_is_room_for_are_refused(tmp_path: Path, way: str) -> None:
     levels = "".join(f"x{level}: &x{level} {way.format(f'*x{level - 1}')}\n" for level in range(1, 30))
     (told,) = faults(tmp_path, f"x0: &x0 {{y: 1}}\n{levels}")
-    assert told == "node.yaml: its aliases stand for more than 1000000 values"
+    assert told == "node.yaml: its aliases stand for more than 200000 values"
 
 
 def test_no_password_is_in_what_is_told(tmp_path: Path) -> None:
@@ -388,3 +388,35 @@ def test_the_examples_that_are_shipped_can_be_used(name: str, tmp_path: Path) ->
     for example in [text] if name.endswith(".yaml") else re.findall(r"```yaml\n(.*?)```", text, re.DOTALL):
         config = read(tmp_path, example.replace("secrets:", "# "), CAM_USER="me", CAM_PASSWORD="s3cret", MQTT_USER="me")
         assert config.cameras
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("a: &a " + "x" * 100_000 + "\nb: [" + ", ".join(["*a"] * 1_000) + "]", "its aliases stand for more than 200000 values"),
+        ("a: " + "[" * 5_000, "has values within values too deep"),
+        ("a: " + "x" * 1_048_576, "has more than 1 MiB; is it a configuration?"),
+    ],
+)
+def test_what_unfolds_into_too_much_is_refused(tmp_path: Path, text: str, said: str) -> None:
+    assert faults(tmp_path, text) == [f"node.yaml: {said}"]
+
+
+def test_of_many_faults_some_are_told(tmp_path: Path) -> None:
+    told = faults(tmp_path, "".join(f"key{number}: 1\n" for number in range(3_000)))
+    assert len(told) == 101
+    assert told[-1] == "node.yaml: and more of it"
+
+
+def test_a_variable_that_is_missing_is_told_once_for_all_cameras(tmp_path: Path) -> None:
+    cameras = "".join(f"  - {{name: c{number}, source: 'rtsp://${{CAM_USER}}:${{CAM_PASSWORD}}@h/{number}'}}\n" for number in range(50))
+    (told,) = faults(tmp_path, f"defaults: {{models: [figure]}}\ncameras:\n{cameras}")
+    assert "no variables CAM_USER, CAM_PASSWORD in the environment" in told
+    assert "50 values want them" in told
+
+
+@pytest.mark.parametrize(
+    "text", ["source: !hunter2 x", "source: *hunter2", "source: %hunter2", 'source: "a" hunter2"', "hunter2: &x\n hunter2", "? hunter2: [\n"]
+)
+def test_what_yaml_complains_of_is_not_quoted(tmp_path: Path, text: str) -> None:
+    assert "hunter2" not in "".join(line.partition("node.yaml")[2] for line in faults(tmp_path, text) if "unknown key" not in line)
