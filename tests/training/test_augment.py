@@ -1,6 +1,9 @@
 import numpy as np
+import pytest
 
+from streamvc.errors import DataError
 from streamvc.training.augment import AS_IT_IS, CROP_SHARE, Variation, variations
+from streamvc.training.recipes import plan_for
 
 rng = np.random.default_rng(0)
 IMAGE = rng.integers(0, 256, (40, 60, 3), dtype=np.uint8)
@@ -36,3 +39,12 @@ def test_only_the_kinds_asked_for_are_drawn_and_the_seed_decides() -> None:
 def test_each_variation_has_a_text_of_its_own() -> None:
     drawn = variations(["flip", "upend", "crop", "colour"], 8, seed=0)
     assert len({*map(str, drawn), str(AS_IT_IS)}) == 9
+
+
+def test_a_lowest_rate_is_one_that_a_model_can_be_used_at_and_clips_are_thinned_to_it() -> None:
+    assert plan_for("pooled", min_rate_hz=2.5, settings={"augment": "flip,thin"}).min_rate_hz == 2.5
+    for min_rate_hz in (0.5, 5.5):
+        with pytest.raises(DataError, match="the lowest rate must be from 1 to the rate itself, 5 frames/s"):
+            plan_for("pooled", min_rate_hz=min_rate_hz)
+    with pytest.raises(DataError, match="say which with --min-rate-hz"):
+        plan_for("pooled", settings={"augment": "thin"})

@@ -13,7 +13,7 @@ from streamvc.errors import DataError
 from streamvc.inference.backbone import Backbone
 from streamvc.sampling import Sampler
 from streamvc.training.dataset import Clip
-from streamvc.training.feature_sequence import FeatureSequence
+from streamvc.training.feature_sequence import FeatureSequence, Thinning
 from streamvc.training.features import Extraction, cache_folder, extract
 from tests.capture.videos import textured, write_video
 from tests.training.clips import render
@@ -188,3 +188,17 @@ def test_the_cache_is_where_the_desktop_wants_it(monkeypatch: pytest.MonkeyPatch
     monkeypatch.delenv("XDG_CACHE_HOME")
     monkeypatch.setenv("HOME", str(tmp_path))
     assert cache_folder() == tmp_path / ".cache" / "streamvc"
+
+
+def test_frames_may_be_missing_evenly_or_at_random_and_that_is_kept_apart(clip: Clip, sequence: FeatureSequence, cache: Path) -> None:
+    def thinned(thinning: Thinning) -> FeatureSequence:
+        return extract([clip], BACKBONE, RATE_HZ, thinning=thinning, cache=cache).sequences[0]
+
+    half = thinned(Thinning(2.5))
+    assert half.num_ticks.tolist() == [1] + 7 * [2]
+    np.testing.assert_array_equal(half.features, sequence.features[::2])
+    dropped = thinned(Thinning(dropped=0.5))
+    assert 3 <= len(dropped.features) <= 12
+    assert dropped.num_ticks.max() > 1
+    assert_same(dropped, thinned(Thinning(dropped=0.5)))
+    assert_same(thinned(Thinning(10.0)), sequence)
