@@ -11,7 +11,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from streamvc.errors import StreamvcError
+from streamvc.errors import DataError, StreamvcError
 from streamvc.inference.bundle import list_bundles
 from streamvc.inference.recognizer import Recognizer
 from streamvc.training.dataset import Clip, load_dataset, load_videos, merge_labels
@@ -22,7 +22,6 @@ from streamvc.training.prediction_trace import detect, length_s, predict_file, t
 from streamvc.training.rates import RateFigures, count_at_rate
 
 FEW, MANY = 0.2, 0.5  # share of the frames that are dropped
-TABLES = ("clips.csv", "segments.csv")
 
 
 def ways(recognizer: Recognizer) -> list[Thinning]:
@@ -34,8 +33,11 @@ def ways(recognizer: Recognizer) -> list[Thinning]:
 def read(recognizer: Recognizer, data: Path) -> tuple[list[Clip], list[Clip]]:
     """The videos, and what goes on in them."""
     manifest = recognizer.bundle.manifest
-    is_table = data.suffix == ".csv" or any((data / name).exists() for name in TABLES)
-    if not is_table or is_unknown(recognizer.bundle.path, data):
+    try:
+        is_other = is_unknown(recognizer.bundle.path, data)
+    except DataError:  # it is no data set, or has one label only
+        is_other = True
+    if is_other:
         return list(load_videos(data)), []
     dataset = load_dataset(data)
     dataset = merge_labels(dataset, {label: other for label, other in manifest.merged.items() if label in dataset.labels})
