@@ -2,11 +2,15 @@
 
 import logging
 import sys
+from traceback import format_exception
+from types import TracebackType
 from typing import Any
 
 import click
 
 from streamvc._version import __version__
+from streamvc.capture.address import redact
+from streamvc.cli import output
 from streamvc.cli.backbones import backbones
 from streamvc.cli.bench import bench
 from streamvc.cli.classify import classify
@@ -25,8 +29,14 @@ from streamvc.cli.subscribe import subscribe
 from streamvc.cli.train import train
 from streamvc.cli.watch import watch
 from streamvc.errors import StreamvcError
+from streamvc.node.logs import configure
 
 INTERRUPTED = 130  # the shells' code for a program ended by Ctrl-C
+
+
+def _report(kind: type[BaseException], error: BaseException, traceback: TracebackType | None) -> None:
+    """As Python itself reports what nobody has caught, without secrets."""
+    sys.stderr.write(redact("".join(format_exception(kind, error, traceback))))
 
 
 class Commands(click.Group):
@@ -34,12 +44,22 @@ class Commands(click.Group):
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
-            return super().invoke(ctx)
+            result = super().invoke(ctx)
+            sys.stdout.flush()
         except StreamvcError as error:
-            raise click.ClickException(str(error)) from error
+            raise click.ClickException(redact(str(error))) from error
         except KeyboardInterrupt:
             click.echo("Interrupted.", err=True)
             ctx.exit(INTERRUPTED)
+        except BrokenPipeError:
+            output.silence()
+            ctx.exit(output.BROKEN_PIPE)
+        except OSError as error:
+            if error.errno not in output.OUTPUT_ERRORS or error.filename is not None:
+                raise
+            output.silence()
+            raise click.ClickException(f"cannot write to standard output: {error.strerror}") from error
+        return result
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -59,10 +79,13 @@ def main(verbose: int) -> None:
       streamvc classify clip.mp4                     what does this clip show?
       streamvc train my-clips --out models/mine      teach it your own activities
 
-    Exit codes: 0 done or stopped on request, 1 an error (one line says which), 2 wrong usage, 130 interrupted before anything was finished.
+    Exit codes: 0 done or stopped on request, 1 an error (one line says which), 2 wrong usage, 130 interrupted before anything was finished,
+    141 whoever read its output has left.
     """
+    output.prepare()
+    sys.excepthook = _report
     level = [logging.WARNING, logging.INFO, logging.DEBUG][min(verbose, 2)]
-    logging.basicConfig(level=level, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    configure(level, as_json=False, force=False)
 
 
 for command in (

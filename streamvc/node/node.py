@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack, closing, suppress
 from dataclasses import replace
 from functools import partial
@@ -86,7 +86,7 @@ class Node:
             opened.enter_context(Worker("hub", self._supervised(self._hub.run), self._hub.close))
             self.apply(config)
             self._tell_of_the_gone()
-            web = opened.enter_context(closing(Web(config.http, self.snapshot, self.problem, self._meter.registry))) if config.http else None
+            web = opened.enter_context(closing(self._web(config.http, config.http_hosts))) if config.http else None
             self._opened = opened.pop_all()
         self.endpoint = self._publisher.endpoint
         self.http = web.address if web else None
@@ -186,6 +186,9 @@ class Node:
         for name, status in self._publisher.statuses.items():
             if name not in self._plans and name != self._config.node and status not in (None, "ended"):
                 self._publisher.report(Health(name, "ended", "stop", "it is not watched any more", None, None, 0, seq=None, epoch=None))
+
+    def _web(self, address: str, hosts: Sequence[str]) -> Web:
+        return Web(address, self.snapshot, self.problem, self._meter.registry, hosts)
 
     def _publish(self, event: Event) -> None:
         self._publisher.publish(event, wait=False)
