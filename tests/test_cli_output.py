@@ -20,20 +20,6 @@ def watching(clip: Path, folder: Path, *arguments: str) -> list[str]:
     where = ("--publish", f"ipc://{folder}/feed", "--log", str(folder / "events.db"))
     told = ("--headless", "--no-pace", "--update-s", "0")
     return [*STREAMVC, "watch", str(clip), "--model", "figure", "--camera", "Büro 🙂", *told, *where, *arguments]
-        *STREAMVC,
-        "watch",
-        str(clip),
-        "--model",
-        "figure",
-        "--camera",
-        "Büro 🙂",
-        "--headless",
-        "--no-pace",
-        "--update-s",
-        "0",
-        *where,
-        *arguments,
-    ]
 
 
 def phases(folder: Path) -> list[str]:
