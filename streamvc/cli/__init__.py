@@ -2,11 +2,15 @@
 
 import logging
 import sys
+from traceback import format_exception
+from types import TracebackType
 from typing import Any
 
 import click
 
 from streamvc._version import __version__
+from streamvc.capture.address import redact
+from streamvc.cli import output
 from streamvc.cli.backbones import backbones
 from streamvc.cli.bench import bench
 from streamvc.cli.classify import classify
@@ -25,10 +29,19 @@ from streamvc.cli.subscribe import subscribe
 from streamvc.cli.train import train
 from streamvc.cli.watch import watch
 from streamvc.errors import StreamvcError
+from streamvc.node.logs import configure
 from streamvc.text import printable
 
-EXIT_CODES = "Exit codes: 0 done or stopped on request, 1 an error (one line says which), 2 wrong usage, 130 interrupted before it was done."
+EXIT_CODES = (
+    "Exit codes: 0 done or stopped on request, 1 an error (one line says which), 2 wrong usage, 130 interrupted before it was done, "
+    "141 nobody reads its output any more."
+)
 INTERRUPTED = 130  # the shells' code for a program ended by Ctrl-C
+
+
+def _report(kind: type[BaseException], error: BaseException, traceback: TracebackType | None) -> None:
+    """As Python itself reports what nobody has caught, without secrets."""
+    sys.stderr.write(redact("".join(format_exception(kind, error, traceback))))
 
 
 class Commands(click.Group):
@@ -36,19 +49,22 @@ class Commands(click.Group):
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
-            return super().invoke(ctx)
+            result = super().invoke(ctx)
+            sys.stdout.flush()
         except StreamvcError as error:
-            raise click.ClickException(printable(str(error), lines=True)) from error
+            raise click.ClickException(printable(redact(str(error)), lines=True)) from error
         except KeyboardInterrupt:
             click.echo("Interrupted.", err=True)
             ctx.exit(INTERRUPTED)
-
-
-class Lines(logging.Formatter):
-    """As usual, without what a terminal obeys."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        return printable(super().format(record), lines=True)
+        except BrokenPipeError:
+            output.silence()
+            ctx.exit(output.BROKEN_PIPE)
+        except OSError as error:
+            if error.errno not in output.OUTPUT_ERRORS or error.filename is not None:
+                raise
+            output.silence()
+            raise click.ClickException(f"cannot write to standard output: {error.strerror}") from error
+        return result
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -68,10 +84,10 @@ def main(verbose: int) -> None:
       streamvc classify clip.mp4                     what does this clip show?
       streamvc train my-clips --out models/mine      teach it your own activities
     """
+    output.prepare()
+    sys.excepthook = _report
     level = [logging.WARNING, logging.INFO, logging.DEBUG][min(verbose, 2)]
-    output = logging.StreamHandler(sys.stderr)
-    output.setFormatter(Lines("%(asctime)s %(levelname)s %(name)s: %(message)s"))
-    logging.basicConfig(level=level, handlers=[output])
+    configure(level, as_json=False, force=False)
 
 
 for command in (

@@ -4,6 +4,7 @@ import socket
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,10 +12,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from streamvc.cli import options
+from streamvc.cli.output import Printer
+from streamvc.errors import SinkError
 
 if TYPE_CHECKING:
     from streamvc.events import Event
-    from streamvc.live import StartedAt
+    from streamvc.live import StartedAt, Watch
+    from streamvc.node.worker import Step
 
 
 def _read_zone(_context: click.Context, _parameter: click.Parameter, texts: tuple[str, ...]) -> tuple[tuple[tuple[float, ...], ...], ...]:
@@ -152,8 +156,18 @@ def watch(
         recording=options.take_recording(chosen),
         **chosen,
     )
+    printer = Printer()
     with frame_progress(shown=headless and sys.stderr.isatty()) as on_step:
-        summary = app.run(settings, _printer(as_json, site), on_step)
+
+        def step(done: "Step", watched: "Watch") -> None:
+            on_step(done, watched)
+            with suppress(OSError, SinkError):  # which is told with the next event
+                printer.flush()
+            if printer.is_closed:
+                watched.stop()
+
+        summary = app.run(settings, _printing(printer, as_json, site), step)
+    printer.close()
     if not as_json:
         click.echo(
             f"{summary.num_frames} frames in {summary.wall_s:.1f} s, {summary.num_analysed} analysed, "
@@ -162,11 +176,11 @@ def watch(
         )
 
 
-def _printer(as_json: bool, site: str) -> Callable[["Event"], None]:
+def _printing(printer: Printer, as_json: bool, site: str) -> Callable[["Event"], None]:
     from streamvc.events import describe
     from streamvc.publish.cloudevents import encode
 
-    def print_event(event: "Event") -> None:
-        click.echo(encode(event, site=site, node=socket.gethostname(), time=time.time()) if as_json else describe(event))
+    def standard_output(event: "Event") -> None:
+        printer.print(encode(event, site=site, node=socket.gethostname(), time=time.time()) if as_json else describe(event))
 
-    return print_event
+    return standard_output

@@ -11,11 +11,11 @@ from streamvc.text import printable
 TEXT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
 
-def configure(level: int, *, as_json: bool) -> None:
-    """Log to standard error what is at least at `level`, in place of what was set up before."""
+def configure(level: int, *, as_json: bool, force: bool = True) -> None:
+    """Log to standard error what is at least at `level`, in place of what was set up before; without `force`, only where nothing was."""
     output = logging.StreamHandler(sys.stderr)
     output.setFormatter(JsonLines() if as_json else Lines(TEXT))
-    logging.basicConfig(level=level, handlers=[output], force=True)
+    logging.basicConfig(level=level, handlers=[output], force=force)
 
 
 class Lines(logging.Formatter):

@@ -89,7 +89,7 @@ class Node:
             opened.enter_context(Worker("hub", self._supervised(self._hub.run), self._hub.close))
             self.apply(config)
             self._tell_of_the_gone()
-            web = opened.enter_context(closing(Web(config.http, self.snapshot, self.problem, self._meter.registry))) if config.http else None
+            web = opened.enter_context(closing(self._web(config.http, config.http_hosts))) if config.http else None
             self._opened = opened.pop_all()
         self.endpoint = self._publisher.endpoint
         self.http = web.address if web else None
@@ -198,6 +198,9 @@ class Node:
             with suppress(PublishError):  # it is of another version
                 if message.topic.camera not in known and getattr(decode(message.body), "detail", None) != NOT_WATCHED:
                     self._publisher.report(Health(message.topic.camera, "ended", "stop", NOT_WATCHED, None, None, 0, seq=None, epoch=None))
+
+    def _web(self, address: str, hosts: Sequence[str]) -> Web:
+        return Web(address, self.snapshot, self.problem, self._meter.registry, hosts)
 
     def _publish(self, event: Event) -> None:
         self._publisher.publish(event, wait=False)

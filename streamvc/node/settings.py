@@ -213,6 +213,7 @@ class NodeConfig(Settings):
         publish: ZeroMQ endpoint of the events.
         log: What is published is kept there; None for in memory alone.
         http: `HOST:PORT` of metrics, health and status; None for nowhere.
+        http_hosts: By which other names it is asked for there, as that of a proxy.
         sinks: Where else events are delivered to.
         recording: Stills and clips of events; None for none.
         limits: What it may use.
@@ -227,6 +228,7 @@ class NodeConfig(Settings):
     publish: str = ENDPOINT
     log: Beside | None = Field(default_factory=lambda given: default_log(given["publish"]))
     http: HttpAddress | None = HTTP
+    http_hosts: tuple[Annotated[str, Field(min_length=1)], ...] = ()
     sinks: tuple[Annotated[str, Field(min_length=1)], ...] = Field(default=(), repr=False)
     recording: RecordingConfig | None = None
     limits: Limits = Limits()

@@ -1,7 +1,11 @@
 """What a node says over HTTP: `/metrics` for Prometheus, `/healthz` and `/readyz` for supervisors, `/status` for people and programs."""
 
+import asyncio
+import re
 import socket
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Sequence
+from ipaddress import ip_address
 
 import uvicorn
 from prometheus_client import CollectorRegistry
@@ -9,6 +13,8 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from streamvc.errors import NodeError
 from streamvc.node.fields import split_http
@@ -17,13 +23,22 @@ from streamvc.node.status import Snapshot
 from streamvc.threads import Worker
 
 BACKLOG = 64
+MAX_CONNECTIONS = 64
+HOST = re.compile(r"(?P<name>\[[^\[\]]+\]|[^:\[\]]+)(?::\d*)?")
 CLOSE_S = 1  # for answers that are on their way when it is closed
 
 
 class Web:
     """Answers from now until `close`. Who asks is not asked who he is: listen where only those can reach it who may."""
 
-    def __init__(self, address: str, snapshot: Callable[[], Snapshot], problem: Callable[[], str | None], registry: CollectorRegistry) -> None:
+    def __init__(
+        self,
+        address: str,
+        snapshot: Callable[[], Snapshot],
+        problem: Callable[[], str | None],
+        registry: CollectorRegistry,
+        hosts: Sequence[str] = (),
+    ) -> None:
         """Bind and start.
 
         Args:
@@ -31,6 +46,7 @@ class Web:
             snapshot: The node's status now. Is called from a thread of its own, as the next.
             problem: Why the node does not work as it should and is to be started again; None while it does. Never waits.
             registry: What else is among its metrics.
+            hosts: By which names it may be asked for, besides its own.
 
         Raises:
             NodeError: The address cannot be bound.
@@ -39,7 +55,8 @@ class Web:
         host, port = self._listening.getsockname()[:2]
         self.address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
         config = uvicorn.Config(
-            application(snapshot, problem, registry),
+            _only_for(own_names(host, (split_http(address)[0], *hosts)), application(snapshot, problem, registry)),
+            http=_Connection,
             log_config=None,
             log_level="warning",
             access_log=False,
@@ -85,6 +102,54 @@ def application(snapshot: Callable[[], Snapshot], problem: Callable[[], str | No
 
     answers = {"/metrics": tell_metrics, "/status": tell_status, "/healthz": tell_healthy, "/readyz": tell_ready}
     return Starlette(routes=[Route(path, answer) for path, answer in answers.items()])
+
+
+def own_names(host: str, others: Sequence[str] = ()) -> Callable[[str], bool]:
+    """Whether a name in a request is this node's: a page of another name in somebody's browser must not read what it says (DNS rebinding).
+
+    Args:
+        host: What it listens on; where that is any address (`0.0.0.0`, `::`), all addresses are its own.
+        others: Further names.
+    """
+    named = {"localhost", host.lower(), *(other.lower().rstrip(".") for other in others)}
+
+    def is_own(name: str) -> bool:
+        if name in named:
+            return True
+        try:
+            found = ip_address(name)
+        except ValueError:
+            return False
+        return found.is_loopback or ip_address(host).is_unspecified
+
+    return is_own
+
+
+def _only_for(is_own: Callable[[str], bool], answers: ASGIApp) -> ASGIApp:
+    """Answer requests for these hosts alone."""
+    refused = PlainTextResponse("this is not the host that is asked for; name it in `http_hosts` of the configuration\n", 421)
+
+    async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+        hosts = [value.decode("latin-1") for name, value in scope.get("headers", ()) if name == b"host"]
+        await (answers if all(is_own(_host_name(host)) for host in hosts) else refused)(scope, receive, send)
+
+    return answer
+
+
+def _host_name(host: str) -> str:
+    """The name in a header `Host`, without its port; empty where it is none."""
+    found = HOST.fullmatch(host.strip())
+    return found["name"].strip("[]").lower().rstrip(".") if found else ""
+
+
+class _Connection(H11Protocol):
+    """A connection. Of too many, the oldest is cut off: nobody keeps them all by saying nothing."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self.opened = time.monotonic()
+        if len(self.connections) > MAX_CONNECTIONS:
+            min((each for each in self.connections if isinstance(each, _Connection)), key=lambda each: each.opened).transport.abort()
 
 
 def _bound(address: str) -> socket.socket:

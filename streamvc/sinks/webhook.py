@@ -120,8 +120,8 @@ class Webhook:
         self._is_posting, self._is_late = True, False
         is_kept = False
         try:
-            self._connect()
-            with time_limit(self._timeout_s, self._give_up):
+            with time_limit(self._timeout_s, self._give_up):  # with the handshake of TLS, which a server may draw out too
+                self._connect()
                 self._connection.request("POST", self._target, body, headers, preload_content=False)
                 with self._connection.getresponse() as answer:
                     if self._is_late:  # what was cut off amid its headers reads as if that were all
@@ -147,6 +147,8 @@ class Webhook:
         self._connection.connect()
         self._connection.timeout = self._timeout_s  # of each read; `time_limit` sees to all of them
         self._require_open()  # it may have been closed meanwhile
+        if self._is_late:
+            raise TimeoutError
 
     def _give_up(self) -> None:
         self._is_late = True

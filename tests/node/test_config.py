@@ -411,12 +411,10 @@ def test_of_many_faults_some_are_told(tmp_path: Path) -> None:
 def test_a_variable_that_is_missing_is_told_once_for_all_cameras(tmp_path: Path) -> None:
     cameras = "".join(f"  - {{name: c{number}, source: 'rtsp://${{CAM_USER}}:${{CAM_PASSWORD}}@h/{number}'}}\n" for number in range(50))
     (told,) = faults(tmp_path, f"defaults: {{models: [figure]}}\ncameras:\n{cameras}")
-    assert "no variables CAM_USER, CAM_PASSWORD in the environment" in told
-    assert "50 values want them" in told
+    words = "there are no variables CAM_USER, CAM_PASSWORD in the environment, nor in a file of `secrets` (50 values want them)"
+    assert told == f"node.yaml:3: cameras[0].source: {words}"
 
 
-@pytest.mark.parametrize(
-    "text", ["source: !hunter2 x", "source: *hunter2", "source: %hunter2", 'source: "a" hunter2"', "hunter2: &x\n hunter2", "? hunter2: [\n"]
-)
+@pytest.mark.parametrize("text", ["source: !hunter2 x", "source: *hunter2", "source: %hunter2", 'source: "a" hunter2"'])
 def test_what_yaml_complains_of_is_not_quoted(tmp_path: Path, text: str) -> None:
-    assert "hunter2" not in "".join(line.partition("node.yaml")[2] for line in faults(tmp_path, text) if "unknown key" not in line)
+    assert "hunter2" not in "".join(faults(tmp_path, text))

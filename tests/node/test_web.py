@@ -1,6 +1,6 @@
 import socket
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import replace
 
 import httpx
@@ -9,7 +9,7 @@ from prometheus_client import CollectorRegistry
 
 from streamvc.errors import NodeError
 from streamvc.node.status import Snapshot, fetch
-from streamvc.node.web import Web
+from streamvc.node.web import MAX_CONNECTIONS, Web, own_names
 from tests.node.statuses import SNAPSHOT
 
 PATIENCE_S = 30.0
@@ -82,3 +82,49 @@ def test_it_listens_on_version_6_too() -> None:
     with closing(Web("[::1]:0", lambda: SNAPSHOT, lambda: None, CollectorRegistry())) as web:
         assert web.address.startswith("[::1]:")
         assert httpx.get(f"http://{web.address}/healthz", timeout=PATIENCE_S, trust_env=False).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("host", "code"),
+    [
+        ("elsewhere.example", 421),
+        ("elsewhere.example:7791", 421),
+        ("127.0.0.1.elsewhere.example", 421),
+        ("localhost.elsewhere.example", 421),
+        ("192.0.2.1", 421),
+        ("[2001:db8::1]:7791", 421),
+        ("[::1", 421),
+        ("a b", 421),
+        ("", 421),
+        ("localhost", 200),
+        ("LOCALHOST:80", 200),
+        ("localhost.", 200),
+        ("127.0.0.1:1", 200),
+        ("127.1.2.3", 200),
+        ("[::1]:7791", 200),
+        ("node.example", 200),
+        ("Node.Example:443", 200),
+    ],
+)
+def test_it_answers_to_its_own_names_alone(host: str, code: int) -> None:
+    with closing(Web("127.0.0.1:0", lambda: SNAPSHOT, lambda: None, CollectorRegistry(), ["node.example"])) as web:
+        for path in ("/status", "/metrics", "/healthz", "/nowhere"):
+            told = httpx.get(f"http://{web.address}{path}", headers={"Host": host}, timeout=PATIENCE_S, trust_env=False)
+            assert told.status_code == (404 if code == 200 and path == "/nowhere" else code)
+            assert ("yard" in told.text) == (code == 200 and path in ("/status", "/metrics"))
+
+
+def test_one_that_listens_on_all_addresses_answers_to_each_but_to_no_other_name() -> None:
+    is_own = own_names("0.0.0.0")
+    assert all(map(is_own, ["192.0.2.7", "2001:db8::1", "localhost", "127.0.0.1"]))
+    assert not is_own("elsewhere.example")
+
+
+def test_silent_connections_keep_nobody_out() -> None:
+    with answering() as (web, client), ExitStack() as stack:
+        host, _, port = web.address.rpartition(":")
+        silent = [stack.enter_context(socket.create_connection((host, int(port)), PATIENCE_S)) for _ in range(3 * MAX_CONNECTIONS)]
+        assert client.get("/healthz").status_code == 200
+        silent[0].settimeout(PATIENCE_S)
+        with suppress(ConnectionResetError):
+            assert silent[0].recv(1) == b""

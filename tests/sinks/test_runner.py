@@ -108,7 +108,8 @@ def test_a_post_that_was_not_made_is_made_after_a_restart(tmp_path: Path) -> Non
         receiver.bodies.clear()
         with EventLog(tmp_path / "log.db") as log, running(log, address):
             append(log, [3])
-    assert [number(body) for body in receiver.bodies] == [1, 2, 3]
+    # A post of before, which was given up, may arrive late.
+    assert list(dict.fromkeys(number(body) for body in receiver.bodies)) == [1, 2, 3]
 
 
 DELIVER = """
