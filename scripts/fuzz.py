@@ -37,7 +37,7 @@ KINDS = {
     "manifests": "fuzz_models:manifests",
 }
 NUM_INPUTS = 10_000
-GROWTH_MB, PEAK_MB = 100.0, 1000.0  # of memory: kept from then on, and at any time
+GROWTH_MB, PEAK_MB = 200.0, 1000.0  # of memory: kept from then on, and at any time
 
 Outcome = Literal["used", "refused", "defect", "crash", "hang", "grew"]
 

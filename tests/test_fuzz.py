@@ -30,7 +30,7 @@ def misbehaving() -> Kind:
             case b"hang":
                 time.sleep(60)
             case b"grew":
-                KEPT.append(b"x" * 200_000_000)
+                KEPT.append(b"x" * 300_000_000)
 
     words = [b"used", b"refused", b"two lines", b"defect", b"crash", b"hang", b"grew"]
     return Kind(lambda rng: rng.choice(words), use, "input", timeout_s=10.0, num_first=0)
