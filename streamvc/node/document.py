@@ -150,6 +150,7 @@ def parse_document(path: Path, text: str) -> Document:
         NodeError: It is not YAML.
     """
     yaml = YAML(typ="safe", pure=True)
+    yaml.composer.warn_double_anchors = False  # the warning quotes the file; YAML allows it
     try:
         root = yaml.compose(text)
         if root is not None and _num_values(root, {}) > MAX_VALUES:
