@@ -14,7 +14,7 @@ from streamvc.capture.messages import Absence, CaptureSettings, Due, Finished, O
 from streamvc.capture.motion import FreezeDetector, MotionGate, fingerprint, shrink, small_size
 from streamvc.capture.opening import open_stream
 from streamvc.capture.stream import Picture, Stream
-from streamvc.capture.timeline import Arrivals, paced
+from streamvc.capture.timeline import Arrivals, paced, polled
 from streamvc.capture.video import SEGMENT_TIMEOUT_S
 from streamvc.capture.wakeups import WakeupScheduler
 from streamvc.capture.zones import Zones
@@ -88,7 +88,7 @@ class CaptureLoop:
             SourceError: The stream was lost, or there is no picture in it.
             ChannelClosed: Nobody takes its pictures any more.
         """
-        for index, picture in enumerate(self._pictures()):
+        for index, picture in enumerate(self._new_pictures()):
             if picture is None:
                 self._num_corrupt += 1
                 continue
@@ -106,8 +106,21 @@ class CaptureLoop:
         if not self._num_received:
             raise SourceError(f"{self._settings.name}: no picture in it can be decoded")
 
+    def _new_pictures(self) -> Iterator[Picture | None]:
+        """Those that were not there before; of the others it is only told that the stream is alive, or has stood still for long."""
+        newest = 0.0
+        for picture in self._pictures():
+            if picture and picture.unseen == "same":
+                is_frozen = 0 < self._settings.frozen_s <= picture.timestamp - newest
+                self._receiver.put(self._due("frozen" if is_frozen else "same", self._num_received, picture, is_due=False), None)
+            else:
+                newest = picture.timestamp if picture else newest
+                yield picture
+
     def _pictures(self) -> Iterator[Picture | None]:
         pictures, play = self._stream.pictures, self._settings.play
+        if self._stream.poll_s:
+            return polled(pictures, self._receiver.wait_until, self._stream.poll_s)
         if self._stream.is_live:
             return paced(pictures, self._receiver.wait_until) if self._stream.in_bursts else pictures
         return pictures if play == "unpaced" else paced(pictures, self._receiver.wait_until, as_camera=play == "as_camera")
@@ -139,8 +152,9 @@ class CaptureLoop:
         self._freeze = FreezeDetector(self._settings.frozen_s if self._is_camera else 0.0)
 
     def _silence_s(self) -> float:
-        settings = self._settings
-        return max(settings.open_timeout_s, settings.read_timeout_s, SEGMENT_TIMEOUT_S if self._stream.in_bursts else 0.0) + MARGIN_S
+        settings, stream = self._settings, self._stream
+        patience_s = max(settings.open_timeout_s, settings.read_timeout_s, SEGMENT_TIMEOUT_S if stream.in_bursts else 0.0)
+        return patience_s + (stream.poll_s or 0.0) + MARGIN_S
 
     def _tell(self, index: int, picture: Picture, is_due: bool) -> None:
         absence = self._absence(picture) if is_due else picture.unseen

@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from fractions import Fraction
 from itertools import chain, pairwise
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 import av
@@ -22,6 +22,7 @@ from av.stream import Discard, Disposition
 from av.video.stream import VideoStream
 
 from streamvc.capture.decoder import PictureDecoder
+from streamvc.capture.http import BROKEN_OFF, FORBIDDEN, NOT_FOUND, REFUSED, SERVER_FAILED, UNAUTHORIZED, UNREACHABLE
 from streamvc.capture.stream import Decode, Picture, Stream
 from streamvc.capture.timeline import JUMP_S
 from streamvc.errors import AccessError, SourceError
@@ -39,23 +40,30 @@ FORGIVING: dict[str, Any] = {} if int(av.__version__.split(".")[0]) >= 19 else {
 
 Timeouts = tuple[float, float]  # seconds: to open, to read
 
+
+class Readable(Protocol):
+    """What bytes can be read from."""
+
+    def read(self, num_bytes: int = ..., /) -> bytes: ...
+
+
 # The last: FFmpeg would hold back some 20 frames to estimate a rate that nothing here depends on.
 RTSP_OPTIONS = {"rtsp_transport": "tcp", "allowed_media_types": "video", "fpsprobesize": "0"}
 
 REASONS: dict[type[Exception], str] = {
-    av.error.HTTPUnauthorizedError: "the user name or password is wrong or missing (401); give them in the address, as in rtsp://user:password@host",
-    av.error.HTTPForbiddenError: "access is forbidden (403)",
-    av.error.HTTPNotFoundError: "there is no such stream (404)",
-    av.error.HTTPServerError: "the server failed (5xx)",
-    av.error.HTTPClientError: "the server refuses the request (4xx)",
+    av.error.HTTPUnauthorizedError: UNAUTHORIZED,
+    av.error.HTTPForbiddenError: FORBIDDEN,
+    av.error.HTTPNotFoundError: NOT_FOUND,
+    av.error.HTTPServerError: SERVER_FAILED,
+    av.error.HTTPClientError: REFUSED,
     av.error.ProtocolNotFoundError: "this kind of address is not supported by the installed PyAV",
     av.error.InvalidDataError: "it cannot be read as a video: it is damaged, cut short, or none at all",
     EOFError: "it cannot be read as a video: it is damaged, cut short, or none at all",
     av.error.ExitError: "no answer, timed out",
     TimeoutError: "no answer, timed out",
     PermissionError: "it may not be read, permission denied",
-    ConnectionError: "the connection was refused or broken off",
-    OSError: "it cannot be found, or not be read (input/output error)",
+    ConnectionError: BROKEN_OFF,
+    OSError: UNREACHABLE,
 }
 
 _log = logging.getLogger(__name__)
@@ -227,11 +235,20 @@ def open_url(url: str, name: str, timeouts: Timeouts, decode: Decode = "all") ->
 
 
 @contextmanager
-def _open(url: str, name: str, options: dict[str, str] | None = None, timeouts: Timeouts | None = None) -> Iterator[InputContainer]:
+def open_bytes(source: Readable, name: str, timeouts: Timeouts, decode: Decode = "all") -> Iterator[Stream]:
+    """Open a live stream whose bytes are read from somewhere; that sees to the time-outs. Else as `open_url`."""
+    with _open(source, name, timeouts=timeouts) as container:
+        if _in_bursts(container):
+            raise SourceError(f"{name}: it is a playlist that does not say so; its address must end in .m3u8 or .mpd")
+        yield _live(container, name, timeouts, decode)
+
+
+@contextmanager
+def _open(url: str | Readable, name: str, options: dict[str, str] | None = None, timeouts: Timeouts | None = None) -> Iterator[InputContainer]:
     begun = time.monotonic()
     try:
         container = av.open(url, options=options, timeout=timeouts, **FORGIVING)
-    except av.FFmpegError as error:
+    except (av.FFmpegError, OSError) as error:
         # Not by the error's class: what a time-out turns into depends on the protocol.
         timed_out = timeouts is not None and time.monotonic() - begun >= timeouts[0]
         why = f"no answer within {timeouts[0]:g} s" if timeouts and timed_out else _why(error)
@@ -341,7 +358,7 @@ def _receive(container: InputContainer, video: VideoStream, decoder: PictureDeco
                 raise SourceError(f"{name}: lost, data comes, but for {max(timeouts):g} s no picture in it could be decoded")
         if container.duration is not None and decoder.timestamp > container.duration / av.time_base - SHORT_S:
             return  # a recording that an RTSP server plays
-    except av.FFmpegError as error:
+    except (av.FFmpegError, OSError) as error:
         why, timed_out = _why(error), isinstance(error, (av.error.ExitError, TimeoutError))
     # What the time-out turns into depends on the protocol; a last packet that was held back may come before it.
     if timed_out or time.monotonic() - asked >= timeouts[1]:
@@ -349,12 +366,12 @@ def _receive(container: InputContainer, video: VideoStream, decoder: PictureDeco
     raise SourceError(f"{name}: lost, {why}")
 
 
-def _why(error: av.FFmpegError) -> str:
+def _why(error: av.FFmpegError | OSError) -> str:
     """What went wrong, in a user's words."""
     return next((text for kind, text in REASONS.items() if isinstance(error, kind)), str(error.strerror).lower())
 
 
-def _without_url(error: av.FFmpegError) -> av.FFmpegError:
+def _without_url(error: av.FFmpegError | OSError) -> av.FFmpegError | OSError:
     """The error without the URL that it quotes: a traceback would show the password in it."""
     error.args = error.args[:2]
     return error
