@@ -4,6 +4,7 @@ import hashlib
 import itertools
 import re
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -25,6 +26,7 @@ from streamvc.testing import Play, ScriptedCamera
 from streamvc.threads import ChannelClosed, Worker
 from streamvc.types import Array
 from tests.capture.test_display import jpeg as with_exif
+from tests.sinks.certificates import make_certificate
 
 from .servers import serving
 from .videos import number_of, plain, write_plain
@@ -429,6 +431,36 @@ def test_a_redirect_within_the_camera_is_followed_and_none_to_another() -> None:
         with pytest.raises(SourceError, match="without end"):
             open_source(f"{url}/round")
     assert other.num_requests == 0
+
+
+@pytest.mark.parametrize("pictures", [False, True])
+def test_cameras_that_sign_their_certificates_themselves(tmp_path: Path, pictures: bool) -> None:
+    certificate, key = make_certificate(tmp_path)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+
+    class Handler(BaseHTTPRequestHandler):
+        def setup(self) -> None:
+            self.request = context.wrap_socket(self.request, server_side=True)
+            super().setup()
+
+        def do_GET(self) -> None:
+            with suppress(OSError):
+                if pictures:
+                    send_parts(self, JPEGS[:5])
+                else:
+                    send(self, JPEGS[int(time.monotonic() * 1000) % 50])
+
+        def finish(self) -> None:
+            with suppress(OSError):  # the reader has left
+                super().finish()
+            self.request.close()
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with serving(Handler) as host:
+        assert len(numbers(f"https://{host}/snap.jpg", 3, fps=50)) == 3
 
 
 def test_an_image_is_turned_as_its_exif_says() -> None:
