@@ -127,7 +127,7 @@ class Recording:
         if any(later - earlier > JUMP_S for earlier, later in pairwise(times)):
             return []  # one of them may be wrong
         self._ticks = {time_s - times[0]: tick for time_s, tick in zip(times, ticks, strict=True)}
-        is_short = (self.length_s or 0.0) - (times[-1] - times[0]) > SHORT_S
+        is_short = (self.length_s or 0.0) - (1 / self.fps if self.fps else 0.0) - (times[-1] - times[0]) > SHORT_S
         return [] if is_short else list(self._ticks)
 
     def pick(self, timestamps: Sequence[float]) -> Iterator[Picture]:
@@ -319,7 +319,8 @@ def _play(container: InputContainer, video: VideoStream, decoder: PictureDecoder
         damaged = True
     except av.FFmpegError as error:
         raise SourceError(f"{name}: lost at {decoder.timestamp:.1f} s, {_why(error)}") from _without_url(error)
-    if damaged or (length_s or 0.0) - decoder.timestamp > SHORT_S:
+    last_s = 1 / decoder.fps if decoder.fps else 0.0  # for which the last picture is shown
+    if damaged or (length_s or 0.0) - last_s - decoder.timestamp > SHORT_S:
         announced = f" of {length_s:.1f} s" if length_s else ""
         _log.warning("%s: it breaks off at %.1f s%s; is the file damaged, or was its copying cut short?", name, decoder.timestamp, announced)
 

@@ -33,7 +33,7 @@ def write_video(
     path: Path,
     images: Iterable[Array],
     *,
-    fps: int = 25,
+    fps: int | Fraction = 25,
     codec: str = "libx264",
     pix_fmt: str = "yuv420p",
     options: dict[str, str] | None = None,
@@ -56,7 +56,7 @@ def write_video(
             stream.set_display_rotation(rotation)
         for tick, image in zip(ticks, images, strict=True):
             frame = av.VideoFrame.from_ndarray(image, format="rgb24")
-            frame.pts, frame.time_base = tick, Fraction(1, fps)
+            frame.pts, frame.time_base = tick, 1 / Fraction(fps)
             output.mux(stream.encode(frame))
         output.mux(stream.encode(None))
     return path
