@@ -36,9 +36,10 @@ class JpegSplitter:
             yield self._take(length)
 
     def flush(self) -> Iterator[bytes | None]:
-        """There are no more bytes."""
-        if self._at and self._is_data:
-            yield self._take(len(self._held))
+        """There are no more bytes; what comes next is something else."""
+        if self._at:
+            yield self._take(len(self._held) if self._is_data else 0)
+        self._held.clear()
 
     def _begin(self) -> bool:
         """Go to the start of a picture; False where there is none."""

@@ -37,7 +37,7 @@ PLAYLISTS = (".m3u8", ".mpd")
 IMAGES = (b"\x89PNG", b"BM", b"II*\0", b"MM\0*")  # as they begin
 TEXT = (b"<", b"#", b"{")  # as playlists and web pages begin
 TS_PACKET_BYTES, TS_SYNC = 188, 0x47
-VIDEO = (b"FLV", b"\x1aE\xdf\xa3", b"\0\0\1", b"\0\0\0")  # FLV, Matroska, H.264 and MPEG as they are, MP4
+VIDEO = (b"FLV", b"\x1aE\xdf\xa3", b"RIFF", b"OggS", b"\0\0\1", b"\0\0\0")  # FLV, Matroska, AVI, Ogg, H.264 and MPEG as they are, MP4
 
 Kind = Literal["pictures", "still", "unknown", "video"]
 
@@ -118,11 +118,12 @@ def _look(body: Body, name: str, open_s: float) -> Kind:
             return _one_or_many(body)
     except OSError as error:
         raise _error(name, error, open_s) from error
-    if has_end and head.startswith(IMAGES):
-        return "still"
-    if not head.startswith(VIDEO) and not _is_transport_stream(head) and (START.search(head) or _is_jpeg_data(head)):
-        return "pictures"
-    return "video" if has_end or head.lstrip().startswith(TEXT) or "mpegurl" in told or "dash" in told else "unknown"
+    if has_end:
+        return "still" if head.startswith(IMAGES) else "video"
+    if head.lstrip().startswith(TEXT) or "mpegurl" in told or "dash" in told:
+        return "video"
+    is_video = head.startswith(VIDEO) or _is_transport_stream(head)
+    return "pictures" if not is_video and (START.search(head) or _is_jpeg_data(head)) else "unknown"
 
 
 def _head(body: Body) -> bytes:
@@ -275,6 +276,7 @@ class StillImage:
         self._client = client
         self._read_s = read_s
         self._last = b""
+        self._splitter = JpegSplitter()  # knows a JPEG that was cut off
         self._etag = first.headers.get("etag")
         self._is_trusted = True  # as far as the camera says itself that nothing is new: with some, its word for that never changes
         self._asked = time.monotonic()  # for the image, whether it is new or not
@@ -285,7 +287,7 @@ class StillImage:
         while True:
             arrived = time.monotonic()
             is_new = data is not None and data != self._last
-            picture = pictures.step(data, arrived) if is_new else pictures.nothing_new(arrived)
+            picture = pictures.step(self._whole(data or b""), arrived) if is_new else pictures.nothing_new(arrived)
             problem = problem or (None if picture else NO_IMAGE)
             if problem is None:
                 answered = arrived
@@ -294,6 +296,12 @@ class StillImage:
             yield picture
             self._last = data if data is not None and picture else self._last
             data, problem = self._ask()
+
+    def _whole(self, data: bytes) -> bytes | None:
+        """The image, if it is all there."""
+        if not START.match(data):
+            return data
+        return next(iter([*self._splitter.step(data), *self._splitter.flush()]), None)
 
     def _ask(self) -> tuple[bytes | None, str | None]:
         """The image, which may be the last one again; or why it is not there."""
