@@ -3,18 +3,16 @@
 FFmpeg's HTTP tells neither what kind of thing comes nor whether it is new, and the library's waits for ever for one who sends a byte now and then.
 """
 
-import hashlib
 import re
-import secrets
 import socket
 import ssl
 import time
-from base64 import b64encode
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from urllib.parse import unquote, urljoin, urlsplit
+from urllib.parse import urljoin, urlsplit
 
 from streamvc._version import __version__
+from streamvc.capture.login import Login
 from streamvc.errors import AccessError, SourceError
 
 PIECE_BYTES = 1 << 16
@@ -31,9 +29,6 @@ REFUSED = "the server refuses the request (4xx)"
 BROKEN_OFF = "the connection was refused or broken off"
 UNREACHABLE = "it cannot be found, or not be read (input/output error)"
 ANSWERS = {401: UNAUTHORIZED, 403: FORBIDDEN, 404: NOT_FOUND, 4: REFUSED, 5: SERVER_FAILED}
-
-PARAMETER = re.compile(r'(\w+)=(?:"((?:[^"\\]|\\.)*)"|([^\s,]+))')
-HASHES: dict[str, Callable[[bytes], "hashlib._Hash"]] = {"MD5": hashlib.md5, "SHA-256": hashlib.sha256}
 
 
 class Connection:
@@ -186,9 +181,10 @@ class HttpClient:
     url: str
     name: str
     timeout_s: float
-    _challenge: dict[str, str] = field(default_factory=dict)  # how the server wants to be told the login, as far as that is known
-    _count: int = 0  # how often it was told so
-    _num_learned: int = 0  # how often that was learned while this was asked
+    _login: Login = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._login = Login(self.url)
 
     def ask(self, headers: Mapping[str, str] | None = None) -> Answer:
         """Ask for it; the answer has to be closed.
@@ -197,10 +193,11 @@ class HttpClient:
             AccessError: The login is refused.
             SourceError: There is no answer, or one of a failure.
         """
-        begun, self._num_learned = time.monotonic(), 0
+        begun = time.monotonic()
+        self._login.begin()
         try:
             for _ in range(MAX_REDIRECTS):
-                answer = self._ask_once({**(headers or {}), **self._login()})
+                answer = self._ask_once({**(headers or {}), **self._login.headers(self._target)})
                 goes_on = True
                 try:
                     goes_on = self._goes_on(answer)
@@ -247,7 +244,7 @@ class HttpClient:
         """Whether there is something to ask again for; raises where it is no success."""
         if answer.status in REDIRECTS:
             return self._move(answer.headers.get("location", ""))
-        if answer.status == 401 and self._learn(answer.headers.get("www-authenticate", "")):
+        if answer.status == 401 and self._login.learn(answer.headers.get("www-authenticate", "")):
             return True
         if answer.status in (200, 304):
             return False
@@ -265,60 +262,6 @@ class HttpClient:
         login = old.netloc.rpartition("@")[0]
         self.url = new._replace(netloc=f"{login}@{new.netloc.rpartition('@')[2]}" if login else new.netloc, fragment="").geturl()
         return True
-
-    def _learn(self, told: str) -> bool:
-        """Take in how the login is wanted; False where there is none, or it was refused as that."""
-        parts = urlsplit(self.url)
-        digest = told.lower().find("digest ")
-        new = {"kind": "digest" if digest >= 0 else "basic"}
-        if digest >= 0:
-            new |= {found[1].lower(): found[2] or found[3] or "" for found in PARAMETER.finditer(told[digest + 7 :])}
-        if parts.username is None or self._num_learned > (new.get("stale", "").lower() == "true"):
-            return False
-        self._challenge, self._count, self._num_learned = new, 0, self._num_learned + 1
-        return True
-
-    def _login(self) -> dict[str, str]:
-        parts, challenge = urlsplit(self.url), self._challenge
-        if not challenge or parts.username is None:
-            return {}
-        user, password = unquote(parts.username), unquote(parts.password or "")
-        if challenge["kind"] == "basic":
-            return {"Authorization": "Basic " + b64encode(f"{user}:{password}".encode()).decode()}
-        self._count += 1
-        return {"Authorization": digest_login(user, password, self._target, challenge, self._count)}
-
-
-def digest_login(user: str, password: str, target: str, challenge: Mapping[str, str], count: int, nonce: str | None = None) -> str:
-    """The value of `Authorization` for a GET, by RFC 7616.
-
-    Args:
-        user: Who asks.
-        password: Is only hashed.
-        target: Path and query that are asked for.
-        challenge: What the server has said: `realm`, `nonce`, and perhaps `qop`, `opaque`, `algorithm`.
-        count: How often its nonce was used, this time included.
-        nonce: Of the client; a new one if None.
-    """
-    algorithm = challenge.get("algorithm", "MD5")
-    function = HASHES.get(algorithm.upper().removesuffix("-SESS"), hashlib.md5)
-
-    def digest(text: str) -> str:
-        return function(text.encode()).hexdigest()
-
-    realm, theirs, ours = challenge.get("realm", ""), challenge.get("nonce", ""), nonce or secrets.token_hex(8)
-    secret = digest(f"{user}:{realm}:{password}")
-    if algorithm.upper().endswith("-SESS"):
-        secret = digest(f"{secret}:{theirs}:{ours}")
-    has_qop = "auth" in [each.strip() for each in challenge.get("qop", "").split(",")]
-    proof = f"{theirs}:{count:08x}:{ours}:auth" if has_qop else theirs
-    quoted = {"username": user, "realm": realm, "nonce": theirs, "uri": target, "response": digest(f"{secret}:{proof}:{digest(f'GET:{target}')}")}
-    if "opaque" in challenge:
-        quoted["opaque"] = challenge["opaque"]
-    if has_qop:
-        quoted["cnonce"] = ours
-    words = [f'{key}="{value}"' for key, value in quoted.items()] + [f"algorithm={algorithm}"] * ("algorithm" in challenge)
-    return "Digest " + ", ".join([*words, *([f"qop=auth, nc={count:08x}"] if has_qop else [])])
 
 
 def _answer(connection: Connection) -> Answer:

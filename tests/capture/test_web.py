@@ -16,7 +16,7 @@ import cv2
 import pytest
 
 from streamvc.capture.buffer import FrameBuffer
-from streamvc.capture.http import digest_login
+from streamvc.capture.login import digest_login
 from streamvc.capture.loop import capture
 from streamvc.capture.messages import CaptureSettings, Due
 from streamvc.capture.source import BufferReceiver, open_source
@@ -378,7 +378,7 @@ class Login:
             *([f"algorithm={self._algorithm}"] if self._algorithm else []),
         ]
         challenge = "Digest " + ", ".join([*words, *(["stale=true"] if told and self._says_stale else [])])
-        send(request, b"", status=401, WWW_Authenticate=challenge)
+        send(request, b"", status=401, WWW_Authenticate=f'Basic realm="x", {challenge}, Digest realm="another", nonce="x", algorithm=SHA-512')
 
     def _is_right(self, request: BaseHTTPRequestHandler, told: str) -> bool:
         said = {key: quoted or word for key, quoted, word in re.findall(r'(\w+)=(?:"([^"]*)"|([^\s,]+))', told)}
