@@ -31,6 +31,10 @@ UNREACHABLE = "it cannot be found, or not be read (input/output error)"
 ANSWERS = {401: UNAUTHORIZED, 403: FORBIDDEN, 404: NOT_FOUND, 4: REFUSED, 5: SERVER_FAILED}
 
 
+class MovedError(SourceError):
+    """It sends to another machine."""
+
+
 class Connection:
     """Bytes of a connection, of which each has to come within some seconds.
 
@@ -51,6 +55,11 @@ class Connection:
         self._socket = socket.create_connection((host, port), timeout_s)
         if secure:
             self._socket = _secured(self._socket, host)
+
+    @property
+    def connection(self) -> "Connection":
+        """Itself, as that of an `Answer`."""
+        return self
 
     def send(self, data: bytes) -> None:
         """Send all of it."""
@@ -191,6 +200,7 @@ class HttpClient:
 
         Raises:
             AccessError: The login is refused.
+            MovedError: It is at another machine now.
             SourceError: There is no answer, or one of a failure.
         """
         begun = time.monotonic()
@@ -258,7 +268,7 @@ class HttpClient:
         is_same = moved == (old.hostname, old.port or PORTS[old.scheme.lower()]) and new.scheme == old.scheme.lower()
         is_secured = (new.hostname, new.scheme, old.scheme.lower(), old.port) == (old.hostname, "https", "http", None)
         if not (is_same or is_secured):
-            raise SourceError(f"{self.name}: it sends to another address, which is not followed; give that one, if it is right")
+            raise MovedError(f"{self.name}: it sends to another address, which is not followed; give that one, if it is right")
         login = old.netloc.rpartition("@")[0]
         self.url = new._replace(netloc=f"{login}@{new.netloc.rpartition('@')[2]}" if login else new.netloc, fragment="").geturl()
         return True

@@ -8,9 +8,9 @@ from pathlib import Path
 from streamvc.capture import address
 from streamvc.capture.camera import open_camera
 from streamvc.capture.images import open_images
+from streamvc.capture.ip_camera import open_ip_camera
 from streamvc.capture.stream import Decode, Stream
 from streamvc.capture.video import open_file, open_url
-from streamvc.capture.web import open_web
 from streamvc.errors import SourceError
 
 OPEN_TIMEOUT_S = 10.0
@@ -49,7 +49,7 @@ def open_stream(
         case "images":
             return open_images(Path(found.location), fps)
         case "url" if found.location.lower().startswith(("http:", "https:", "tcp:")):
-            return open_web(found.location, found.name, (open_timeout_s, read_timeout_s), decode, fps)
+            return open_ip_camera(found.location, found.name, (open_timeout_s, read_timeout_s), decode, fps)
         case "url":
             return open_url(found.location, found.name, (open_timeout_s, read_timeout_s), decode)
 

@@ -7,9 +7,9 @@ import math
 import re
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from functools import partial
-from typing import Literal, Protocol
+from typing import Literal
 from urllib.parse import urlsplit
 
 import av
@@ -19,7 +19,7 @@ from av.video.codeccontext import VideoCodecContext
 
 from streamvc.capture.decoder import refuse
 from streamvc.capture.display import Converter, Shown, orientation_of
-from streamvc.capture.http import BROKEN_OFF, UNREACHABLE, Answer, Connection, HttpClient
+from streamvc.capture.http import BROKEN_OFF, UNREACHABLE, Answer, Connection, HttpClient, MovedError
 from streamvc.capture.jpegs import MAX_BYTES, START, JpegSplitter
 from streamvc.capture.stream import Decode, Picture, Stream
 from streamvc.capture.video import Timeouts, open_bytes, open_url
@@ -42,15 +42,11 @@ VIDEO = (b"FLV", b"\x1aE\xdf\xa3", b"RIFF", b"OggS", b"\0\0\1", b"\0\0\0")  # FL
 Kind = Literal["pictures", "still", "unknown", "video"]
 
 
-class Body(Protocol):
-    """Bytes that come; see `Connection` and `Answer`."""
-
-    def read(self, num_bytes: int = ...) -> bytes: ...
-    def unread(self, data: bytes) -> None: ...
+Body = Connection | Answer  # bytes that come
 
 
 @contextmanager
-def open_web(url: str, name: str, timeouts: Timeouts, decode: Decode = "all", fps: float | None = None) -> Iterator[Stream]:
+def open_ip_camera(url: str, name: str, timeouts: Timeouts, decode: Decode = "all", fps: float | None = None) -> Iterator[Stream]:
     """Open what an address of HTTP or TCP stands for; `name` is what to call it in messages.
 
     Args:
@@ -64,31 +60,38 @@ def open_web(url: str, name: str, timeouts: Timeouts, decode: Decode = "all", fp
         AccessError: It refuses the login.
         SourceError: It cannot be reached, refuses otherwise, or is neither picture nor video.
     """
+    client = HttpClient(url, name, timeouts[0])
+    body = _ask(client, url, name, timeouts[0])
+    with ExitStack() as opened:
+        kind: Kind = "video"
+        if body:
+            opened.callback(body.close)
+            kind = _look(body, name, timeouts[0])
+        if body and kind == "pictures":
+            yield Stream(_received(body, name, timeouts), is_live=True, codec="mjpeg")
+        elif isinstance(body, Answer) and kind == "still":
+            data = _whole(body, name, timeouts[0])
+            body.close()
+            yield Stream(StillImage(client, body, timeouts[1]).pictures(data), is_live=True, poll_s=1 / (fps or DEFAULT_FPS))
+        elif body and kind == "unknown":
+            body.connection.patience_s = timeouts[1]
+            yield opened.enter_context(open_bytes(body, name, timeouts, decode))
+        else:
+            opened.close()
+            yield opened.enter_context(open_url(url, name, timeouts, decode))
+
+
+def _ask(client: HttpClient, url: str, name: str, open_s: float) -> Body | None:
+    """What comes of an address; None for a playlist, an address to listen at, and where it sends to another machine: FFmpeg asks for these."""
     parts = urlsplit(url)
     if parts.path.lower().endswith(PLAYLISTS) or parts.query.startswith("listen"):
-        with open_url(url, name, timeouts, decode) as stream:
-            yield stream
-        return
-    client = None if parts.scheme.lower() == "tcp" else HttpClient(url, name, timeouts[0])
-    body: Connection | Answer = _connect(url, name, timeouts[0]) if client is None else client.ask()
-    with closing(body):
-        kind = _look(body, name, timeouts[0])
-        connection = body.connection if isinstance(body, Answer) else body
-        if kind == "pictures":
-            yield Stream(_received(connection, body, name, timeouts), is_live=True, codec="mjpeg")
-            return
-        if kind == "unknown":
-            connection.patience_s = timeouts[1]
-            with open_bytes(body, name, timeouts, decode) as stream:
-                yield stream
-            return
-        data = _whole(body, name, timeouts[0]) if kind == "still" else b""
-    if kind == "still" and client and isinstance(body, Answer):
-        client.timeout_s = timeouts[1]
-        yield Stream(StillImage(client, body, timeouts[1]).pictures(data), is_live=True, poll_s=1 / (fps or DEFAULT_FPS))
-        return
-    with open_url(client.url if client else url, name, timeouts, decode) as stream:
-        yield stream
+        return None
+    if parts.scheme.lower() == "tcp":
+        return _connect(url, name, open_s)
+    try:
+        return client.ask()
+    except MovedError:
+        return None
 
 
 def _connect(url: str, name: str, open_s: float) -> Connection:
@@ -243,10 +246,10 @@ class ArrivalPictures:
         return arrived - self._start
 
 
-def _received(connection: Connection, body: Body, name: str, timeouts: Timeouts) -> Iterator[Picture | None]:
+def _received(body: Body, name: str, timeouts: Timeouts) -> Iterator[Picture | None]:
     """The pictures of a stream of JPEG pictures, until it is lost."""
     open_s, read_s = timeouts
-    splitter, pictures = JpegSplitter(), ArrivalPictures(name)
+    connection, splitter, pictures = body.connection, JpegSplitter(), ArrivalPictures(name)
     seen, data = time.monotonic(), b""
     try:
         while data := body.read():
@@ -274,7 +277,7 @@ class StillImage:
     def __init__(self, client: HttpClient, first: Answer, read_s: float) -> None:
         """Ask by `client`, which has got a first answer; the camera is lost when all fails for `read_s` seconds."""
         self._client = client
-        self._read_s = read_s
+        self._client.timeout_s = self._read_s = read_s
         self._last = b""
         self._splitter = JpegSplitter()  # knows a JPEG that was cut off
         self._etag = first.headers.get("etag")
