@@ -72,6 +72,7 @@ class CaptureLoop:
         self._arrivals = Arrivals()
         self._num_received = self._num_corrupt = self._num_dropped = 0
         self._shape = (0, 0, 3)
+        self._newest = 0.0  # stream time of the last picture that was not there before
         self._may_nap = self._is_camera and not (settings.all_pictures or _comes_as_datagrams(settings.source))
         self._wakeups = WakeupScheduler(settings.rates_hz)
         self._lateness = Lateness(settings.staleness_s)
@@ -88,10 +89,14 @@ class CaptureLoop:
             SourceError: The stream was lost, or there is no picture in it.
             ChannelClosed: Nobody takes its pictures any more.
         """
-        for index, picture in enumerate(self._new_pictures()):
+        for index, picture in enumerate(self._pictures()):
             if picture is None:
                 self._num_corrupt += 1
                 continue
+            if picture.unseen == "same":
+                self._tell_same(index, picture)
+                continue
+            self._newest = picture.timestamp
             self._num_received += 1
             if picture.shape != self._shape:
                 self._begin(picture.shape)
@@ -105,17 +110,6 @@ class CaptureLoop:
             self._blocking.begin()
         if not self._num_received:
             raise SourceError(f"{self._settings.name}: no picture in it can be decoded")
-
-    def _new_pictures(self) -> Iterator[Picture | None]:
-        """Those that were not there before; of the others it is only told that the stream is alive, or has stood still for long."""
-        newest = 0.0
-        for picture in self._pictures():
-            if picture and picture.unseen == "same":
-                is_frozen = 0 < self._settings.frozen_s <= picture.timestamp - newest
-                self._receiver.put(self._due("frozen" if is_frozen else "same", self._num_received, picture, is_due=False), None)
-            else:
-                newest = picture.timestamp if picture else newest
-                yield picture
 
     def _pictures(self) -> Iterator[Picture | None]:
         pictures, play = self._stream.pictures, self._settings.play
@@ -152,9 +146,15 @@ class CaptureLoop:
         self._freeze = FreezeDetector(self._settings.frozen_s if self._is_camera else 0.0)
 
     def _silence_s(self) -> float:
-        settings, stream = self._settings, self._stream
-        patience_s = max(settings.open_timeout_s, settings.read_timeout_s, SEGMENT_TIMEOUT_S if stream.in_bursts else 0.0)
-        return patience_s + (stream.poll_s or 0.0) + MARGIN_S
+        settings, comes_slowly = self._settings, self._stream.in_bursts or self._stream.poll_s is not None
+        return max(settings.open_timeout_s, settings.read_timeout_s, SEGMENT_TIMEOUT_S if comes_slowly else 0.0) + MARGIN_S
+
+    def _tell_same(self, index: int, picture: Picture) -> None:
+        """There is no new picture: the camera answers, or has stood still for long."""
+        if not self._num_received:
+            return
+        is_frozen = 0 < self._settings.frozen_s <= picture.timestamp - self._newest
+        self._receiver.put(self._due("frozen" if is_frozen else "same", index, picture, is_due=False), None)
 
     def _tell(self, index: int, picture: Picture, is_due: bool) -> None:
         absence = self._absence(picture) if is_due else picture.unseen
