@@ -254,6 +254,7 @@ def watch(
     report: Report = lambda _health: None,
     policy: Policy | None = None,
     pace: bool = False,
+    fps: float | None = None,
     once: bool = False,
     started_at: StartedAt | None = None,
     runtime: str | None = None,
@@ -277,6 +278,7 @@ def watch(
         report: Is called when the camera is up, stalls, is lost or ends; see `Health`.
         policy: See `Watch`, as for all that follow.
         pace: Play a recording at its own speed.
+        fps: As for `open_source`.
         once: A camera that is lost is an error.
         started_at: When a recording was begun, in Unix seconds; `file` for what it says itself.
         runtime: `litert`, `tflite-runtime` or `tensorflow`; the first that is installed if None.
@@ -289,7 +291,7 @@ def watch(
     sources = [source] if isinstance(source, str | int | Path) else list(source)
     models = [model] if isinstance(model, str | Path | Recognizer) else list(model)
     names = [each.bundle.manifest.name if isinstance(each, Recognizer) else str(each) for each in models]
-    cameras = camera_configs(sources, names, camera=camera, thresholds=thresholds or Thresholds())
+    cameras = camera_configs(sources, names, camera=camera, thresholds=thresholds or Thresholds(), fps=fps)
     own = [each for each in models if isinstance(each, Recognizer)]
     return Watch(
         cameras,

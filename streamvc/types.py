@@ -19,7 +19,7 @@ class Frame:
     """An image and its time.
 
     Attributes:
-        index: Position in the source, from 0; dropped frames keep their number.
+        index: Position in the source, from 0; dropped frames keep their number, and so do those that were the same again.
         timestamp: Seconds of stream time since the source's first frame.
         image: (H, W, 3) uint8, BGR. A source lends it: it is valid until the next frame is taken, copy it to keep it.
         clock: Where `timestamp` is from: the stream's presentation times ("pts"), the moment of arrival ("arrival"),

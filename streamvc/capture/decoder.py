@@ -5,23 +5,18 @@ import time
 from collections import deque
 from collections.abc import Callable
 from fractions import Fraction
-from functools import partial
 from typing import Literal, NoReturn
 
 import av
-import cv2
-import numpy as np
 from av.packet import Packet
 from av.video.frame import VideoFrame
-from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 
-from streamvc.capture.display import Orientation, orientation_of, squared, without_comb
+from streamvc.capture.display import Converter, Orientation, orientation_of
 from streamvc.capture.rest import Rest, Unseen
 from streamvc.capture.stream import Decode, Picture
 from streamvc.capture.timeline import Moment, Timeline
-from streamvc.errors import SourceError
-from streamvc.types import Array, Clock
+from streamvc.types import Clock
 
 logger = logging.getLogger(__name__)
 
@@ -31,7 +26,6 @@ FALLBACK_FPS = 25.0  # spaces pictures that come without a time, where the strea
 MAX_FPS = 1000.0  # more than that is no frame rate but the tick of the stream's clock
 
 SKIPPED: dict[Decode, Literal["DEFAULT", "NONREF", "NONKEY"]] = {"all": "DEFAULT", "reference": "NONREF", "keyframes": "NONKEY"}
-WITH_LUMA = frozenset({"gray", "nv12", "nv21"} | {f"{kind}{form}p" for kind in ("yuv", "yuvj") for form in ("411", "420", "422", "440", "444")})
 
 TIMELESS = {True: "the moments at which they come are taken", False: "they are taken to come at the announced rate"}  # by whether it is live
 
@@ -69,7 +63,7 @@ class PictureDecoder:
         self._timeline = Timeline(1 / (self.fps or FALLBACK_FPS), is_live=is_live, tick_s=float(self._tick_s))
         self._untimed: deque[Callable[[Moment], Picture]] = deque()  # pictures whose time is known with the next
         self._is_warned = False
-        self._reformatter = VideoReformatter()
+        self._converter = Converter(name)
 
     def step(self, packet: "Packet[VideoStream]") -> list[Picture | None]:
         """Decode a packet; gives no, one or several pictures, and None for one that is damaged. At rest, or in haste, one that is not decoded."""
@@ -111,15 +105,11 @@ class PictureDecoder:
         if frame.key_frame or self._orientation is None:
             self._orientation = orientation_of(frame)
             self._aspect = self._aspect if self._is_told else self._video.codec_context.sample_aspect_ratio
-        orientation = self._orientation
-        size = squared(frame.width, frame.height, self._aspect)
-        width, height = orientation.size(*size)
-        shape, read = (height, width, 3), self._read
-        self._shape = shape
-        write, luma = partial(self._write, frame, size, orientation), partial(self._luma, frame, size, orientation)
+        shown, read = self._converter.show(frame, self._aspect, self._orientation), self._read
+        self._shape = shown.shape
 
         def picture(moment: Moment) -> Picture:
-            return Picture(moment.timestamp, self._clock(moment), arrived, read, shape, write, luma, segment=moment.segment)
+            return Picture(moment.timestamp, self._clock(moment), arrived, read, shown.shape, shown.write, shown.luma, segment=moment.segment)
 
         self._untimed.append(picture)
         return self._timed(self._timeline.step(self._time_of(frame, arrived), arrived))
@@ -130,7 +120,7 @@ class PictureDecoder:
         read, shape = self._read, self._shape
 
         def picture(moment: Moment) -> Picture:
-            return Picture(moment.timestamp, self._clock(moment), read, read, shape, _refuse, _refuse, why, moment.segment)
+            return Picture(moment.timestamp, self._clock(moment), read, read, shape, refuse, refuse, why, moment.segment)
 
         if why == "still":  # it may be decoded yet
             self.timestamp = self._timeline.look(seconds)
@@ -163,32 +153,9 @@ class PictureDecoder:
         """To the last digit what PyAV makes of a picture's time."""
         return None if ticks is None else ticks * self._tick_s.numerator / self._tick_s.denominator
 
-    def _write(self, frame: VideoFrame, size: tuple[int, int], orientation: Orientation, slot: Array) -> None:
-        if frame.interlaced_frame:
-            image = without_comb(self._convert(frame, (frame.width, frame.height), "bgr24"), size)
-        else:
-            image = self._convert(frame, size, "bgr24")
-        np.copyto(slot, orientation.apply(image))
 
-    def _luma(self, frame: VideoFrame, size: tuple[int, int], orientation: Orientation) -> Array:
-        if frame.format.name in WITH_LUMA:
-            plane = frame.planes[0]
-            image: Array = np.frombuffer(memoryview(plane), np.uint8).reshape(frame.height, plane.line_size)[:, : frame.width]
-            if size != (frame.width, frame.height):
-                image = cv2.resize(image, size, interpolation=cv2.INTER_LINEAR)
-        else:
-            image = self._convert(frame, size, "gray")
-        return orientation.apply(image)
-
-    def _convert(self, frame: VideoFrame, size: tuple[int, int], form: str) -> Array:
-        # One reformatter for all frames: a frame's own one sets itself up anew each time, which costs more than the conversion.
-        try:
-            return self._reformatter.reformat(frame, *size, format=form, threads=1).to_ndarray()
-        except av.FFmpegError as error:
-            raise SourceError(f"{self._name}: pictures of the form {frame.format.name} cannot be converted ({error.strerror})") from error
-
-
-def _refuse(*_: object) -> NoReturn:
+def refuse(*_: object) -> NoReturn:
+    """Take the place of what a picture that was not decoded cannot do."""
     raise ValueError("this picture was not decoded")
 
 

@@ -14,7 +14,7 @@ from streamvc.capture.messages import Absence, CaptureSettings, Due, Finished, O
 from streamvc.capture.motion import FreezeDetector, MotionGate, fingerprint, shrink, small_size
 from streamvc.capture.opening import open_stream
 from streamvc.capture.stream import Picture, Stream, check_size
-from streamvc.capture.timeline import Arrivals, paced
+from streamvc.capture.timeline import Arrivals, paced, polled
 from streamvc.capture.video import SEGMENT_TIMEOUT_S
 from streamvc.capture.wakeups import WakeupScheduler
 from streamvc.capture.zones import Zones
@@ -72,6 +72,7 @@ class CaptureLoop:
         self._arrivals = Arrivals()
         self._num_received = self._num_corrupt = self._num_dropped = 0
         self._shape = (0, 0, 3)
+        self._newest = 0.0  # stream time of the last picture that was not there before
         self._may_nap = self._is_camera and not (settings.all_pictures or _comes_as_datagrams(settings.source))
         self._wakeups = WakeupScheduler(settings.rates_hz)
         self._lateness = Lateness(settings.staleness_s)
@@ -92,6 +93,10 @@ class CaptureLoop:
             if picture is None:
                 self._num_corrupt += 1
                 continue
+            if picture.unseen == "same":
+                self._tell_same(index, picture)
+                continue
+            self._newest = picture.timestamp
             self._num_received += 1
             if picture.shape != self._shape:
                 self._begin(picture.shape)
@@ -108,6 +113,8 @@ class CaptureLoop:
 
     def _pictures(self) -> Iterator[Picture | None]:
         pictures, play = self._stream.pictures, self._settings.play
+        if self._stream.poll_s:
+            return polled(pictures, self._receiver.wait_until, self._stream.poll_s)
         if self._stream.is_live:
             return paced(pictures, self._receiver.wait_until) if self._stream.in_bursts else pictures
         return pictures if play == "unpaced" else paced(pictures, self._receiver.wait_until, as_camera=play == "as_camera")
@@ -140,8 +147,15 @@ class CaptureLoop:
         self._freeze = FreezeDetector(self._settings.frozen_s if self._is_camera else 0.0)
 
     def _silence_s(self) -> float:
-        settings = self._settings
-        return max(settings.open_timeout_s, settings.read_timeout_s, SEGMENT_TIMEOUT_S if self._stream.in_bursts else 0.0) + MARGIN_S
+        settings, comes_slowly = self._settings, self._stream.in_bursts or self._stream.poll_s is not None
+        return max(settings.open_timeout_s, settings.read_timeout_s, SEGMENT_TIMEOUT_S if comes_slowly else 0.0) + MARGIN_S
+
+    def _tell_same(self, index: int, picture: Picture) -> None:
+        """There is no new picture: the camera answers, or has stood still for long."""
+        if not self._num_received:
+            return
+        is_frozen = 0 < self._settings.frozen_s <= picture.timestamp - self._newest
+        self._receiver.put(self._due("frozen" if is_frozen else "same", index, picture, is_due=False), None)
 
     def _tell(self, index: int, picture: Picture, is_due: bool) -> None:
         absence = self._absence(picture) if is_due else picture.unseen

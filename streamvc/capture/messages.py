@@ -48,7 +48,7 @@ class CaptureSettings:
         name: What to call it in messages.
         source: As for `open_source`; it may hold a password.
         rates_hz: The rates at which pictures are due; the others are left out.
-        fps: Images a second, for a folder; 25 if None.
+        fps: Images a second: of a folder, 25 if None; of a still image that is asked for over HTTP, 5.
         include: Polygons that are looked at, in shares of width and height; the whole picture where there is none.
         exclude: Polygons that are not.
         motion: What counts as motion.
@@ -126,7 +126,7 @@ class Due:
     Attributes:
         slot: Where it is in the ring; None where it is not there.
         absence: Why it is not, or need not be looked at: it is still (nothing has moved), or all have been bit-identical for long, or it was read too
-            late, or left out to catch up.
+            late, or left out to catch up; or there is no new one (`same`), only the word that the camera answers.
         is_due: A model is to look at it.
         index: Position of the picture in the stream, from 0.
         timestamp: Seconds of stream time.

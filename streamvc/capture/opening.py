@@ -8,6 +8,7 @@ from pathlib import Path
 from streamvc.capture import address
 from streamvc.capture.camera import open_camera
 from streamvc.capture.images import open_images
+from streamvc.capture.ip_camera import open_ip_camera
 from streamvc.capture.stream import Decode, Stream
 from streamvc.capture.video import open_file, open_url
 from streamvc.errors import SourceError
@@ -31,7 +32,7 @@ def open_stream(
 
     Args:
         source: As for `open_source`.
-        fps: Images a second, for a folder; 25 if None.
+        fps: Images a second: of a folder, 25 if None; of a still image that is asked for over HTTP, 5.
         open_timeout_s: Seconds after which a stream that does not answer is given up.
         read_timeout_s: Seconds after which a stream that falls silent is lost.
         decode: Which pictures of a video are decoded at all.
@@ -47,6 +48,8 @@ def open_stream(
             return open_file(found.location, decode)
         case "images":
             return open_images(Path(found.location), fps)
+        case "url" if found.location.lower().startswith(("http:", "https:", "tcp:")):
+            return open_ip_camera(found.location, found.name, (open_timeout_s, read_timeout_s), decode, fps)
         case "url":
             return open_url(found.location, found.name, (open_timeout_s, read_timeout_s), decode)
 

@@ -14,7 +14,7 @@ from av.video.stream import VideoStream
 
 from streamvc.sampling import GAP_S
 
-Unseen = Literal["still", "late"]  # why a picture is left undecoded
+Unseen = Literal["still", "late", "same"]  # why a picture is left undecoded; the last: it was asked for, and is the one that was there before
 
 CODECS = ("h264", "hevc")  # of which it was tried; of a codec of keyframes alone, nothing can be kept
 SURPRISE = 2.0  # times the usual size of a packet ...

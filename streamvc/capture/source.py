@@ -35,7 +35,7 @@ def open_source(
         policy: `latest`: the newest frame wins, and older ones that nobody has read are dropped and counted; for those who must not fall
             behind. `every`: none is dropped; the source waits, or a live one falls behind. None: `latest` for what is live, else `every`.
         pace: Play a recording at its own speed, as a camera would, instead of as fast as it is read.
-        fps: Images a second, for a folder; 25 by default.
+        fps: Images a second: of a folder, 25 by default; of a still image that is asked for over HTTP, 5. The same image again is no new frame.
         open_timeout_s: Seconds after which a stream that does not answer is given up.
         read_timeout_s: Seconds after which a stream that falls silent is lost.
         buffer_frames: How many frames are held, at least 3: unread ones, and those that `Source.recent` can give.

@@ -25,7 +25,8 @@ class Picture:
         shape: (H, W, 3) of the array that `write` fills.
         write: Fills a uint8 array of `shape` with the picture in BGR. Valid until the next picture is taken.
         luma: Gives the picture's brightness, (H, W) uint8, which for most sources costs nothing. Valid until then, too, and not to be written to.
-        unseen: Why it was not decoded: all is still and the stream rests, or it skips what is too late. The other two cannot be called then.
+        unseen: Why it was not decoded: all is still and the stream rests, it skips what is too late, or there is no new one. The other two cannot be
+            called then.
         segment: Another one than before where the stream's time has jumped.
     """
 
@@ -52,6 +53,7 @@ class Stream:
         num_frames: How many pictures it holds, as announced or estimated; None where unknown.
         codec: Short name of its codec, such as `h264`; None where there is none.
         in_bursts: Pictures come faster than they are to be shown, several at once (HLS, DASH), and must be spread by their time.
+        poll_s: Seconds from one question for the next picture to another; None where pictures come by themselves.
         rest: Lets it leave pictures undecoded while nobody wants to see them; None where it cannot.
     """
 
@@ -62,6 +64,7 @@ class Stream:
     num_frames: int | None = None
     codec: str | None = None
     in_bursts: bool = False
+    poll_s: float | None = None
     rest: Rest | None = None
 
 

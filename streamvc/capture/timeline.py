@@ -200,6 +200,15 @@ def paced(pictures: Iterator[Picture | None], wait_until: Callable[[float], None
         yield picture
 
 
+def polled(pictures: Iterator[Picture | None], wait_until: Callable[[float], None], period_s: float) -> Iterator[Picture | None]:
+    """The same pictures, each asked for `period_s` seconds after the one before; later, where the answer took longer than that."""
+    due = time.monotonic()
+    for picture in pictures:
+        yield picture
+        due = max(due + period_s, time.monotonic())
+        wait_until(due)
+
+
 class Arrivals:
     """When a live stream began, by when its pictures come: as the least delayed one of the last minute says, which follows the camera's clock.
 

@@ -9,7 +9,8 @@ import logging
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, closing, contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 from fractions import Fraction
 from itertools import chain, pairwise
@@ -24,9 +25,9 @@ from av.stream import Discard, Disposition
 from av.video.stream import VideoStream
 
 from streamvc.capture.decoder import PictureDecoder
+from streamvc.capture.http import BROKEN_OFF, FORBIDDEN, NOT_FOUND, REFUSED, SERVER_FAILED, UNAUTHORIZED, UNREACHABLE, Body, HttpClient
 from streamvc.capture.stream import Decode, Picture, Stream, check_size
 from streamvc.capture.timeline import JUMP_S
-from streamvc.capture.web import Body, Web
 from streamvc.errors import AccessError, SourceError
 
 SEGMENT_TIMEOUT_S = 30.0  # at least, for HLS and DASH: they send a segment every few seconds
@@ -46,8 +47,6 @@ Timeouts = tuple[float, float]  # seconds: to open, to read
 PROTOCOLS = {
     "rtsp": "rtsp,tcp,udp,rtp,srtp",
     "rtsps": "rtsps,tls,tcp,udp,rtp,srtp",
-    "http": "http,tcp",
-    "https": "https,tls,tcp,httpproxy",
     "rtmp": "rtmp,tcp",
     "rtmps": "rtmps,tls,tcp",
     "udp": "udp",
@@ -58,20 +57,18 @@ PROTOCOLS = {
 NAMING = {"hls", "dash", "concat", "imf", "sdp", "rtsp", "webm_dash_manifest", "vobsub", "lavfi", "avisynth", "vapoursynth"}
 FORMATS = ",".join(sorted(av.formats_available - NAMING))
 FILE_OPTIONS = {"protocol_whitelist": "file", "format_whitelist": FORMATS}
-WEB_OPTIONS = {"protocol_whitelist": "", "format_whitelist": f"hls,{FORMATS}", "http_persistent": "0"}  # it opens nothing itself: `Web` does
+WEB_OPTIONS = {"protocol_whitelist": "", "format_whitelist": f"hls,{FORMATS}", "http_persistent": "0"}  # it opens nothing itself: `HttpClient` does
 NAMING_HEADS = (b"#EXTM3U", b"ffconcat", b"v=0", b"<")
-PLAYLISTS = (".m3u8",)
-ELSEWHERE = (errno.EIO, errno.EINVAL)  # what becomes of an answer that leads elsewhere, or of a playlist
 
 # The last: FFmpeg would hold back some 20 frames to estimate a rate that nothing here depends on.
 RTSP_OPTIONS = {"rtsp_transport": "tcp", "allowed_media_types": "video", "fpsprobesize": "0"}
 
 REASONS: dict[type[Exception], str] = {
-    av.error.HTTPUnauthorizedError: "the user name or password is wrong or missing (401); give them in the address, as in rtsp://user:password@host",
-    av.error.HTTPForbiddenError: "access is forbidden (403)",
-    av.error.HTTPNotFoundError: "there is no such stream (404)",
-    av.error.HTTPServerError: "the server failed (5xx)",
-    av.error.HTTPClientError: "the server refuses the request (4xx)",
+    av.error.HTTPUnauthorizedError: UNAUTHORIZED,
+    av.error.HTTPForbiddenError: FORBIDDEN,
+    av.error.HTTPNotFoundError: NOT_FOUND,
+    av.error.HTTPServerError: SERVER_FAILED,
+    av.error.HTTPClientError: REFUSED,
     av.error.ProtocolNotFoundError: "this kind of address is not supported by the installed PyAV",
     av.error.InvalidDataError: "it cannot be read as a video: it is damaged, cut short, or none at all",
     MemoryError: "it needs more memory than there is for it; does a picture in it have no end?",
@@ -79,8 +76,8 @@ REASONS: dict[type[Exception], str] = {
     av.error.ExitError: "no answer, timed out",
     TimeoutError: "no answer, timed out",
     PermissionError: "it may not be read, permission denied",
-    ConnectionError: "the connection was refused or broken off",
-    OSError: "it cannot be found, or not be read (input/output error)",
+    ConnectionError: BROKEN_OFF,
+    OSError: UNREACHABLE,
 }
 
 _log = logging.getLogger(__name__)
@@ -144,7 +141,7 @@ class Recording:
         if any(later - earlier > JUMP_S for earlier, later in pairwise(times)):
             return []  # one of them may be wrong
         self._ticks = {time_s - times[0]: tick for time_s, tick in zip(times, ticks, strict=True)}
-        is_short = (self.length_s or 0.0) - (times[-1] - times[0]) > SHORT_S
+        is_short = (self.length_s or 0.0) - (1 / self.fps if self.fps else 0.0) - (times[-1] - times[0]) > SHORT_S
         return [] if is_short else list(self._ticks)
 
     def pick(self, timestamps: Sequence[float]) -> Iterator[Picture]:
@@ -234,48 +231,50 @@ def creation_time(path: str) -> float:
 
 @contextmanager
 def open_url(url: str, name: str, timeouts: Timeouts, decode: Decode = "all") -> Iterator[Stream]:
-    """Open a network stream; `name` is what to call it in messages. RTSP goes over TCP, or over UDP where the URL ends in `?udp`.
-
-    A video file on a web server is a recording: it waits for its reader. All else is live.
+    """Open a network stream that is no HTTP; `name` is what to call it in messages. RTSP goes over TCP, or over UDP where the URL ends in `?udp`.
 
     Raises:
         AccessError: It refuses the login.
         SourceError: It cannot be reached, refuses otherwise, or is no video.
     """
-    open_s, read_s = timeouts
-    if urlsplit(url).path.endswith((".m3u8", ".mpd")):
-        read_s = max(read_s, SEGMENT_TIMEOUT_S)
     scheme = urlsplit(url).scheme  # in small letters
     options = {"protocol_whitelist": PROTOCOLS[scheme], **(RTSP_OPTIONS if scheme in ("rtsp", "rtsps") else {"format_whitelist": FORMATS})}
-    opened = _open_web(url, name, options, (open_s, read_s)) if scheme in ("http", "https") else _open(url, name, options, (open_s, read_s))
-    with opened as container:
-        on_demand = url.lower().startswith("http") and _has_end(container)
-        yield _recording(container, name, decode) if on_demand else _live(container, name, (open_s, read_s), decode)
+    with _open(url, name, options, timeouts) as container:
+        yield _live(container, name, timeouts, decode)
 
 
 @contextmanager
-def _open_web(url: str, name: str, options: dict[str, str], timeouts: Timeouts) -> Iterator[InputContainer]:
-    """Open what is at a web address or, where that says so, elsewhere: `Web` sees to where that may be."""
+def open_body(client: HttpClient, body: Body, timeouts: Timeouts, decode: Decode = "all") -> Iterator[Stream]:
+    """Open the video that an answer holds, or names; what else it takes, FFmpeg asks the client for.
+
+    A video file on a web server is a recording: it waits for its reader. All else is live.
+
+    Raises:
+        SourceError: It is no video, or leads to where it may not.
+    """
+    open_s, read_s = timeouts
+    read_s = max(read_s, SEGMENT_TIMEOUT_S) if body.is_playlist else read_s
+    client.hand_over(body)
     with ExitStack() as opened:
-        if not urlsplit(url).path.endswith(PLAYLISTS):
-            try:
-                yield opened.enter_context(_open(url, name, {**options, "max_redirects": "0"}, timeouts))
-                return
-            except _ElsewhereError:
-                pass
-        web = opened.enter_context(closing(Web(url, min(timeouts))))
         try:
-            found = web.find(url)
+            form = "hls" if body.is_playlist else None
+            container = opened.enter_context(_open(body.url, client.name, WEB_OPTIONS, (open_s, read_s), client.open, form))
         except SourceError as error:
-            raise type(error)(f"{name}: {error}") from error
-        try:
-            yield opened.enter_context(_open(found.url, name, WEB_OPTIONS, timeouts, web.open, "hls" if found.is_playlist else None))
-        except SourceError as error:
-            raise (type(web.problem)(f"{name}: {web.problem}") if web.problem else error) from error
+            raise (client.problem or error) from error
+        client.is_open, client.timeout_s = True, timeouts[1]
+        is_recording = container.duration is not None or (not _in_bursts(container) and _has_times(container) and body.size is not None)
+        stream = _recording(container, client.name, decode) if is_recording else _live(container, client.name, (open_s, read_s), decode)
+        yield replace(stream, pictures=_read_in_time(client, stream.pictures, max(open_s, read_s)))
 
 
-class _ElsewhereError(SourceError):
-    """It leads to another address, or is a playlist: FFmpeg alone is not to follow."""
+def _read_in_time(client: HttpClient, pictures: Iterator[Picture | None], patience_s: float) -> Iterator[Picture | None]:
+    """The same pictures, for each of which its bytes have so long to come."""
+    client.within(patience_s)
+    for picture in pictures:
+        yield picture
+        client.within(patience_s)
+    if client.problem:
+        raise client.problem
 
 
 @contextmanager
@@ -293,8 +292,6 @@ def _open(
     except av.FFmpegError as error:
         if error.errno == errno.EINVAL and options is FILE_OPTIONS and _names_others(name):
             raise SourceError(f"{name}: it names other files, and is no video itself; give one of these") from _without_url(error)
-        if error.errno in ELSEWHERE and "max_redirects" in options:
-            raise _ElsewhereError(f"{name}: {_why(error)}") from _without_url(error)
         # Not by the error's class: what a time-out turns into depends on the protocol.
         timed_out = timeouts is not None and time.monotonic() - begun >= timeouts[0]
         why = f"no answer within {timeouts[0]:g} s" if timeouts and timed_out else _why(error)
@@ -372,14 +369,10 @@ def _play(container: InputContainer, video: VideoStream, decoder: PictureDecoder
         damaged = True
     except av.FFmpegError as error:
         raise SourceError(f"{name}: lost at {decoder.timestamp:.1f} s, {_why(error)}") from _without_url(error)
-    if damaged or (length_s or 0.0) - decoder.timestamp > SHORT_S:
+    last_s = 1 / decoder.fps if decoder.fps else 0.0  # for which the last picture is shown
+    if damaged or (length_s or 0.0) - last_s - decoder.timestamp > SHORT_S:
         announced = f" of {length_s:.1f} s" if length_s else ""
         _log.warning("%s: it breaks off at %.1f s%s; is the file damaged, or was its copying cut short?", name, decoder.timestamp, announced)
-
-
-def _has_end(container: InputContainer) -> bool:
-    """Whether a stream from a web server is a file. (A playlist is one also where its video goes on.)"""
-    return container.duration is not None or (not _in_bursts(container) and _has_times(container) and (container.size or 0) > 0)
 
 
 def _in_bursts(container: InputContainer) -> bool:

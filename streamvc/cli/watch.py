@@ -71,6 +71,9 @@ def _read_time(_context: click.Context, _parameter: click.Parameter, text: str |
 @click.option("--exclude-zone", "exclude", multiple=True, callback=_read_zone, metavar="CORNERS", help="Do not look inside of this one.")
 @click.option("--schedule", multiple=True, metavar="RULE", help="When to watch: 'mon-fri 18:00-08:00'; repeatable.  [default: always]")
 @click.option("--rate-hz", type=click.FloatRange(2), metavar="RATE", help="Analyse so many frames a second at most.  [default: the model's]")
+@click.option(
+    "--fps", type=click.FloatRange(0.1, 1000), help="Ask for a still image so often in a second (5), or play so many images of a folder (25)."
+)
 @click.option("--motion-gate", is_flag=True, help="Do not analyse frames while nothing moves.")
 @click.option("--frozen-s", type=click.FloatRange(0), default=30.0, show_default=True, help="The same live picture for so long is a fault; 0: never.")
 @click.option("--headless", is_flag=True, help="No window.")
@@ -92,6 +95,7 @@ def watch(
     exclude: tuple[Any, ...],
     schedule: tuple[str, ...],
     rate_hz: float | None,
+    fps: float | None,
     motion_gate: bool,
     frozen_s: float,
     headless: bool,
@@ -106,8 +110,9 @@ def watch(
 ) -> None:
     """Recognise activities in SOURCE, live, until it ends or is stopped (Ctrl-C, SIGTERM, `q` in the window).
 
-    SOURCE is a camera's number (0), a video file, a URL (rtsp://, http://, ...) or a folder of images; several are watched side by side. Each event
-    is printed as one line, published over ZeroMQ, and drawn on the picture. A network camera that is lost is connected again.
+    SOURCE is a camera's number (0), a video file, a URL (rtsp://, http://, ...) or a folder of images; several are watched side by side. A still
+    image (http://.../snap.jpg) is asked for again and again. Each event is printed as one line, published over ZeroMQ, and drawn on the picture. A
+    network camera that is lost is connected again.
 
     \b
     Examples:
@@ -143,6 +148,7 @@ def watch(
         zones={"include": include, "exclude": exclude},
         schedule=schedule,
         rate_hz=rate_hz,
+        fps=fps,
         motion=Motion(gate=motion_gate),
         frozen_s=frozen_s,
     )

@@ -257,6 +257,9 @@ class Camera:
 
     def _take(self, said: Arrived, now: float) -> None:
         absence = said.due.absence
+        if absence == "same":
+            self._lifecycle.answered(now)
+            return
         if absence == "late":
             self._lifecycle.heard(now)
             return

@@ -147,6 +147,7 @@ def capture_settings(config: CameraConfig, rates_hz: tuple[float, ...], picture:
         name=config.name,
         source=config.address,
         rates_hz=rates_hz,
+        fps=config.fps,
         include=config.zones.include,
         exclude=config.zones.exclude,
         motion=MotionSettings(motion.gate, motion.sensitivity, motion.settle_s, motion.keep_alive_s, motion.rest),

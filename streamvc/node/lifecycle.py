@@ -111,6 +111,11 @@ class Lifecycle:
             self._ran_since = min(self._ran_since, now)
             self._hear(now, silence_s)
 
+    def answered(self, now: float) -> None:
+        """The decoder is alive, but has nothing new."""
+        if self._has_decoder:
+            self._kill_at = now + self._silence_s
+
     def heard(self, now: float) -> None:
         """Pictures come, of which nothing can be said."""
         if self._has_decoder:

@@ -18,7 +18,7 @@ def read_secrets(path: Path) -> dict[str, str]:
     try:
         if os.name == "posix" and path.stat().st_mode & 0o007:
             raise NodeError(f"{path} can be read by others on this machine; run `chmod o= {path}`")
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")
     except OSError as error:
         raise NodeError(f"{path} cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:

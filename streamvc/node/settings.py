@@ -25,6 +25,7 @@ from streamvc.thresholds import Thresholds
 Priority = Literal["high", "normal", "low"]
 RuntimeName = Literal["litert", "tflite-runtime", "tensorflow"]
 
+LEAST_FPS, MAX_FPS = 0.1, 1000.0
 MIN_RATE_HZ = 2.0  # below it the sampler would take the time between two frames for a gap
 
 
@@ -102,6 +103,7 @@ class CameraConfig(Settings):
         thresholds: In place of its models' own; each model may have others again.
         models: What watches it; one model at least. Their thresholds are complete: the camera's are in them.
         rate_hz: Frames/s that are analysed, at most; as many as the models want if None.
+        fps: Images/s, of a folder of images or of a still image that is asked for over HTTP; the default of `open_source` if None.
         priority: Who is served first where there is too much to do.
         zones: Which parts of the picture are looked at.
         schedule: When it is watched; always, where there are no rules. See `Timetable.parse`.
@@ -121,6 +123,7 @@ class CameraConfig(Settings):
     thresholds: Thresholds = Thresholds()
     models: tuple[ModelUse, ...] = Field(min_length=1)
     rate_hz: Annotated[float, Field(ge=MIN_RATE_HZ, allow_inf_nan=False)] | None = None
+    fps: Annotated[float, Field(ge=LEAST_FPS, le=MAX_FPS)] | None = None
     priority: Priority = "normal"
     zones: ZoneSettings = ZoneSettings()
     schedule: tuple[RuleText, ...] = ()

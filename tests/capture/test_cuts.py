@@ -1,6 +1,7 @@
 """Recordings that were cut without encoding them anew, with keyframes far apart, or with pictures that are far apart."""
 
 import logging
+from fractions import Fraction
 from pathlib import Path
 
 import av
@@ -97,3 +98,19 @@ def test_a_time_lapse_keeps_its_times(tmp_path: Path, name: str, caplog: pytest.
     assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
     with open_recording(str(path)) as recording:
         assert [number(picture) for picture in recording.pictures(3 * scale_s)] == list(range(3, 6))
+
+
+@pytest.mark.parametrize("rate", [Fraction(1, 60), Fraction(999, 1000), Fraction(1, 3600)])
+@pytest.mark.parametrize("name", ["a.mp4", "a.mkv", "a.avi"])
+def test_a_recording_of_a_frame_a_minute_is_not_called_cut_short(tmp_path: Path, rate: Fraction, name: str, caplog: pytest.LogCaptureFixture) -> None:
+    path = write_video(
+        tmp_path / name,
+        map(plain, range(5)),
+        fps=rate,
+        codec="mjpeg" if name == "a.avi" else "libx264",
+        pix_fmt="yuvj420p" if name == "a.avi" else "yuv420p",
+    )
+    assert read(path) == [(index, pytest.approx(float(index / rate), abs=0.002), index) for index in range(5)]
+    assert not caplog.records
+    facts = probe(path)
+    assert facts.announced_s is None or facts.announced_s - facts.length_s < 1

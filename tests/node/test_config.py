@@ -137,6 +137,14 @@ def test_secrets_of_a_file_go_before_the_environment(tmp_path: Path) -> None:
     assert "cannot be read: No such file" in faults(tmp_path, text, R="r")[0]
 
 
+def test_files_that_windows_wrote_are_read(tmp_path: Path) -> None:
+    secrets = tmp_path / "node.env"
+    secrets.write_bytes("\ufeffP=new\r\n".encode())
+    secrets.chmod(0o600)
+    (tmp_path / "node.yaml").write_bytes("\ufeffsecrets: node.env\r\nsite: ${P}\r\n".encode())
+    assert read_config(tmp_path / "node.yaml", {}).site == "new"
+
+
 def test_all_faults_are_told_with_their_lines(tmp_path: Path) -> None:
     assert faults(
         tmp_path,

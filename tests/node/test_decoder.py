@@ -10,8 +10,10 @@ import sys
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import groupby
 from pathlib import Path
 
+import cv2
 import numpy as np
 import psutil
 import pytest
@@ -23,7 +25,7 @@ from streamvc.errors import NodeError
 from streamvc.node.decoder import Decoder, ProcessDecoder
 from streamvc.node.fork_server import DecoderForkServer
 from streamvc.sampling import Sampler
-from tests.capture.servers import Camera
+from tests.capture.servers import Camera, serving_files
 from tests.capture.videos import number_of, plain, textured, write_plain, write_video
 from tests.node.decoders import DEADLINE_S, DUE, OPENED, Puppeteer, arrivals, forker, gone, heard, read, settings
 
@@ -179,6 +181,18 @@ def test_a_stream_that_falls_silent_is_lost(fork_server: DecoderForkServer) -> N
     assert said[0].is_live
     assert isinstance(said[-1], Finished)
     assert "nothing came for 1 s" in said[-1].detail
+
+
+def test_an_image_that_stays_the_same_is_told_as_that_and_then_as_frozen(fork_server: DecoderForkServer, tmp_path: Path) -> None:
+    (tmp_path / "snap.jpg").write_bytes(cv2.imencode(".jpg", plain(3))[1].tobytes())
+    with serving_files(tmp_path) as url:
+        decoder = ProcessDecoder(fork_server, settings(f"{url}/snap.jpg", play="as_camera", fps=50.0, frozen_s=0.5))
+        said = list(heard(decoder, lambda said: isinstance(said, Finished) or (isinstance(said, Arrived) and said.due.absence == "frozen")))
+        decoder.close()
+    dues = [word.due for word in arrivals(said)]
+    assert [absence for absence, _ in groupby(due.absence for due in dues)] == [None, "same", "frozen"]
+    assert {due.received for due in dues} == {1}
+    assert [due.index for due in dues] == list(range(len(dues)))
 
 
 @pytest.mark.parametrize("how", [signal.SIGABRT, signal.SIGKILL])

@@ -123,7 +123,13 @@ def _pictures(recording: Recording) -> Iterator[Picture | None]:
         yield picture
         if picture:
             break
-    yield from recording.pictures((recording.length_s or 0.0) - END_S)
+    frame_s = 1 / recording.fps if recording.fps else 0.0
+    is_empty = True
+    for picture in recording.pictures((recording.length_s or 0.0) - frame_s - END_S):
+        is_empty = is_empty and picture is None
+        yield picture
+    if is_empty:  # it ends earlier, as only reading it tells
+        yield from recording.pictures(0.0)
 
 
 def _image(picture: Picture) -> NDArray[np.uint8]:

@@ -80,3 +80,15 @@ def test_what_is_missing_is_named(tmp_path: Path) -> None:
     (tmp_path / "lists" / "classInd.txt").unlink()
     with pytest.raises(DataError, match=r"classInd.txt cannot be read"):
         load_dataset(tmp_path / "lists" / "trainlist01.txt")
+
+
+def test_lists_that_windows_wrote(tmp_path: Path) -> None:
+    make(tmp_path, tmp_path)
+    for path in tmp_path.glob("*list01.txt"):
+        path.write_bytes(path.read_text().replace("/", "\\").replace("\n", "\r\n").encode("utf-16"))
+    assert [(clip.label, clip.group, clip.split) for clip in load_dataset(tmp_path).clips] == [
+        ("ApplyEyeMakeup", "g08", "train"),
+        ("Archery", "g09", "train"),
+        ("ApplyEyeMakeup", "g01", "test"),
+        ("Archery", "g02", "test"),
+    ]
