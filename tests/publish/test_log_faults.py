@@ -60,6 +60,9 @@ def hung(tmp_path: Path) -> Iterator[HungLog]:
             yield log
         finally:
             log.released.set()
+            for thread in threading.enumerate():  # one that was left to itself
+                if thread.name == "streamvc-write":
+                    thread.join(PATIENCE_S)
 
 
 def film(publisher: Publisher, first: int, last: int) -> float:
