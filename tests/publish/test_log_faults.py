@@ -60,8 +60,8 @@ def hung(tmp_path: Path) -> Iterator[HungLog]:
             yield log
         finally:
             log.released.set()
-            for thread in threading.enumerate():
-                if thread.name == "streamvc-write":  # that was left to itself
+            for thread in threading.enumerate():  # one that was left to itself
+                if thread.name == "streamvc-write":
                     thread.join(PATIENCE_S)
 
 
