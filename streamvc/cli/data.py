@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from streamvc.cli import options
+from streamvc.text import printable
 
 if TYPE_CHECKING:
     from streamvc.training.check import DatasetCheck
@@ -63,7 +64,7 @@ def check(data: Path, sheet: Path | None, group: str | None, as_json: bool) -> N
     dataset = load_dataset(data, group)
     with progress_bars(shown=sys.stderr.isatty()) as advance:
         found = check_dataset(dataset, advance=advance)
-    click.echo(json.dumps(found.as_json()) if as_json else table(found))
+    click.echo(json.dumps(found.as_json()) if as_json else printable(table(found), lines=True))
     if sheet:
         write_sheet(sheet, found.survey)
     if not found.is_usable:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from streamvc.cli import options
+from streamvc.text import printable
 
 if TYPE_CHECKING:
     from streamvc.training.evaluate import Evaluation
@@ -50,8 +51,8 @@ def evaluate(model: str, data: Path, nothing: bool, within_s: float, cache: Path
     with progress_bars(shown=sys.stderr.isatty()) as advance:
         found = evaluate_model(model, data, within_s=within_s, cache=cache, advance=advance)
     for skipped in found.skipped:
-        click.echo(f"skipped: {skipped.reason}", err=True)
-    click.echo(json.dumps(found.as_json()) if as_json else table(found))
+        click.echo(printable(f"skipped: {skipped.reason}"), err=True)
+    click.echo(json.dumps(found.as_json()) if as_json else printable(table(found), lines=True))
 
 
 def table(found: "Evaluation") -> str:

@@ -15,6 +15,7 @@ import click
 from streamvc.cli import options
 from streamvc.errors import NodeError
 from streamvc.extras import install_command
+from streamvc.text import printable
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -131,12 +132,12 @@ def check(config: Path, as_json: bool) -> None:
 
 def _print_findings(findings: "Findings") -> None:
     for problem in findings.problems:
-        click.echo(problem)
+        click.echo(printable(problem))
     for camera in findings.cameras:
-        click.echo(f"camera {camera.name}: {camera.problem or _describe(camera)}")
+        click.echo(printable(f"camera {camera.name}: {camera.problem or _describe(camera)}"))
     for model in findings.models:
         cost = "" if model.frame_s is None else f"{model.rate_hz:g} Hz, {1000 * model.frame_s:.1f} ms a frame"
-        click.echo(f"model {model.name}: {model.problem or cost}")
+        click.echo(printable(f"model {model.name}: {model.problem or cost}"))
     if failed := sum(camera.problem is not None for camera in findings.cameras):
         click.echo(f"{failed} of {len(findings.cameras)} cameras cannot be read")
     click.echo(f"all cameras together take {findings.load:.0%} of the time that there is for inference, at most")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from streamvc.cli import options
+from streamvc.text import printable
 
 if TYPE_CHECKING:
     from streamvc.training.open_set import OpenSet
@@ -103,13 +104,13 @@ def train(data: Path, out: Path, overwrite: bool, curves: Path | None, cache: Pa
     with progress_bars(shown=sys.stderr.isatty()) as advance:
         report = train_model(data, out, plan, overwrite=overwrite, cache=cache, advance=advance)
     for skipped in report.extraction.skipped:
-        click.echo(f"skipped: {skipped.reason}", err=True)
+        click.echo(printable(f"skipped: {skipped.reason}"), err=True)
     if curves:
         from streamvc.training.comparison.plots import save_curves
 
         history = report.fit.history
         save_curves([epoch.loss for epoch in history], [epoch.validation_loss for epoch in history], curves)
-    click.echo(json.dumps(report.as_json()) if as_json else summary(report, out))
+    click.echo(json.dumps(report.as_json()) if as_json else printable(summary(report, out), lines=True))
 
 
 def _plan(

@@ -25,7 +25,7 @@ from streamvc.inference.manifest import (
     read_manifest,
     refusal,
 )
-from streamvc.inference.pictures import PictureExtractor
+from streamvc.inference.pictures import PictureExtractor, picture_shape
 from streamvc.inference.runtime import Model, Opener, open_model
 from streamvc.text import printable
 
@@ -198,6 +198,10 @@ def _check_backbones(path: Path, manifest: BundleManifest) -> None:
         backbone = _check_backbone(path, "", manifest.backbone, manifest.input, manifest.feature_size)
         if manifest.feature_map != backbone.feature_map:
             raise BundleError(f"{path / MANIFEST}: feature_map is not that of backbone {backbone.name}")
+    if manifest.pictures and manifest.input:
+        shape = picture_shape(manifest.pictures, manifest.input.size_px)
+        if manifest.feature_map != shape:
+            raise BundleError(f"{path / MANIFEST}: feature_map is not that of its pictures, {shape}")
     for number, part in enumerate(manifest.parts):
         if part.backbone and part.input:
             _check_backbone(path, f"parts.{number}.", part.backbone, part.input, part.feature_size)

@@ -120,6 +120,8 @@ class WindowHead(Head):
         d, p, w = settings.feature_size, settings.projection_size, settings.window
         if project:
             _check_shape("project.tflite", project, (1, d), (1, p))
+        elif p != d:
+            raise BundleError(f"projection_size is {p} and feature_size {d}, and there is no project.tflite that makes one of the other")
         self._map = settings.feature_map if settings.form == "clip" else None
         inputs = (1, w, *self._map) if self._map else (1, w, p + 1)
         _check_shape("network.tflite", network, inputs, (1, len(settings.labels)))

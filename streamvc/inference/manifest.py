@@ -1,5 +1,6 @@
 """What the manifests of backbones and bundles say (`backbone.json`, `model.json`), and how they are read."""
 
+import math
 from pathlib import Path
 from typing import Annotated, Literal, Self, TypeVar
 
@@ -276,6 +277,8 @@ class BundleSettings(Manifest):
             raise ValueError("a bundle has pose where a part needs it, and only there")
         if self.parts and (self.feature_map or sum(part.feature_size for part in self.parts) != self.feature_size):
             raise ValueError(f"feature_size ({self.feature_size}) is not that of the parts together, or they have a feature_map")
+        if self.feature_map and math.prod(self.feature_map) != self.feature_size:
+            raise ValueError(f"feature_size ({self.feature_size}) is not that of feature_map")
 
     @property
     def extractor(self) -> str:

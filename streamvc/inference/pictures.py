@@ -27,7 +27,7 @@ class PictureExtractor:
     def __init__(self, kind: PictureKind, size_px: int, crop: Crop = "whole") -> None:
         self.kind = kind
         self.input = picture_input(size_px, crop)
-        self.shape = (size_px, size_px, NUM_CHANNELS[kind])
+        self.shape = picture_shape(kind, size_px)
         self._preprocessor = Preprocessor(self.input, TensorSpec((1, size_px, size_px, 3), np.dtype(np.uint8)))
         # DIS (Kroeger et al., 2016) in its fast setting: 0.3 ms for 112 px, and the only flow of OpenCV that is quick enough to run live.
         self._flow = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST) if kind != "colour" else None
@@ -90,6 +90,11 @@ class PictureExtractor:
         flow = method.calc(before, grey, None) / num_ticks
         motion: NDArray[np.float32] = np.rint(np.clip(flow / FLOW_LIMIT_PX, -1, 1) * STILL + STILL)
         return motion
+
+
+def picture_shape(kind: PictureKind, size_px: int) -> tuple[int, int, int]:
+    """(S, S, C)."""
+    return size_px, size_px, NUM_CHANNELS[kind]
 
 
 def picture_input(size_px: int, crop: Crop = "whole") -> ImageInput:

@@ -13,6 +13,7 @@ from streamvc.errors import BundleError, InferenceError
 from streamvc.events import Decision
 from streamvc.inference.bundle import Bundle, check_bundle, list_bundles, load_bundle, write_bundle
 from streamvc.inference.folders import sha256
+from streamvc.inference.pictures import picture_input
 from tests.inference.settings import LABELS, settings
 
 FILES = {"project.tflite": b"a", "step.tflite": b"b", "CARD.md": b"# Card\n"}
@@ -190,3 +191,19 @@ def test_models_of_another_shape_than_the_manifest_are_refused(small_bundle: Bun
         BundleError, match=r"wide: step\.tflite: its tensors are \(1, 32\) and \(1, 11\), the manifest makes them \(1, 33\) and \(1, 12\)"
     ):
         check_bundle(wide.path)
+
+
+def test_pictures_of_another_size_than_the_head_was_made_for_are_refused(tmp_path: Path) -> None:
+    spec = {
+        "form": "clip",
+        "backbone": None,
+        "pictures": "colour",
+        "input": picture_input(32),
+        "mode": "window",
+        "state_size": 0,
+        "projection_size": 3072,
+    }
+    files = {"network.tflite": b"a", "CARD.md": b"c"}
+    assert write_bundle(tmp_path / "right", settings(**spec, feature_size=3072, feature_map=(32, 32, 3)), files)
+    with pytest.raises(BundleError, match=r"feature_map is not that of its pictures, \(32, 32, 3\)"):
+        write_bundle(tmp_path / "wrong", settings(**spec, feature_size=1024, feature_map=(32, 32, 1)), files)

@@ -99,6 +99,11 @@ def test_a_network_of_another_shape_is_refused(shape: tuple[int, ...]) -> None:
         WindowHead(window_settings(), None, Witness(shape))
 
 
+def test_features_of_another_size_than_the_network_sees_are_refused_where_nothing_projects_them() -> None:
+    with pytest.raises(BundleError, match=rf"projection_size is 2 and feature_size {D}, and there is no project\.tflite"):
+        WindowHead(window_settings(projection_size=2), None, Witness((W, 3)))
+
+
 def test_a_bundle_without_its_network_is_refused() -> None:
     with pytest.raises(BundleError, match="is missing"):
         open_head(window_settings(), lambda _name: None)
@@ -110,6 +115,7 @@ def test_a_bundle_without_its_network_is_refused() -> None:
         ({"backbone": None}, "either a backbone or pictures"),
         ({"pictures": "flow"}, "either a backbone or pictures"),
         ({"form": "clip"}, "needs a feature_map"),
+        ({"feature_map": (1, 1, D + 1)}, "is not that of feature_map"),
         ({"mode": "stateful"}, "has the mode window and no state"),
         ({"state_size": 3}, "has the mode window and no state"),
     ],

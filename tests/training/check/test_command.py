@@ -81,3 +81,11 @@ def test_of_many_only_the_first_are_printed(rendered: Path, tmp_path: Path) -> N
     lines = run(data).stdout.splitlines()
     assert lines[-1] == "  and 2 more; --json names all"
     assert sum("the file is empty" in line for line in lines) == 5
+
+
+def test_no_name_of_a_file_is_obeyed_by_a_terminal(rendered: Path, tmp_path: Path) -> None:
+    data = Path(shutil.copytree(rendered, tmp_path / "data"))
+    (data / "jump" / "v_jump_g09_\x1b[2J\u202e.mp4").write_bytes(b"")
+    shown = run(data).stdout
+    assert r"\x1b[2J\u202e" in shown
+    assert all(line.isprintable() for line in shown.splitlines())
