@@ -18,7 +18,7 @@ from streamvc.capture.decoder import refuse
 from streamvc.capture.display import Converter, Shown, orientation_of
 from streamvc.capture.http import Body, HttpClient
 from streamvc.capture.jpegs import MAX_BYTES, START, START_MARK, JpegSplitter
-from streamvc.capture.stream import Decode, Picture, Stream
+from streamvc.capture.stream import Decode, Picture, Stream, check_size
 from streamvc.capture.video import Timeouts, open_body, open_url
 from streamvc.errors import AccessError, SourceError
 from streamvc.types import MOST_PX
@@ -26,6 +26,7 @@ from streamvc.types import MOST_PX
 DEFAULT_FPS = 5.0  # at which a still image is asked for
 LOOK_BYTES = 1 << 16  # that are looked at, at most, to tell what a stream is made of
 CODED = re.compile(rb"\xff(.)", re.DOTALL)
+SIZE = re.compile(rb"\xff[\xc0-\xc2].{3}(..)(..)", re.DOTALL)  # of a JPEG picture: height and width
 LEAST_CODED, SHARE_CODED = 16, 0.9
 TRUST_S = 2.0  # after which the word that nothing is new is held against the image itself
 NO_IMAGE = "it cannot be read as an image: it is damaged, cut short, or none at all"
@@ -146,11 +147,16 @@ class ImageDecoder:
 
     def __init__(self, name: str) -> None:
         """Decode the images of a stream that messages call `name`."""
+        self._name = name
         self._converter = Converter(name)
         self._codecs: dict[str, VideoCodecContext] = {}
 
     def step(self, data: bytes) -> Shown | None:
-        """The picture of an image; None where it is damaged, or none that is known."""
+        """The picture of an image; None where it is damaged, or none that is known.
+
+        Raises:
+            SourceError: It is too large.
+        """
         kind = next((kind for begin, kind in IMAGES.items() if data.startswith(begin)), None)
         if kind is None:
             return None
@@ -159,6 +165,10 @@ class ImageDecoder:
         packet.is_keyframe = True  # else the decoder of PNG adds the picture before
         try:
             frames = codec.decode(packet)
+        except av.error.ArgumentError:
+            if found := SIZE.search(data):
+                check_size(self._name, int.from_bytes(found[2]), int.from_bytes(found[1]))
+            return None
         except av.FFmpegError:
             return None
         if not frames or frames[0].is_corrupt:
@@ -168,7 +178,7 @@ class ImageDecoder:
     def _new(self, kind: str) -> VideoCodecContext:
         codec: Any = av.CodecContext.create(kind, "r")
         codec.thread_count = 1
-        codec.options = {"max_pixels": str(MOST_PX)}  # what is larger is not decoded; `size_problem` tells of what is too thin, or too long
+        codec.options = {"max_pixels": str(MOST_PX)}  # what is larger is not decoded at all
         return self._codecs.setdefault(kind, codec)
 
 
