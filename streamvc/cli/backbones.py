@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from streamvc.training.backbones import Blueprint
 
 SIZE = re.compile(r"([1-9]\d{0,4})(?:x([1-9]\d{0,4}))?")
+MOVENET_PX = 192  # of Lightning
 SHIPPED_SUFFIXES = ("", "-f16", "-int8", "-160-int8")  # of the names under which a backbone may lie there
 
 
@@ -30,6 +31,7 @@ def backbones(context: click.Context, as_json: bool) -> None:
     """
     if context.invoked_subcommand:
         return
+    from streamvc.inference.people import keypoint_features
     from streamvc.inference.pose.blazepose import LANDMARK_PX
     from streamvc.inference.pose.features import FEATURE_SIZE
     from streamvc.training.backbones import BLUEPRINTS
@@ -43,6 +45,7 @@ def backbones(context: click.Context, as_json: bool) -> None:
         weights = f"made: {made}" if made else blueprint.weights.name
         click.echo(f"{blueprint.name:24}{features:>8}{blueprint.size_px:>8}  {weights}")
     click.echo(f"{'pose':24}{FEATURE_SIZE:>8}{LANDMARK_PX:>8}  ships with streamvc")
+    click.echo(f"{'movenet':24}{keypoint_features.FEATURE_SIZE:>8}{MOVENET_PX:>8}  ships with streamvc")
     click.echo("Make one: streamvc backbones make NAME")
     click.echo("Join several: pose+efficientnet-lite0-f16:person")
 
