@@ -20,11 +20,13 @@ from streamvc.inference.manifest import (
     BackboneReference,
     BundleManifest,
     BundleSettings,
+    FeaturePart,
     ImageInput,
     manifest_json,
     read_manifest,
     refusal,
 )
+from streamvc.inference.people.movenet import find_movenet
 from streamvc.inference.pictures import PictureExtractor, picture_shape
 from streamvc.inference.runtime import Model, Opener, open_model
 from streamvc.text import printable
@@ -82,8 +84,9 @@ class Bundle:
             BundleError: One of them is missing.
         """
         pose = _pose(self.path, self.manifest)
-        references = [self.manifest.backbone, *(part.backbone for part in self.manifest.parts)]
-        passed = [_find_backbone(self.path, reference) / "backbone.tflite" for reference in references if reference]
+        backbone = self.manifest.backbone
+        passed = [_find_backbone(self.path, backbone) / "backbone.tflite"] if backbone else []
+        passed += [source.network for source in _sources(self.path, self.manifest) if source.network]
         return (*([pose / "landmark.tflite"] if pose else []), *passed)
 
     def find_backbones(self) -> tuple[Path, ...]:
@@ -207,6 +210,7 @@ def _check_backbones(path: Path, manifest: BundleManifest) -> None:
             _check_backbone(path, f"parts.{number}.", part.backbone, part.input, part.feature_size)
         elif part.feature_size != HANDCRAFTED_SIZES[part.kind]:
             raise BundleError(f"{path / MANIFEST}: parts.{number}.feature_size is not that of {part.kind}, {HANDCRAFTED_SIZES[part.kind]}")
+        _find_network(path, part)
     _pose(path, manifest)
 
 
@@ -228,7 +232,15 @@ def _pose(path: Path, manifest: BundleManifest) -> Path | None:
 
 
 def _sources(path: Path, manifest: BundleManifest) -> list[LocatedPart]:
-    return [LocatedPart(part, _find_backbone(path, part.backbone) if part.backbone else None) for part in manifest.parts]
+    return [LocatedPart(part, _find_network(path, part)) for part in manifest.parts]
+
+
+def _find_network(path: Path, part: FeaturePart) -> Path | None:
+    if part.backbone is None:
+        return None
+    if part.kind == "movenet":
+        return find_movenet(part.backbone.name, sha256=part.backbone.sha256, beside=path.parent)
+    return _find_backbone(path, part.backbone)
 
 
 def _find(name_or_path: str | Path) -> Path:

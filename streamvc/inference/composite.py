@@ -17,6 +17,10 @@ from streamvc.inference.folders import check_sha256
 from streamvc.inference.foreground import Foreground, ForegroundView
 from streamvc.inference.manifest import Crop, FeaturePart, ImageInput, PartKind, PoseReference, read_manifest
 from streamvc.inference.model_cache import ModelCache
+from streamvc.inference.people import keypoint_features
+from streamvc.inference.people.keypoint_features import KeypointFeatures
+from streamvc.inference.people.movenet import FILE as MOVENET_FILE
+from streamvc.inference.people.single import PersonFollower
 from streamvc.inference.person import Person, PersonSearch
 from streamvc.inference.pose.features import FEATURE_SIZE, IDENTITY
 from streamvc.inference.pose.tracker import MANIFEST as POSE_MANIFEST
@@ -27,7 +31,12 @@ from streamvc.inference.views import MovementView, Square
 from streamvc.types import Array, Feature, Focus
 
 POSE = "blazepose"
-HANDCRAFTED_SIZES: dict[PartKind, int] = {"pose": FEATURE_SIZE, "foreground": foreground.FEATURE_SIZE, "flow": flow.FEATURE_SIZE}
+HANDCRAFTED_SIZES: dict[PartKind, int] = {
+    "pose": FEATURE_SIZE,
+    "foreground": foreground.FEATURE_SIZE,
+    "flow": flow.FEATURE_SIZE,
+    "movenet": keypoint_features.FEATURE_SIZE,
+}
 HANDCRAFTED_IDENTITIES: dict[PartKind, str] = {"pose": f"pose {IDENTITY}", "foreground": foreground.IDENTITY, "flow": flow.IDENTITY}
 IDENTITIES: dict[Crop, str] = {**views.IDENTITIES, "foreground": foreground.IDENTITY}
 NUM_BEFORE: dict[PartKind, int] = {"difference": 1, "greys": 2}  # ticks that a part of a kind looks back
@@ -40,6 +49,11 @@ class LocatedPart:
 
     part: FeaturePart
     folder: Path | None
+
+    @property
+    def network(self) -> Path | None:
+        """The file of its backbone."""
+        return self.folder / (MOVENET_FILE if self.part.kind == "movenet" else "backbone.tflite") if self.folder else None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -126,6 +140,7 @@ class CompositeExtractor:
         opener = opener or ModelCache().open
         self._search = PersonSearch(PoseTracker.open(pose, runtime=runtime, threads=threads, opener=opener), every) if pose else None
         self._flow = FlowFeatures()
+        self._followers: list[KeypointFeatures] = []
         self._movement = MovementView() if any(part.crop == "movement" for part in self.parts) else None
         self._foreground = ForegroundView() if any("foreground" in (part.crop, part.kind) for part in self.parts) else None
         self._looks = [self._open(source, runtime, threads, opener) for source in sources]
@@ -186,6 +201,8 @@ class CompositeExtractor:
         if self._search:
             self._search.reset()
         self._flow.reset()
+        for follower in self._followers:
+            follower.reset()
         if self._movement:
             self._movement.reset()
         if self._foreground:
@@ -211,6 +228,10 @@ class CompositeExtractor:
         part = source.part
         if source.folder is None:
             return self._handcrafted(part.kind)
+        if part.kind == "movenet":
+            follower = KeypointFeatures(PersonFollower.open(source.folder, runtime=runtime, threads=threads, opener=opener))
+            self._followers.append(follower)
+            return lambda context: follower.step(context.image, context.num_ticks)
         backbone = Backbone.open(source.folder, crop=part.crop, runtime=runtime, threads=threads, opener=opener)
         if backbone.feature_map or backbone.num_frames > 1:
             raise BundleError(f"{part.name}: maps, and features of several frames, cannot be joined, follow a person or be differences")
@@ -258,8 +279,10 @@ def sound_pose(folder: Path) -> PoseReference:
 
 
 def _identity(part: FeaturePart) -> str:
-    if part.backbone is None or part.input is None:
+    if part.backbone is None:
         return HANDCRAFTED_IDENTITIES[part.kind]
+    if part.input is None:
+        return f"{part.kind} {part.backbone.sha256} {keypoint_features.IDENTITY}"
     version = f" {BEFORE_VERSION}" if part.kind in NUM_BEFORE else ""
     return f"{part.kind}{version} {part.backbone.sha256} {part.input.model_dump_json()}"
 

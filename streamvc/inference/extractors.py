@@ -6,8 +6,11 @@ from pathlib import Path
 from streamvc.errors import BundleError
 from streamvc.inference import bundle
 from streamvc.inference.backbone import MANIFEST, Backbone, Extractor, find_backbone
-from streamvc.inference.composite import CompositeExtractor, LocatedPart, find_pose, handcrafted_part
+from streamvc.inference.composite import HANDCRAFTED_SIZES, CompositeExtractor, LocatedPart, find_pose, handcrafted_part
+from streamvc.inference.folders import find
 from streamvc.inference.manifest import FOLLOWING, HANDCRAFTED, BackboneManifest, BackboneReference, FeaturePart, read_manifest
+from streamvc.inference.people.movenet import LIGHTNING_INT8, MoveNetManifest, find_movenet
+from streamvc.inference.people.movenet import MANIFEST as MOVENET_MANIFEST
 from streamvc.inference.pictures import PictureExtractor
 
 PICTURES = re.compile(r"(colour|flow|colour\+flow):([1-9]\d{1,3})(?::(whole|center))?")
@@ -27,6 +30,8 @@ def open_extractor(name: str) -> Extractor:
               for what changed there since the frame before, or `:greys` for this frame and the two before it in one picture.
             - `pose`: numbers of the person's pose; `pose/2`: looked for in every second tick only, and held until the next. `foreground`: numbers of
               what stands out from the background. `flow`: numbers of the optical flow, of how it moves in the frame.
+            - `movenet`: numbers of the posture and movement of the person whom MoveNet Lightning (int8) follows; `movenet-lightning` is the same in
+              float16.
             - Several of these, joined by `+`: `pose+efficientnet-lite0-f16:person`.
             - What is in pictures and how large they are: `colour:64`, `flow:112`, `colour+flow:64`.
             - The folder of a bundle: the one that the bundle was trained on.
@@ -50,7 +55,8 @@ def open_extractor(name: str) -> Extractor:
 
 def parts_of(name: str) -> list[str]:
     """The names of the parts. A folder that has a `+` in its path stands by itself."""
-    return [name] if (Path(_pattern(name)["backbone"]) / MANIFEST).is_file() else name.split("+")
+    whole = any((Path(_pattern(name)["backbone"]) / manifest).is_file() for manifest in (MANIFEST, MOVENET_MANIFEST))
+    return [name] if whole else name.split("+")
 
 
 def sees_pictures(name: str) -> bool:
@@ -62,6 +68,8 @@ def _source(name: str) -> LocatedPart:
     """A part by name."""
     if numbers := NUMBER.fullmatch(name):
         return LocatedPart(handcrafted_part(numbers["kind"], int(numbers["every"] or 1)), None)  # type: ignore[arg-type]  # the pattern has checked it
+    if name == "movenet" or (Path(name) / MOVENET_MANIFEST).is_file() or any(find(f"backbones/{name}", MOVENET_MANIFEST)):
+        return _movenet(name)
     if sees_pictures(name):
         raise BundleError(f"{name}: pictures cannot be joined with features")
     found = _pattern(name)
@@ -74,6 +82,13 @@ def _source(name: str) -> LocatedPart:
         feature_size=manifest.feature_size,
     )
     return LocatedPart(part, folder)
+
+
+def _movenet(name: str) -> LocatedPart:
+    folder = Path(name) if (Path(name) / MOVENET_MANIFEST).is_file() else find_movenet(LIGHTNING_INT8 if name == "movenet" else name)
+    manifest = read_manifest(folder / MOVENET_MANIFEST, MoveNetManifest)
+    reference = BackboneReference(name=manifest.name, sha256=manifest.sha256)
+    return LocatedPart(FeaturePart(kind="movenet", backbone=reference, input=None, feature_size=HANDCRAFTED_SIZES["movenet"]), folder)
 
 
 def _folder(backbone: str) -> Path:

@@ -41,7 +41,7 @@ MOST_MANIFEST_BYTES = 1 << 20
 Form = Literal["step", "window", "clip"]
 Crop = Literal["whole", "center", "person", "movement", "foreground"]
 PictureKind = Literal["colour", "flow", "colour+flow"]
-PartKind = Literal["pose", "foreground", "flow", "picture", "difference", "greys"]
+PartKind = Literal["pose", "foreground", "flow", "movenet", "picture", "difference", "greys"]
 
 FOLLOWING: tuple[Crop, ...] = ("person", "movement", "foreground")  # those that depend on the frames before
 HANDCRAFTED: tuple[PartKind, ...] = ("pose", "foreground", "flow")  # those that are numbers, of no backbone
@@ -125,11 +125,11 @@ class FeaturePart(Manifest):
     """What makes a part of a feature.
 
     Attributes:
-        kind: `pose`: the numbers of a pose; `foreground`: those of what stands out from the background; `flow`: those of the optical flow;
-            `picture`: a backbone looks at the frame; `difference`: at how it differs from the one before; `greys`: at it and the two before,
-            in grey, as the three colours of one picture.
+        kind: `pose`: the numbers of a pose; `movenet`: those of one that MoveNet finds, which is its backbone; `foreground`: those of what stands
+            out from the background; `flow`: those of the optical flow; `picture`: a backbone looks at the frame; `difference`: at how it differs
+            from the one before; `greys`: at it and the two before, in grey, as the three colours of one picture.
         backbone: Of any but `HANDCRAFTED`.
-        input: How that is brought into the backbone's form.
+        input: How that is brought into the backbone's form; None of `movenet`, which looks where the person is.
         feature_size: How many numbers of the feature it makes.
         every: Of a pose: somebody is looked for in every so many ticks, and what was found is held until then.
     """
@@ -144,8 +144,8 @@ class FeaturePart(Manifest):
     def _consistent(self) -> Self:
         if self.every > 1 and self.kind != "pose":
             raise ValueError(f"a part of the kind {self.kind} is looked at in each tick: every must be 1")
-        if (self.kind in HANDCRAFTED,) * 2 != (self.backbone is None, self.input is None):
-            raise ValueError(f"a part of the kind {' or '.join(HANDCRAFTED)} has no backbone and no input, any other has both")
+        if (self.kind in HANDCRAFTED, self.kind in (*HANDCRAFTED, "movenet")) != (self.backbone is None, self.input is None):
+            raise ValueError(f"a part of the kind {' or '.join(HANDCRAFTED)} has no backbone and no input, movenet has no input, any other has both")
         return self
 
     @property
@@ -161,8 +161,10 @@ class FeaturePart(Manifest):
     @property
     def name(self) -> str:
         """What it is called; see `streamvc.inference.extractors.open_extractor`."""
-        if self.backbone is None or self.input is None:
+        if self.backbone is None:
             return self.kind if self.every == 1 else f"{self.kind}/{self.every}"
+        if self.input is None:
+            return self.backbone.name
         return f"{self.backbone.name}:{self.input.crop}" + ("" if self.kind == "picture" else f":{self.kind}")
 
 

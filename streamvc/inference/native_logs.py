@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 # "INFO: Created TensorFlow Lite XNNPACK delegate for CPU.", and abseil's "I0000 00:00:1795298042.067163    8421 reader.cc:83] ..."
 # A machine without a GPU is no error, though TensorFlow calls it one: "E0000 ... cuda_platform.cc:52] failed call to cuInit".
-CHATTER = re.compile(rb"INFO: |[IW]\d{4} \d|E\d{4} .*(cuInit|oneDNN supports)|WARNING: All log messages before absl")
+CHATTER = re.compile(rb"INFO: |fully_quantize: |[IW]\d{4} \d|E\d{4} .*(cuInit|oneDNN supports)|WARNING: All log messages before absl")
 
 
 @contextmanager

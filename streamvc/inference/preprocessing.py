@@ -62,7 +62,7 @@ class Preprocessor:
     def _resize(self, image: NDArray[np.uint8], resized: NDArray[np.uint8]) -> None:
         check_image(image)
         if self._spec.crop == "center":
-            image = _center(image)
+            image = center(image)
         cv2.resize(image, resized.shape[:2], dst=resized, interpolation=INTERPOLATION[self._spec.resize])
 
     def _write(self, image: NDArray[np.uint8], picture: Array) -> None:
@@ -81,7 +81,8 @@ def check_image(image: NDArray[np.uint8]) -> None:
         raise InferenceError(f"an image must be (H, W, 3) uint8, not {image.shape} {image.dtype}")
 
 
-def _center(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def center(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """The largest square in the middle of an image, as a view."""
     height, width = image.shape[:2]
     side = min(height, width)
     top, left = (height - side) // 2, (width - side) // 2

@@ -58,7 +58,7 @@ def _fully_connected(_: Any, x: Any, weight: Array, bias: Array | None = None) -
 def _reshape(_: Any, x: Any, shape: Array) -> Any:
     """To a shape that was made for one input; where there are several, for each of them."""
     first, *row = (int(size) for size in shape)
-    if first != 1 or None in x.shape[1:]:
+    if first != 1 or x.shape[:1] != (None,) or None in x.shape[1:]:
         return tf.reshape(x, shape)
     if -1 in row:
         row[row.index(-1)] = math.prod(x.shape[1:]) // -math.prod(row)
@@ -90,25 +90,58 @@ def _strided_slice(options: Any, x: Any, begin: Array, end: Array, strides: Arra
 
 # Each takes the options of the operator (None where it has none) and its inputs: arrays where they are constants, tensors else.
 OPERATIONS: dict[str, Operation] = {
+    "ABS": lambda _, x: tf.abs(x),
     "ADD": lambda _, x, y: x + y,
+    "ARG_MAX": lambda _, x, axis: tf.argmax(x, int(axis), tf.int32),
+    "CAST": lambda dtype, x: tf.cast(x, dtype),  # it is given the type in place of options
     "CONCATENATION": lambda options, *x: tf.concat(x, options.axis),
     "CONV_2D": _conv,
     "DEPTHWISE_CONV_2D": _depthwise_conv,
     "DEPTH_TO_SPACE": lambda options, x: tf.nn.depth_to_space(x, options.blockSize),
     "DEQUANTIZE": lambda _, x: x.astype(np.float32),
+    "DIV": lambda _, x, y: x / y,
+    "EQUAL": lambda _, x, y: tf.equal(x, y),
+    "EXP": lambda _, x: tf.exp(x),
+    "EXPAND_DIMS": lambda _, x, axis: tf.expand_dims(x, int(axis)),
+    "FILL": lambda _, shape, value: tf.fill(shape, value),
+    "FLOOR_DIV": lambda _, x, y: x // y,
     "FULLY_CONNECTED": _fully_connected,
+    "GATHER_ND": lambda _, x, indices: tf.gather_nd(x, indices),
+    "GREATER": lambda _, x, y: x > y,
+    "GREATER_EQUAL": lambda _, x, y: x >= y,
+    "LESS": lambda _, x, y: x < y,
+    "LESS_EQUAL": lambda _, x, y: x <= y,
+    "LOGICAL_AND": lambda _, x, y: x & y,
     "LOGISTIC": lambda _, x: tf.sigmoid(x),
+    "MAXIMUM": lambda _, x, y: tf.maximum(x, y),
     "MAX_POOL_2D": _max_pool,
     "MEAN": lambda options, x, axes: tf.reduce_mean(x, axes, keepdims=options.keepDims),
+    "MINIMUM": lambda _, x, y: tf.minimum(x, y),
     "MUL": lambda _, x, y: x * y,
+    "PACK": lambda options, *x: tf.stack(x, options.axis),
     "PAD": lambda _, x, paddings: tf.pad(x, paddings),
+    "RANGE": lambda _, start, limit, step: tf.range(start, limit, step),
+    "REDUCE_MAX": lambda options, x, axes: tf.reduce_max(x, axes, keepdims=options.keepDims),
+    "REDUCE_PROD": lambda options, x, axes: tf.reduce_prod(x, axes, keepdims=options.keepDims),
+    "RELU": lambda _, x: tf.nn.relu(x),
     "RESHAPE": _reshape,
     "RESIZE_BILINEAR": _resize_bilinear,
+    "SELECT": lambda _, condition, x, y: tf.where(condition, x, y),
+    "SELECT_V2": lambda _, condition, x, y: tf.where(condition, x, y),
+    "SHAPE": lambda _, x: np.array(x.shape, np.int32),
     "SLICE": lambda _, x, begin, size: tf.slice(x, begin, size),
     "SPLIT": lambda options, axis, x: tf.split(x, options.numSplits, int(axis)),
+    "SQRT": lambda _, x: tf.sqrt(x),
+    "SQUARED_DIFFERENCE": lambda _, x, y: tf.math.squared_difference(x, y),
+    "SQUEEZE": lambda options, x: tf.squeeze(x, list(options.squeezeDims)),
     "STRIDED_SLICE": _strided_slice,
     "SUB": lambda _, x, y: x - y,
+    "SUM": lambda options, x, axes: tf.reduce_sum(x, axes, keepdims=options.keepDims),
     "TANH": lambda _, x: tf.tanh(x),
+    "TILE": lambda _, x, multiples: tf.tile(x, multiples),
+    "TOPK_V2": lambda _, x, count: list(tf.math.top_k(x, int(count))),
+    "UNPACK": lambda options, x: tf.unstack(x, axis=options.axis),
+    "ZEROS_LIKE": lambda _, x: tf.zeros_like(x),
 }
 NAMES = {code: name for name, code in vars(schema.BuiltinOperator).items() if name in OPERATIONS}
 
@@ -133,15 +166,18 @@ class Graph:
         code = getattr(schema.BuiltinOperator, kind)
         return [int(index) for operator in self._graph.operators if self._code(operator) == code for index in operator.outputs]
 
+    def names_from(self, index: int) -> list[str]:
+        """The names of what operators put out, from that one on that makes a tensor."""
+        made = [int(operator.outputs[0]) for operator in self._graph.operators]
+        return [self._graph.tensors[each].name.decode() for each in made[made.index(index) :]]
+
     def call(self, x: Any, sinks: Collection[int], known: Mapping[int, Array] | None = None) -> list[Any]:
         """What some of its tensors are for an input; no more than they need is computed, and nothing that is known."""
         values: dict[int, Any] = {self.source: x, **(known or {})}
         for operator in self._needed(sinks, set(values)):
             inputs = [values[index] if index in values else self._constant(index) for index in operator.inputs if index >= 0]
-            result = self._operation(operator)(operator.builtinOptions, *inputs)
-            activation = ACTIVATIONS[getattr(operator.builtinOptions, "fusedActivationFunction", 0)]
-            results = result if len(operator.outputs) > 1 else [result]
-            values.update(zip(operator.outputs, map(activation, results), strict=True))
+            results = self._results(operator, inputs)
+            values.update(zip(operator.outputs, results, strict=True))
         return [values[index] for index in sinks]
 
     def spec(self, index: int) -> TensorSpec:
@@ -156,6 +192,21 @@ class Graph:
                 needed.update(operator.inputs)
                 operators.append(operator)
         return operators[::-1]
+
+    def _results(self, operator: Any, inputs: list[Any]) -> list[Any]:
+        """What an operator puts out; arrays where it is given nothing but arrays, as of the shapes that a graph for any size computes with."""
+        if all(isinstance(each, np.ndarray | np.generic) for each in inputs):
+            with tf.init_scope():
+                return [np.asarray(each) for each in self._run(operator, inputs)]
+        return self._run(operator, inputs)
+
+    def _run(self, operator: Any, inputs: list[Any]) -> list[Any]:
+        operation, options = self._operation(operator), operator.builtinOptions
+        if self._code(operator) == schema.BuiltinOperator.CAST:
+            options = self._dtype(operator.outputs[0])
+        result = operation(options, *inputs)
+        activation = ACTIVATIONS[getattr(operator.builtinOptions, "fusedActivationFunction", 0)]
+        return [activation(each) for each in (result if isinstance(result, list) else [result])]
 
     def _operation(self, operator: Any) -> Operation:
         code = self._code(operator)

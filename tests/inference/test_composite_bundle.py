@@ -50,6 +50,15 @@ def test_it_knows_the_networks_that_a_frame_passes(joined_bundle: Bundle) -> Non
         joined_bundle.find_backbone()
 
 
+def test_movenet_is_a_network_of_a_bundle(tmp_path: Path) -> None:
+    bundle = write_bundle(tmp_path / "models" / "moving", joined_settings("movenet+flow"), FILES)
+    assert [(network.parent.name, network.name) for network in bundle.networks()] == [("movenet-lightning-int8", "movenet.tflite")]
+    assert bundle.open_extractor().identity == open_extractor(bundle.manifest.extractor).identity == open_extractor("movenet+flow").identity
+    path = edit(bundle, lambda m: m["parts"][0]["backbone"].update(sha256="0" * 64))
+    with pytest.raises(BundleError, match="not the backbone 'movenet-lightning-int8' that the bundle was trained on"):
+        load_bundle(path)
+
+
 DEFECTS: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
     "another second network": (
         lambda m: m["parts"][1]["backbone"].update(sha256="0" * 64),

@@ -5,7 +5,7 @@ backbone is to look at them so, what changed since a moment before, and three mo
 """
 
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -14,6 +14,7 @@ from typing import Any
 import av
 import numpy as np
 from numpy.typing import NDArray
+from tensorflow.lite.python.convert import mlir_quantize
 
 from streamvc.capture.video import FILE_OPTIONS
 from streamvc.errors import DataError
@@ -21,7 +22,8 @@ from streamvc.inference.manifest import ImageInput
 from streamvc.inference.native_logs import hide_native_logs
 from streamvc.inference.preprocessing import Preprocessor
 from streamvc.inference.runtime import TensorSpec
-from streamvc.training.networks.edge import edge_converter
+from streamvc.inference.tensorflow import Graph
+from streamvc.training.networks.edge import edge_converter, function_converter
 from streamvc.training.tensorflow import tf
 from streamvc.types import Array
 
@@ -69,6 +71,31 @@ def int8(network: Any, spec: ImageInput, moments: Sequence[CalibrationFrames]) -
     with hide_native_logs(), warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Statistics for quantized inputs")  # they are found here
         return bytes(converter.convert())
+
+
+def int8_up_to(call: Callable[[Any], Any], shape: tuple[int, ...], pictures: Iterable[Array], kind: str) -> bytes:
+    """Convert a function of one picture to a `.tflite` file in int8, but for its first operator of a kind and all that follow, which stay float32.
+
+    What a network's last layers find, such as places in the picture, has a finer grain than 256 steps, and those layers cost little.
+
+    Args:
+        call: From pictures of `shape`, 0 to 255, to what the network finds, which stays float32.
+        shape: (1, H, W, 3).
+        pictures: What the ranges are found on, (H, W, 3) uint8 each; they are seen once.
+        kind: Of TensorFlow Lite's operators, as `RESIZE_BILINEAR`.
+    """
+    # Black and white make the input's range the full one, so that it is quantised exactly: pixel minus 128.
+    extremes = [np.full(shape[1:], value, np.uint8) for value in (0, 255)]
+    converter = function_converter(call, shape)
+    converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    converter.representative_dataset = lambda: ([each[None].astype(np.float32)] for each in (*extremes, *pictures))
+    converter._experimental_calibrate_only = True  # what tf.lite.experimental.QuantizationDebugger does, without its second, slow model
+    with hide_native_logs(), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Statistics for quantized inputs")
+        calibrated = converter.convert()
+        graph = Graph(bytes(calibrated), Path("calibrated.tflite"))
+        left_alone = graph.names_from(graph.made_by(kind)[0])
+        return bytes(mlir_quantize(calibrated, input_data_type=tf.int8, output_data_type=tf.float32, denylisted_nodes=left_alone))
 
 
 def _pictures(spec: ImageInput, moments: Sequence[CalibrationFrames]) -> Iterator[list[Array]]:

