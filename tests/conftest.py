@@ -1,9 +1,12 @@
 """Fixtures for all tests: a test that leaves a thread or a process behind fails; real data is found or the test is skipped."""
 
 import logging
+import os
+import resource
 import threading
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import psutil
@@ -69,3 +72,17 @@ def demo_clip() -> Path:
 def gstreamer() -> str:
     """A Python that has GStreamer's RTSP server, for `streamvc.testing.rtsp`."""
     return find_gstreamer() or pytest.skip(f"GStreamer's RTSP server is not installed (Debian: {PACKAGES})")
+
+
+@pytest.fixture
+def many_descriptors() -> Iterator[None]:
+    """A program that has 1,100 files open."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard < 4000:
+        pytest.skip("no more than a few thousand files may be open here")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (4000, hard))
+    with ExitStack() as opened:
+        opened.callback(resource.setrlimit, resource.RLIMIT_NOFILE, (soft, hard))
+        for _ in range(1100):
+            opened.enter_context(open(os.devnull))  # noqa: PTH123
+        yield

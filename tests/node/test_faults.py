@@ -1,12 +1,10 @@
 """What fails at one camera costs that camera alone: real nodes, real decoders, real faults."""
 
 import os
-import resource
 import shutil
 import signal
 import socket
 import time
-from collections.abc import Iterator
 from contextlib import ExitStack
 from fractions import Fraction
 from itertools import islice
@@ -138,20 +136,6 @@ def test_a_recorder_that_cannot_write_costs_its_files_alone_and_the_node_says_so
         assert node.problem() is None
     assert isinstance(degraded, Health)
     assert (degraded.camera, degraded.status) == ("node", "degraded")
-
-
-@pytest.fixture
-def many_descriptors() -> Iterator[None]:
-    """A program that has 1,100 files open."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if hard < 4000:
-        pytest.skip("no more than a few thousand files may be open here")
-    resource.setrlimit(resource.RLIMIT_NOFILE, (4000, hard))
-    with ExitStack() as opened:
-        opened.callback(resource.setrlimit, resource.RLIMIT_NOFILE, (soft, hard))
-        for _ in range(1100):
-            opened.enter_context(open(os.devnull))  # noqa: PTH123
-        yield
 
 
 @pytest.mark.usefixtures("many_descriptors")
