@@ -26,9 +26,7 @@ COLOUR = (200, 30, 90)  # BGR
 ASK = "from streamvc.view.window import display_available; print(display_available())"
 SHOW_UNTIL_ENDED = f"""
 import numpy as np
-from streamvc.testing import recording
 from streamvc.view.window import Window
-from tests.capture.videos import write_video
 with Window("streamvc test") as window:
     picture = np.full((240, 320, 3), {COLOUR}, np.uint8)
     print("shown" if window.show(picture, 0.0) else "ended", flush=True)
