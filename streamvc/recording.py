@@ -189,6 +189,7 @@ class Recorder:
             The links, as `file:` URIs; None for what is not recorded, or could not be.
         """
         still, clip = (self._folder / f"{event_id}{suffix}" for suffix in (".jpg", ".mp4"))
+        still_link, clip_link = (self._link(path, is_new=detection.phase == "start") for path in (still, clip))
         if detection.phase == "start":
             self._contain(still, partial(self._queue, still, partial(self._write_still, still, image.copy())))
             if self._recording.clips:
@@ -197,7 +198,6 @@ class Recorder:
             running = self._clips[event_id]
             running.ended = True
             running.until = min(running.until, detection.timestamp + self._recording.post_roll_s)
-        still_link, clip_link = (self._link(path, is_new=detection.phase == "start") for path in (still, clip))
         return Media(still_link, clip_link if self._recording.clips else None)
 
     @property

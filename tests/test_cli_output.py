@@ -1,6 +1,7 @@
 """Commands whose standard output is full, closed, left by its reader, or cannot show all signs."""
 
 import os
+import socket
 import subprocess
 import sys
 import time
@@ -40,7 +41,7 @@ def test_where_nothing_can_be_printed_all_is_recognised_and_published(demo_clip:
     assert "Traceback" not in done.stderr
     assert "No space left on device" in done.stderr.splitlines()[-1]
     assert phases(tmp_path) == ["start", "end"] * 3
-    (degraded,) = (health for health in healths(tmp_path, "watch") if health.status == "degraded")
+    (degraded,) = (health for health in healths(tmp_path, socket.gethostname()) if health.status == "degraded")
     assert "sink standard_output has failed" in str(degraded.detail)
     assert [health.status for health in healths(tmp_path, "Büro 🙂")][-1] == "ended"
 

@@ -122,7 +122,7 @@ class _Reader:
 
     def __init__(self, spec: ExtractionSpec, extractor: Extractor, seed: int) -> None:
         self._sampler = Sampler(spec.rate_hz)
-        self._given = Sampler(min(spec.thinning.rate_hz or spec.rate_hz, spec.rate_hz))
+        self._given = Sampler(min(spec.thinning.rate_hz, spec.rate_hz)) if spec.thinning.rate_hz else None  # what is due at the lower rate
         self._dropped = spec.thinning.dropped
         self._random = Random(seed)
         self._variation = spec.variation
@@ -134,7 +134,7 @@ class _Reader:
 
     def sample(self, frame: Frame) -> Sample | None:
         """The frame as a sample where it is due; its image need not be there yet."""
-        if self._given.step(frame) is None or self._random.random() < self._dropped:
+        if (self._given and self._given.step(frame) is None) or self._random.random() < self._dropped:
             return None
         return self._sampler.step(frame)
 

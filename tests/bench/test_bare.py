@@ -10,7 +10,7 @@ from streamvc.inference.bundle import load_bundle, write_bundle
 from tests.inference.figure import figure_files, joined_settings
 from tests.inference.settings import BACKBONE, settings
 
-MAP = (8, 8, 3)
+MAP = (224, 224, 3)
 
 
 def test_a_bundle_of_several_parts_passes_all_their_networks(tmp_path: Path) -> None:
@@ -21,7 +21,7 @@ def test_a_bundle_of_several_parts_passes_all_their_networks(tmp_path: Path) -> 
 
 
 def test_a_bundle_that_sees_pictures_has_none_to_compare_with(tmp_path: Path) -> None:
-    seen = settings(backbone=None, pictures="colour", feature_size=192, feature_map=MAP)
+    seen = settings(backbone=None, pictures="colour", feature_size=224 * 224 * 3, feature_map=MAP)
     bundle = write_bundle(tmp_path / "small", seen, {"project.tflite": b"a", "step.tflite": b"b", "CARD.md": b"c"})
     with pytest.raises(StreamvcError, match="has no backbone to compare with"):
         open_bare(bundle, None, 1)

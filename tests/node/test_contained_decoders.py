@@ -289,9 +289,8 @@ def test_a_picture_without_an_end_costs_its_decoder_alone_and_a_bounded_amount(t
         thread.join()
         decoder.close()
         assert arrivals(read(fork_server, write_plain(tmp_path / "a.mp4", 5)))
-    assert MEMORY_BYTES // 2 < peak_bytes < MEMORY_BYTES + (200 << 20)
-    assert said[-1].reason == "died"
-    assert "it takes more than 768 MiB of memory" in said[-1].detail
+    assert peak_bytes < MEMORY_BYTES // 2
+    assert (said[-1].reason, said[-1].detail.rpartition(": ")[2]) == ("lost", "lost, data comes, but for 10 s no picture in it could be decoded")
 
 
 @pytest.mark.parametrize(

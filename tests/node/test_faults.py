@@ -119,7 +119,7 @@ def test_pictures_of_odd_sizes_touch_no_other_camera(jumping: Path) -> None:
             cameras.append({"name": name, "source": f"http://{host}/"})
         with running(config(*cameras)) as (node, ear):
             ear.event("good", "start")
-            assert "12000 x 9000" in str(ear.health("huge", "down").detail)
+            assert "12000x9000" in str(ear.health("huge", "down").detail)
             eventually(node, lambda _: all(of(node, name).received or of(node, name).detail for name in ("wide", "dot")))
             assert_untouched(node, ear)
             assert node.problem() is None
