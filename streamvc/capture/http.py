@@ -8,7 +8,7 @@ import string
 import time
 import urllib.request
 from collections.abc import Mapping
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from email.message import Message
 from http.client import HTTPConnection, HTTPException, HTTPResponse
 from http.cookiejar import CookieJar
@@ -183,16 +183,16 @@ class HttpClient:
         login = self._logins[place].headers(target) if place in self._logins else {}
         request = urllib.request.Request(f"{parts.scheme}://{host}{target}", headers={"Host": host, **HEADERS, **headers, **login})
         self._cookies.add_cookie_header(request)
-        link: Any = connect(parts, self._origin, self._left_s)
-        try:
+        with ExitStack() as opened:
+            link: Any = connect(parts, self._origin, self._left_s)
+            opened.callback(link.close)
             connection = HTTPConnection(*place)
             connection.sock = link
             connection.request("GET", target, headers=dict(request.header_items()))
             answer = HTTPResponse(link, method="GET")
+            opened.callback(answer.close)  # first of the two: it looks at its file when it is let go of
             answer.begin()
-        except BaseException:
-            link.close()
-            raise
+            opened.pop_all()
         if len(self._cookies) < MAX_COOKIES:
             self._cookies.extract_cookies(answer, request)
         return answer
