@@ -81,7 +81,7 @@ class Window:
         """Show a picture; False once the user has ended it.
 
         Args:
-            image: (H, W, 3) uint8, BGR.
+            image: (H, W, 3) uint8, BGR. One that is smaller than the window is enlarged: OpenCV before 4.12 would show it small in the middle.
             timestamp: Is not used; a window shows pictures as they come.
 
         Raises:
@@ -92,7 +92,8 @@ class Window:
         try:
             if not self._opened:
                 self._open(image)
-            cv2.imshow(self._title, image)
+            scale = self.enlargement(image.shape)
+            cv2.imshow(self._title, image if scale == 1.0 else cv2.resize(image, None, fx=scale, fy=scale))
             self._ended = cv2.waitKey(1) in CLOSING_KEYS or self._is_gone()
         except cv2.error as error:
             raise ViewError(f"the picture cannot be shown: {error.err}") from error
