@@ -35,6 +35,7 @@ EVENT = Event(
     phase="update",
     camera="",
     label="PushUps",
+    subject=None,
     score=0.86,
     top=(("PushUps", 0.86), ("WallPushups", 0.09), ("Lunges", 0.02)),
     t_start=1795289575.12,

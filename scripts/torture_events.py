@@ -60,6 +60,7 @@ def event(camera: str, number: int) -> Event:
         phase=phase,  # type: ignore[arg-type]
         camera=camera,
         label="fight",
+        subject=None,
         score=0.86,
         top=(("fight", 0.86), ("normal", 0.09)),
         t_start=now,

@@ -15,10 +15,10 @@ from datetime import datetime
 from typing import Literal
 
 from streamvc.text import printable
-from streamvc.types import Clock
+from streamvc.types import Clock, Subject
 
 Phase = Literal["start", "update", "end"]
-Reason = Literal["left", "gap", "stop", "end_of_stream", "lost", "error", "restart"]
+Reason = Literal["left", "gone", "gap", "stop", "end_of_stream", "lost", "error", "restart"]
 Status = Literal["up", "stalled", "frozen", "down", "disabled", "ended", "degraded"]
 
 CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
@@ -50,6 +50,7 @@ class Detection:
         t_end: Stream time at which it fell below `decision.leave`; None until the end.
         reason: Why it ended; None until the end.
         decision: The settings in force.
+        subject: Whose activity it is, as they were seen last; None for one of the whole scene.
     """
 
     phase: Phase
@@ -61,6 +62,7 @@ class Detection:
     t_end: float | None
     reason: Reason | None
     decision: Decision
+    subject: Subject | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +113,7 @@ class Event:
         phase: Which of the three this is.
         camera: Where it was seen.
         label: The activity's name.
+        subject: Who does it, as they were seen last; None where the model speaks of the scene as a whole.
         score: Smoothed score at the decision; the highest reached, for an `end`.
         top: The best three labels with their smoothed scores, best first.
         t_start: When the activity began, in wall time (Unix seconds); None where that is not known.
@@ -118,7 +121,8 @@ class Event:
         stream_start_s: When the activity began, in stream time (seconds since the stream began).
         stream_end_s: When it ended, likewise; None until then.
         duration_s: How long it has gone on, in stream time; None at the start.
-        reason: Why it ended; None until then.
+        reason: Why it ended, None until then: `left`, its score fell; `gone`, the person could not be seen any more; `gap`, nothing was seen for a
+            while; `stop`, `end_of_stream`, `lost`, `error` and `restart`, the camera or the program ended.
         decision: The settings in force.
         timing: When the deciding frame passed each stage.
         stream: The stream at that time.
@@ -132,6 +136,7 @@ class Event:
     phase: Phase
     camera: str
     label: str
+    subject: Subject | None
     score: float
     top: tuple[tuple[str, float], ...]
     t_start: float | None
@@ -151,10 +156,14 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class Activity:
-    """An activity that goes on: its event's identifier and label, the score it began with, and when that was, in wall time and in stream time."""
+    """An activity that goes on: its event's identifier and label, whose it is, the score it began with, and when that was, in both times.
+
+    `subject` is as it was at the start; None for an activity of the whole scene.
+    """
 
     event_id: str
     label: str
+    subject: Subject | None
     score: float
     t_start: float | None
     stream_start_s: float
@@ -263,7 +272,8 @@ def _describe(body: Body, when: str) -> str:
 def _describe_event(event: Event) -> str:
     elapsed_s = event.duration_s or 0.0
     when = f"{event.stream_start_s + elapsed_s:7.2f} s" if event.t_start is None else _local(event.t_start + elapsed_s)
-    line = f"{when}  {event.camera}  {event.phase:6}  {event.label}  {event.score:.2f}"
+    who = f"  person {event.subject.track}" if event.subject else ""
+    line = f"{when}  {event.camera}  {event.phase:6}  {event.label}{who}  {event.score:.2f}"
     if event.duration_s is None:
         return line
     return f"{line}  {event.duration_s:.1f} s" + (f"  ({event.reason})" if event.reason not in (None, "left") else "")

@@ -12,8 +12,8 @@ gap means.
 import logging
 import secrets
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self, TypeVar
 
@@ -26,12 +26,13 @@ from streamvc.events import Decision, Detection, Event, ModelInfo, Reason, Strea
 from streamvc.health import Rate
 from streamvc.inference.backbone import Backbone
 from streamvc.inference.manifest import ImageInput
+from streamvc.inference.people.extractor import PeopleExtractor
 from streamvc.inference.recognizer import Recognizer
 from streamvc.inference.runtime import Opener
 from streamvc.recording import NOTHING, Recorder
 from streamvc.sampling import Sample
 from streamvc.thresholds import Thresholds
-from streamvc.types import Feature, Focus, Frame, Prediction, size_problem
+from streamvc.types import Feature, Focus, Frame, Prediction, Subject, size_problem
 
 logger = logging.getLogger(__name__)
 
@@ -145,22 +146,23 @@ class Session:
     @property
     def running(self) -> list[Detection]:
         """The `start` detections of the activities that go on now, the oldest first."""
-        return sorted((detection for head in self._heads for detection in head.detector.running), key=lambda detection: detection.t_start)
+        running = (detection for head in self._heads for watched in head.watched for detection in watched.running)
+        return sorted(running, key=lambda detection: detection.t_start)
 
     @property
     def top(self) -> tuple[tuple[str, float], ...]:
         """The best labels of all models with their smoothed scores, best first; empty while warming up."""
-        return tuple(sorted((pair for head in self._heads for pair in head.detector.top), key=lambda pair: -pair[1]))
+        return tuple(sorted((pair for head in self._heads for pair in head.top), key=lambda pair: -pair[1]))
 
     @property
     def thresholds(self) -> dict[str, float]:
         """The score that each label needs now, to start or, where it goes on, to go on; backgrounds need none."""
-        return {label: threshold for head in self._heads for label, threshold in head.detector.thresholds.items()}
+        return {label: threshold for head in self._heads for label, threshold in head.thresholds.items()}
 
     @property
     def candidate(self) -> Candidate | None:
         """Of all models' best labels that do not go on, the one that is nearest to a start; None where each says that nothing goes on."""
-        candidates = (candidate for head in self._heads if (candidate := head.detector.candidate))
+        candidates = (candidate for head in self._heads for watched in head.watched if (candidate := watched.detector.candidate))
         return max(candidates, key=lambda candidate: candidate.score - candidate.enter, default=None)
 
     @property
@@ -171,7 +173,7 @@ class Session:
     @property
     def is_warming_up(self) -> bool:
         """There is no prediction yet, or none since the last gap."""
-        return all(head.detector.last is None for head in self._heads)
+        return all(head.is_warming_up for head in self._heads)
 
     @property
     def shortage(self) -> str | None:
@@ -228,7 +230,7 @@ class Session:
         if self._retuned is not None:
             retuned, self._retuned = self._retuned, None
             for head, thresholds in zip(self._heads, retuned, strict=True):
-                head.detector.retune(head.decisions(thresholds))
+                head.retune(thresholds)
         self._received.step(frame.timestamp, frame.index)
         samples = [(each, sample) for each in self._passes if (sample := each.sampler.step(frame))]
         if self.recorder and not is_still:
@@ -287,31 +289,32 @@ class Session:
         self._has_recorder_failed = False
         for each in self._passes:
             each.forget()
-        for head, detections in ended:
+        for head, found in ended:
             if self._last:
-                self._decide(head, detections, self._last)
+                self._decide(head, found, self._last)
 
-    def _decide(self, head: "_Head", detections: Sequence[Detection], frame: Frame) -> None:
+    def _decide(self, head: "_Head", found: Iterable[tuple["_Watched", Detection]], frame: Frame) -> None:
         """Complete what one model has decided with a frame; each is kept before the next is made, which may fail."""
-        for detection in detections:
-            if detection.phase == "start" or detection.label in head.started:  # else its start failed, and nobody knows of it
-                self._decided.append(self._event(head, detection, frame))
+        for watched, detection in found:
+            if detection.phase == "start" or detection.label in watched.started:  # else its start failed, and nobody knows of it
+                self._decided.append(self._event(head, watched, detection, frame))
 
-    def _event(self, head: "_Head", detection: Detection, frame: Frame) -> Event:
+    def _event(self, head: "_Head", watched: "_Watched", detection: Detection, frame: Frame) -> Event:
         now = time.monotonic()
         captured = time.time() - (now - frame.captured)
         if detection.phase == "start":
             t_start = self._wall_time(detection.t_start, captured)
-            source = f"{self._source_id} {self._num_gaps}"
+            source = f"{self._source_id} {self._num_gaps}" + (f" {detection.subject.track}" if detection.subject else "")
             identifier = event_id(self.camera, head.model.sha256, detection.label, detection.t_start, t_start=t_start, source_id=source)
             started = _Started(identifier, t_start)
         else:
-            started = head.started[detection.label]
+            started = watched.started[detection.label]
         event = Event(
             event_id=started.event_id,
             phase=detection.phase,
             camera=self.camera,
             label=detection.label,
+            subject=detection.subject,
             score=detection.score,
             top=detection.top,
             t_start=started.t_start,
@@ -335,9 +338,9 @@ class Session:
             epoch=None,
         )
         if detection.phase == "start":
-            head.started[detection.label] = started
+            watched.started[detection.label] = started
         elif detection.phase == "end":
-            del head.started[detection.label]
+            del watched.started[detection.label]
         return event
 
     def _record(self, use: Callable[[Recorder], T]) -> T | None:
@@ -386,41 +389,123 @@ class _Started:
     t_start: float | None
 
 
+class _Watched:
+    """What one model makes of the scene, or of one person in it."""
+
+    def __init__(self, recognizer: Recognizer, detector: Detector) -> None:
+        self.recognizer = recognizer
+        self.detector = detector
+        self.started: dict[str, _Started] = {}  # by label
+        self.subject: Subject | None = None  # as the person was seen last
+
+    @property
+    def running(self) -> list[Detection]:
+        return [replace(detection, subject=self.subject) for detection in self.detector.running]
+
+
 class _Head:
-    """What one model makes of features."""
+    """What one model makes of features: of the scene, or of each person."""
 
     def __init__(self, recognizer: Recognizer, thresholds: Thresholds, rate_hz: float, update_s: float, trace: Trace | None) -> None:
-        bundle, labels = recognizer.bundle, recognizer.labels
+        manifest = recognizer.bundle.manifest
         self.rate_hz = rate_hz
-        self.model = ModelInfo(bundle.manifest.name, bundle.manifest.version, bundle.sha256)
-        self.started: dict[str, _Started] = {}  # by label
+        self.model = ModelInfo(manifest.name, manifest.version, recognizer.bundle.sha256)
         self._recognizer = recognizer
-        self.detector = Detector(labels, self.decisions(thresholds), background=bundle.manifest.background, update_s=update_s)
+        self._thresholds = thresholds
+        self._update_s = update_s
         self._trace = trace
+        self._is_new = True  # nothing has been seen yet, or not since the last gap
         recognizer.reset()
+        self._watched: dict[int | None, _Watched] = {}  # by track; None for the scene
+        if manifest.subject == "scene":
+            self._watched[None] = _Watched(recognizer, self._new_detector())
 
-    def decisions(self, thresholds: Thresholds) -> list[Decision]:
-        """The model's settings for each of its labels, with these in their place."""
-        return [thresholds.apply(self._recognizer.bundle.decision(label)) for label in self._recognizer.labels]
+    @property
+    def watched(self) -> list[_Watched]:
+        """The scene, or the people who are followed. May be read by any thread."""
+        return list(self._watched.values())
 
-    def observe(self, sample: Sample, feature: Feature | None) -> list[Detection]:
-        """What is decided with a sample's feature; None where it completes none."""
-        prediction = None if feature is None else self._recognizer.observe_feature(feature, sample.frame.index, sample.timestamp)
-        if prediction is None:
-            return self.detector.flush("gap") if self._recognizer.has_lapsed else []
-        if self._trace:
-            self._trace(self.model, prediction)
-        return self.detector.step(prediction)
+    @property
+    def top(self) -> tuple[tuple[str, float], ...]:
+        """The best labels: of the one whose activity is surest, where there are several people."""
+        background = self._recognizer.bundle.manifest.background
+        tops = (watched.detector.top for watched in self.watched)
+        return max(tops, key=lambda top: max((score for label, score in top if label != background), default=0.0), default=())
+
+    @property
+    def thresholds(self) -> dict[str, float]:
+        """The score that each label needs now: where somebody has begun with it, to go on."""
+        of_each = [watched.detector.thresholds for watched in self.watched] or [self._new_detector().thresholds]
+        return {label: min(each[label] for each in of_each) for label in of_each[0]}
+
+    @property
+    def is_warming_up(self) -> bool:
+        """There is somebody, or something, of whom there is no prediction yet. An empty room is none."""
+        watched = self.watched
+        return self._is_new or (bool(watched) and all(each.detector.last is None for each in watched))
 
     @property
     def shortage(self) -> str | None:
         manifest = self._recognizer.bundle.manifest
-        return f"not enough frames for {manifest.name}, which needs {manifest.least_hz:g} a second" if self._recognizer.is_short else None
+        if not any(watched.recognizer.is_short for watched in self.watched):
+            return None
+        return f"not enough frames for {manifest.name}, which needs {manifest.least_hz:g} a second"
 
-    def flush(self, reason: Reason) -> list[Detection]:
+    def retune(self, thresholds: Thresholds) -> None:
+        """Decide by other settings."""
+        self._thresholds = thresholds
+        for watched in self.watched:
+            watched.detector.retune(self._decisions())
+
+    def observe(self, sample: Sample, feature: Feature | None) -> Iterator[tuple[_Watched, Detection]]:
+        """What is decided with a sample's feature; None where it completes none."""
+        if feature is None or feature.subjects is None:
+            yield from self._observe(self._watched[None], sample, feature)
+            return
+        self._is_new = False
+        tracks = {subject.track for subject in feature.subjects}
+        for track in [track for track in self._watched if track not in tracks]:
+            gone = self._watched.pop(track)
+            yield from _of(gone, gone.detector.flush("gone"))
+        for subject, values in zip(feature.subjects, feature.values, strict=True):
+            watched = self._watched.get(subject.track)
+            if watched is None:
+                watched = self._watched[subject.track] = _Watched(self._recognizer.fresh(), self._new_detector())
+            watched.subject = subject
+            yield from self._observe(watched, sample, Feature(values, feature.num_ticks))
+
+    def flush(self, reason: Reason) -> list[tuple[_Watched, Detection]]:
         """End what runs, and forget what was seen."""
+        ended = [found for watched in self.watched for found in _of(watched, watched.detector.flush(reason))]
+        self._is_new = True
         self._recognizer.forget()
-        return self.detector.flush(reason)
+        if None not in self._watched:
+            self._watched.clear()
+        return ended
+
+    def _observe(self, watched: _Watched, sample: Sample, feature: Feature | None) -> Iterator[tuple[_Watched, Detection]]:
+        recognizer = watched.recognizer
+        prediction = None if feature is None else recognizer.observe_feature(feature, sample.frame.index, sample.timestamp)
+        if prediction is None:
+            yield from _of(watched, watched.detector.flush("gap") if recognizer.has_lapsed else [])
+            return
+        self._is_new = False
+        if self._trace:
+            self._trace(self.model, prediction)
+        yield from _of(watched, watched.detector.step(prediction))
+
+    def _new_detector(self) -> Detector:
+        background = self._recognizer.bundle.manifest.background
+        return Detector(self._recognizer.labels, self._decisions(), background=background, update_s=self._update_s)
+
+    def _decisions(self) -> list[Decision]:
+        """The model's settings for each of its labels, with those of this session in their place."""
+        return [self._thresholds.apply(self._recognizer.bundle.decision(label)) for label in self._recognizer.labels]
+
+
+def _of(watched: _Watched, detections: Sequence[Detection]) -> Iterator[tuple[_Watched, Detection]]:
+    """Detections with whose they are."""
+    return ((watched, replace(detection, subject=watched.subject)) for detection in detections)
 
 
 class _Pass:
@@ -436,6 +521,8 @@ class _Pass:
     def feature(self, sample: Sample, *, is_still: bool) -> Feature | None:
         """The feature that a sample completes; None where it completes none, or where it shows what was never seen."""
         image = sample.frame.image
+        if isinstance(self.extractor, PeopleExtractor):
+            return self.extractor.repeat(sample.num_ticks) if is_still else self.extractor.step(image, sample.num_ticks)
         if self.extractor.num_frames > 1:  # what the last feature was made of is not what this one is of
             self._image = self._image if is_still else image.copy()
             return None if self._image is None else self.extractor.step(self._image, sample.num_ticks)

@@ -40,17 +40,34 @@ class Frame:
     began: float | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """One of the people in a picture.
+
+    Attributes:
+        track: Their number, which counts up from 1 in each stream and is never given to somebody else.
+        box: Left, top, right and bottom of where they are, as shares of the picture's width and height.
+        seen: In what share of the frames since the first they were seen.
+    """
+
+    track: int
+    box: tuple[float, float, float, float]
+    seen: float
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Feature:
     """What was made of a frame, or of several in a row.
 
     Attributes:
-        values: (D,) float32, float16 or uint8, a fresh array.
+        values: (D,) float32, float16 or uint8, a fresh array; (K, D) where there is a row for each of K people.
         num_ticks: For how many features in a row it stands: 1, or more where frames are missing.
+        subjects: The K people whose rows they are, those who are followed but not seen just now among them; None where it is of the whole picture.
     """
 
     values: Array
     num_ticks: int
+    subjects: tuple[Subject, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +81,21 @@ class Box:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class SeenPerson:
+    """Somebody in an image.
+
+    Attributes:
+        track: Their number; see `Subject`.
+        box: (4,) float32: left, top, right, bottom in pixels. It may reach beyond the image.
+        keypoints: (17, 3) float32 in COCO's order: x and y in pixels, and score, 0 to 1.
+    """
+
+    track: int
+    box: NDArray[np.float32]
+    keypoints: NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Focus:
     """Where in an image a model looked.
 
@@ -71,10 +103,12 @@ class Focus:
         boxes: The parts of the image that it saw, where those were not all of it.
         landmarks: (33, 4) float32 of the person whom it judged: x and y in pixels, z, and visibility, 0 to 1, in MediaPipe's order. None where it
             looked for nobody, or found nobody.
+        people: Those whom it judged, where it judges each by themselves.
     """
 
     boxes: tuple[Box, ...]
     landmarks: NDArray[np.float32] | None
+    people: tuple[SeenPerson, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -9,6 +9,7 @@ START = Event(
     phase="start",
     camera="yard",
     label="squat",
+    subject=None,
     score=0.861,
     top=(("squat", 0.861), ("lunge", 0.1)),
     t_start=None,
@@ -72,7 +73,7 @@ def test_a_live_event_is_told_in_local_time() -> None:
     ("body", "words"),
     [
         (
-            State("yard", "up", (Activity("x", "squat", 0.9, None, 1.0), Activity("y", "lunge", 0.8, None, 2.0)), 1, 1),
+            State("yard", "up", (Activity("x", "squat", None, 0.9, None, 1.0), Activity("y", "lunge", None, 0.8, None, 2.0)), 1, 1),
             "yard  state   squat, lunge  (up)",
         ),
         (State("yard", None, (), 1, 1), "yard  state   -  (unknown)"),

@@ -16,6 +16,8 @@ from streamvc.inference.composite import HANDCRAFTED_SIZES, CompositeExtractor, 
 from streamvc.inference.folders import check_sha256, find, model_folders, sha256
 from streamvc.inference.head import Head, open_head
 from streamvc.inference.manifest import (
+    PERSONAL,
+    UNFRAMED,
     BackboneManifest,
     BackboneReference,
     BundleManifest,
@@ -26,6 +28,7 @@ from streamvc.inference.manifest import (
     read_manifest,
     refusal,
 )
+from streamvc.inference.people.extractor import KINDS, PeopleExtractor
 from streamvc.inference.people.movenet import find_movenet
 from streamvc.inference.pictures import PictureExtractor, picture_shape
 from streamvc.inference.runtime import Model, Opener, open_model
@@ -60,6 +63,10 @@ class Bundle:
             InferenceError: The runtime cannot run it.
         """
         manifest = self.manifest
+        if manifest.subject == "person":
+            folder = self.networks()[0].parent
+            opener = opener or open_model
+            return PeopleExtractor.open(manifest.parts, folder, manifest.rate_hz, runtime=runtime, threads=threads, opener=opener)
         if manifest.input is None:
             return CompositeExtractor(_sources(self.path, manifest), _pose(self.path, manifest), runtime, threads, opener=opener)
         if manifest.pictures:
@@ -87,6 +94,8 @@ class Bundle:
         backbone = self.manifest.backbone
         passed = [_find_backbone(self.path, backbone) / "backbone.tflite"] if backbone else []
         passed += [source.network for source in _sources(self.path, self.manifest) if source.network]
+        if self.manifest.subject == "person":
+            passed = passed[:1]  # all its parts share one
         return (*([pose / "landmark.tflite"] if pose else []), *passed)
 
     def find_backbones(self) -> tuple[Path, ...]:
@@ -208,8 +217,8 @@ def _check_backbones(path: Path, manifest: BundleManifest) -> None:
     for number, part in enumerate(manifest.parts):
         if part.backbone and part.input:
             _check_backbone(path, f"parts.{number}.", part.backbone, part.input, part.feature_size)
-        elif part.feature_size != HANDCRAFTED_SIZES[part.kind]:
-            raise BundleError(f"{path / MANIFEST}: parts.{number}.feature_size is not that of {part.kind}, {HANDCRAFTED_SIZES[part.kind]}")
+        elif part.feature_size != (size := KINDS[part.kind][1] if part.kind in PERSONAL else HANDCRAFTED_SIZES[part.kind]):
+            raise BundleError(f"{path / MANIFEST}: parts.{number}.feature_size is not that of {part.kind}, {size}")
         _find_network(path, part)
     _pose(path, manifest)
 
@@ -238,7 +247,7 @@ def _sources(path: Path, manifest: BundleManifest) -> list[LocatedPart]:
 def _find_network(path: Path, part: FeaturePart) -> Path | None:
     if part.backbone is None:
         return None
-    if part.kind == "movenet":
+    if part.kind in UNFRAMED:
         return find_movenet(part.backbone.name, sha256=part.backbone.sha256, beside=path.parent)
     return _find_backbone(path, part.backbone)
 

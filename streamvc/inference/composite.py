@@ -15,7 +15,7 @@ from streamvc.inference.backbone import Backbone, choose
 from streamvc.inference.flow import FlowFeatures
 from streamvc.inference.folders import check_sha256
 from streamvc.inference.foreground import Foreground, ForegroundView
-from streamvc.inference.manifest import Crop, FeaturePart, ImageInput, PartKind, PoseReference, read_manifest
+from streamvc.inference.manifest import UNFRAMED, Crop, FeaturePart, ImageInput, PartKind, PoseReference, read_manifest
 from streamvc.inference.model_cache import ModelCache
 from streamvc.inference.people import keypoint_features
 from streamvc.inference.people.keypoint_features import KeypointFeatures
@@ -53,7 +53,7 @@ class LocatedPart:
     @property
     def network(self) -> Path | None:
         """The file of its backbone."""
-        return self.folder / (MOVENET_FILE if self.part.kind == "movenet" else "backbone.tflite") if self.folder else None
+        return self.folder / (MOVENET_FILE if self.part.kind in UNFRAMED else "backbone.tflite") if self.folder else None
 
 
 @dataclass(frozen=True, slots=True, eq=False)

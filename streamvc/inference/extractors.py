@@ -8,17 +8,19 @@ from streamvc.inference import bundle
 from streamvc.inference.backbone import MANIFEST, Backbone, Extractor, find_backbone
 from streamvc.inference.composite import HANDCRAFTED_SIZES, CompositeExtractor, LocatedPart, find_pose, handcrafted_part
 from streamvc.inference.folders import find
-from streamvc.inference.manifest import FOLLOWING, HANDCRAFTED, BackboneManifest, BackboneReference, FeaturePart, read_manifest
+from streamvc.inference.manifest import FOLLOWING, HANDCRAFTED, PERSONAL, BackboneManifest, BackboneReference, FeaturePart, read_manifest
+from streamvc.inference.people.extractor import PeopleExtractor, person_part
 from streamvc.inference.people.movenet import LIGHTNING_INT8, MoveNetManifest, find_movenet
 from streamvc.inference.people.movenet import MANIFEST as MOVENET_MANIFEST
 from streamvc.inference.pictures import PictureExtractor
 
 PICTURES = re.compile(r"(colour|flow|colour\+flow):([1-9]\d{1,3})(?::(whole|center))?")
 NUMBER = re.compile(rf"(?P<kind>{'|'.join(HANDCRAFTED)})(?:(?<=pose)/(?P<every>[2-9]))?")
+PEOPLE = re.compile(rf"(?P<network>.+):(?P<kind>{'|'.join(PERSONAL)})")
 PART = re.compile(r"(?P<backbone>.+?)(?::(?P<crop>whole|center|person|movement|foreground))?(?::(?P<kind>difference|greys))?")
 
 
-def open_extractor(name: str) -> Extractor:
+def open_extractor(name: str, rate_hz: float | None = None) -> Extractor:
     """An extractor by name.
 
     Args:
@@ -32,12 +34,15 @@ def open_extractor(name: str) -> Extractor:
               what stands out from the background. `flow`: numbers of the optical flow, of how it moves in the frame.
             - `movenet`: numbers of the posture and movement of the person whom MoveNet Lightning (int8) follows; `movenet-lightning` is the same in
               float16.
-            - Several of these, joined by `+`: `pose+efficientnet-lite0-f16:person`.
+            - `movenet-multipose-int8:fall`: numbers of each person whom this network finds, who tell a fall from sitting down.
+            - Several of these, joined by `+`: `pose+efficientnet-lite0-f16:person`. Those of each person are joined with none but their like.
             - What is in pictures and how large they are: `colour:64`, `flow:112`, `colour+flow:64`.
             - The folder of a bundle: the one that the bundle was trained on.
+        rate_hz: Ticks per second; for those that follow people, who need it.
 
     Raises:
         BundleError: There is none, or it is damaged.
+        ValueError: It needs a `rate_hz`.
     """
     if found := PICTURES.fullmatch(name):
         kind, size_px, crop = found.groups()
@@ -46,6 +51,13 @@ def open_extractor(name: str) -> Extractor:
         return bundle.load_bundle(Path(name)).open_extractor()
     sources = [_source(part) for part in parts_of(name)]
     first = sources[0]
+    personal = [source.part for source in sources if source.part.kind in PERSONAL]
+    if personal and first.folder:
+        if len(personal) < len(sources) or len({part.backbone for part in personal}) > 1:
+            raise BundleError(f"{name}: features of each person are joined with none but others of the same network")
+        if rate_hz is None:
+            raise ValueError(f"{name} needs a rate_hz")
+        return PeopleExtractor.open(personal, first.folder, rate_hz)
     if len(sources) == 1 and first.folder and first.part.input and first.part.kind == "picture" and first.part.input.crop not in FOLLOWING:
         return Backbone.open(first.folder, crop=first.part.input.crop)
     if twice := [source.part.name for number, source in enumerate(sources) if source in sources[:number]]:
@@ -69,7 +81,12 @@ def _source(name: str) -> LocatedPart:
     if numbers := NUMBER.fullmatch(name):
         return LocatedPart(handcrafted_part(numbers["kind"], int(numbers["every"] or 1)), None)  # type: ignore[arg-type]  # the pattern has checked it
     if name == "movenet" or (Path(name) / MOVENET_MANIFEST).is_file() or any(find(f"backbones/{name}", MOVENET_MANIFEST)):
-        return _movenet(name)
+        folder, movenet = _movenet(name)
+        reference = BackboneReference(name=movenet.name, sha256=movenet.sha256)
+        return LocatedPart(FeaturePart(kind="movenet", backbone=reference, input=None, feature_size=HANDCRAFTED_SIZES["movenet"]), folder)
+    if people := PEOPLE.fullmatch(name):
+        folder, movenet = _movenet(people["network"])
+        return LocatedPart(person_part(people["kind"], movenet), folder)  # type: ignore[arg-type]  # the pattern has checked it
     if sees_pictures(name):
         raise BundleError(f"{name}: pictures cannot be joined with features")
     found = _pattern(name)
@@ -84,11 +101,9 @@ def _source(name: str) -> LocatedPart:
     return LocatedPart(part, folder)
 
 
-def _movenet(name: str) -> LocatedPart:
+def _movenet(name: str) -> tuple[Path, MoveNetManifest]:
     folder = Path(name) if (Path(name) / MOVENET_MANIFEST).is_file() else find_movenet(LIGHTNING_INT8 if name == "movenet" else name)
-    manifest = read_manifest(folder / MOVENET_MANIFEST, MoveNetManifest)
-    reference = BackboneReference(name=manifest.name, sha256=manifest.sha256)
-    return LocatedPart(FeaturePart(kind="movenet", backbone=reference, input=None, feature_size=HANDCRAFTED_SIZES["movenet"]), folder)
+    return folder, read_manifest(folder / MOVENET_MANIFEST, MoveNetManifest)
 
 
 def _folder(backbone: str) -> Path:

@@ -3,6 +3,8 @@
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable
+from copy import copy
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,6 +33,16 @@ class Head(ABC):
     @abstractmethod
     def reset(self) -> None:
         """Forget all that was pushed."""
+
+    def fresh(self) -> Self:
+        """Another one with the same networks, to which nothing has been pushed."""
+        other = copy(self)
+        other._begin()
+        return other
+
+    @abstractmethod
+    def _begin(self) -> None:
+        """Have a memory of its own, with nothing in it."""
 
     def scores(self) -> NDArray[np.float32]:
         """(L,) float32: the softmax of the logits at the head's temperature.
@@ -69,8 +81,9 @@ class StepHead(Head):
         self._step = step
         self._projection_size, self._state_size = p, s
         self._stateful = settings.mode == "stateful"
-        self._projections: deque[NDArray[np.float32]] = deque(maxlen=settings.window)
-        self._output = self._nothing = np.zeros(s + num_labels, np.float32)
+        self._window = settings.window
+        self._nothing = np.zeros(s + num_labels, np.float32)
+        self._begin()
 
     def push(self, feature: Array, times: int = 1) -> None:
         """Take a feature; see `Head.push`."""
@@ -92,6 +105,10 @@ class StepHead(Head):
     def reset(self) -> None:
         """Forget all that was pushed."""
         self._projections.clear()
+        self._output = self._nothing
+
+    def _begin(self) -> None:
+        self._projections: deque[NDArray[np.float32]] = deque(maxlen=self._window)
         self._output = self._nothing
 
     def _advance(self, projection: NDArray[np.float32]) -> None:
@@ -127,7 +144,8 @@ class WindowHead(Head):
         _check_shape("network.tflite", network, inputs, (1, len(settings.labels)))
         self._project = project
         self._network = network
-        self._features: deque[Array] = deque(maxlen=w)
+        self._window = w
+        self._begin()
 
     def push(self, feature: Array, times: int = 1) -> None:
         """Take a feature; see `Head.push`."""
@@ -142,6 +160,9 @@ class WindowHead(Head):
     def reset(self) -> None:
         """Forget all that was pushed."""
         self._features.clear()
+
+    def _begin(self) -> None:
+        self._features: deque[Array] = deque(maxlen=self._window)
 
     def _fill_window(self, tensor: Array) -> None:
         tensor[:] = 0

@@ -41,10 +41,12 @@ MOST_MANIFEST_BYTES = 1 << 20
 Form = Literal["step", "window", "clip"]
 Crop = Literal["whole", "center", "person", "movement", "foreground"]
 PictureKind = Literal["colour", "flow", "colour+flow"]
-PartKind = Literal["pose", "foreground", "flow", "movenet", "picture", "difference", "greys"]
+PartKind = Literal["pose", "foreground", "flow", "movenet", "fall", "picture", "difference", "greys"]
 
 FOLLOWING: tuple[Crop, ...] = ("person", "movement", "foreground")  # those that depend on the frames before
 HANDCRAFTED: tuple[PartKind, ...] = ("pose", "foreground", "flow")  # those that are numbers, of no backbone
+PERSONAL: tuple[PartKind, ...] = ("fall",)  # those that are numbers of each person whom a network finds
+UNFRAMED: tuple[PartKind, ...] = ("movenet", *PERSONAL)  # those whose backbone brings pictures into its form by itself
 
 UNMEASURED = 0.8  # share of its frames that a model needs of which nothing else is known: cameras lose some, now and then
 
@@ -125,11 +127,12 @@ class FeaturePart(Manifest):
     """What makes a part of a feature.
 
     Attributes:
-        kind: `pose`: the numbers of a pose; `movenet`: those of one that MoveNet finds, which is its backbone; `foreground`: those of what stands
+        kind: `pose`: the numbers of a pose; `movenet`: those of one that MoveNet finds, which is its backbone; `fall`: those of
+            each of several whom it finds, which tell a fall from sitting down; `foreground`: those of what stands
             out from the background; `flow`: those of the optical flow; `picture`: a backbone looks at the frame; `difference`: at how it differs
             from the one before; `greys`: at it and the two before, in grey, as the three colours of one picture.
         backbone: Of any but `HANDCRAFTED`.
-        input: How that is brought into the backbone's form; None of `movenet`, which looks where the person is.
+        input: How that is brought into the backbone's form; None of MoveNet, which looks where people are.
         feature_size: How many numbers of the feature it makes.
         every: Of a pose: somebody is looked for in every so many ticks, and what was found is held until then.
     """
@@ -144,8 +147,9 @@ class FeaturePart(Manifest):
     def _consistent(self) -> Self:
         if self.every > 1 and self.kind != "pose":
             raise ValueError(f"a part of the kind {self.kind} is looked at in each tick: every must be 1")
-        if (self.kind in HANDCRAFTED, self.kind in (*HANDCRAFTED, "movenet")) != (self.backbone is None, self.input is None):
-            raise ValueError(f"a part of the kind {' or '.join(HANDCRAFTED)} has no backbone and no input, movenet has no input, any other has both")
+        if (self.kind in HANDCRAFTED, self.kind in (*HANDCRAFTED, *UNFRAMED)) != (self.backbone is None, self.input is None):
+            kinds = f"{' or '.join(HANDCRAFTED)} has no backbone and no input, {' or '.join(UNFRAMED)} has no input, any other has both"
+            raise ValueError(f"a part of the kind {kinds}")
         return self
 
     @property
@@ -164,7 +168,7 @@ class FeaturePart(Manifest):
         if self.backbone is None:
             return self.kind if self.every == 1 else f"{self.kind}/{self.every}"
         if self.input is None:
-            return self.backbone.name
+            return f"{self.backbone.name}:{self.kind}" if self.kind in PERSONAL else self.backbone.name
         return f"{self.backbone.name}:{self.input.crop}" + ("" if self.kind == "picture" else f":{self.kind}")
 
 
@@ -197,6 +201,7 @@ class BundleSettings(Manifest):
         recipe: Which training recipe made it.
         labels: What the scores are of, in their order.
         background: The label that means "nothing", if there is one.
+        subject: What the labels are of: the scene as a whole, or each person in it, who has features and scores of their own.
         merged: Other labels of the data that it was trained on, each with the one of `labels` that it was taken for.
         form: How the head runs: `step`, once per sample; `window`, over the features of the last W samples; `clip`, over their pictures or maps.
         backbone: What makes the features; None where `pictures` or `parts` say it.
@@ -224,6 +229,7 @@ class BundleSettings(Manifest):
     recipe: Text
     labels: Annotated[tuple[Label, ...], Field(min_length=2, max_length=10_000)]
     background: Label | None
+    subject: Literal["scene", "person"] = "scene"
     merged: Annotated[dict[Label, Label], Field(max_length=10_000)] = {}
     form: Form = "step"
     backbone: BackboneReference | None
@@ -277,6 +283,11 @@ class BundleSettings(Manifest):
             raise ValueError(f"input.crop is {self.input.crop}: only a part can look there")
         if (self.pose is None) == any(part.needs_pose for part in self.parts):
             raise ValueError("a bundle has pose where a part needs it, and only there")
+        personal = {part.kind in PERSONAL for part in self.parts}
+        if personal - {self.subject == "person"} or (self.subject == "person" and not personal):
+            raise ValueError(f"subject is {self.subject}: all parts are of the kind {' or '.join(PERSONAL)} where it is person, and only there")
+        if len({part.backbone for part in self.parts if part.kind in PERSONAL}) > 1:
+            raise ValueError("parts of people are of one network, which finds them")
         if self.parts and (self.feature_map or sum(part.feature_size for part in self.parts) != self.feature_size):
             raise ValueError(f"feature_size ({self.feature_size}) is not that of the parts together, or they have a feature_map")
         if self.feature_map and math.prod(self.feature_map) != self.feature_size:

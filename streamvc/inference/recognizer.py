@@ -76,11 +76,16 @@ class Recognizer:
         """Seconds of video up to the first prediction."""
         return self.bundle.manifest.first * self.extractor.num_frames / self.bundle.manifest.rate_hz
 
+    def fresh(self) -> Self:
+        """Another one with the same networks, which has seen nothing: for another person, where the bundle speaks of each."""
+        return type(self)(self.bundle, self.extractor, self._head.fresh())
+
     def step(self, frame: Frame) -> Prediction | None:
         """Take the next frame of the stream; returns the scores where a prediction is due, None else and while warming up.
 
         Raises:
-            InferenceError: The frame holds no image, what is made of it are not finite numbers, or the runtime failed.
+            InferenceError: The frame holds no image, what is made of it are not finite numbers, or the runtime failed. Or the bundle speaks of each
+                person: a `streamvc.Session` keeps them apart.
         """
         sample = self.sampler.step(frame)
         return None if sample is None else self.observe(sample)
@@ -90,6 +95,8 @@ class Recognizer:
         if sample.gap_s:
             self.forget()
         feature = self.extractor.step(sample.frame.image, sample.num_ticks)
+        if feature is not None and feature.subjects is not None:
+            raise InferenceError(f"model {self.bundle.manifest.name} speaks of each person, not of the picture: use a streamvc.Session")
         return None if feature is None else self.observe_feature(feature, sample.frame.index, sample.timestamp)
 
     def observe_feature(self, feature: Feature, index: int, timestamp: float) -> Prediction | None:

@@ -21,7 +21,7 @@ class StateTracker:
             return self._changed(replace(state, activities=others))
         if len(others) < len(state.activities):
             return None
-        begun = Activity(event.event_id, event.label, event.score, event.t_start, event.stream_start_s)
+        begun = Activity(event.event_id, event.label, event.subject, event.score, event.t_start, event.stream_start_s)
         return self._changed(replace(state, activities=(*others, begun)))
 
     def take_health(self, health: Health) -> State | None:

@@ -1,7 +1,7 @@
 """Reads events and states of version 1, which earlier versions of streamvc have published and logged.
 
-They had one field for two times: `t_start` was wall time for a camera and stream time for a recording, and only its size said which. Stream time was
-not told for a camera, and is read as 0.0 at the start of the activity.
+They knew activities of the whole scene alone. They had one field for two times: `t_start` was wall time for a camera and stream time for a recording,
+and only its size said which. Stream time was not told for a camera, and is read as 0.0 at the start of the activity.
 """
 
 from typing import Any
@@ -33,6 +33,7 @@ def _separate(times: dict[str, Any]) -> None:
     """Put wall time and stream time in fields of their own."""
     start, end = times["t_start"], times.get("t_end")
     is_wall = start >= EARLIEST_WALL_TIME
+    times["subject"] = None
     times["stream_start_s"] = 0.0 if is_wall else start
     times["stream_end_s"] = None if end is None else times["stream_start_s"] + end - start
     if not is_wall:

@@ -143,7 +143,7 @@ def extract(
     """
     spec = ExtractionSpec(extractor, rate_hz, variation, thinning)
     digests, problems = _hash(clips)
-    opened = open_extractor(extractor)
+    opened = open_extractor(extractor, rate_hz)
     store = FeatureCache(cache or cache_folder(), spec, opened)
     sequences = {path: sequence for path, digest in digests.items() if (sequence := store.load(digest))}
     num_cached = len(sequences)
@@ -166,7 +166,7 @@ def fill_cache(
 ) -> None:
     """Extract all the features that will be asked for, so that each video is decoded once for all of them. Raises as `extract`."""
     digests, _ = _hash(clips)
-    opened = {spec: open_extractor(spec.extractor) for spec in specs}
+    opened = {spec: open_extractor(spec.extractor, spec.rate_hz) for spec in specs}
     stores = {spec: FeatureCache(cache or cache_folder(), spec, extractor) for spec, extractor in opened.items()}
     missing = {path: digest for path, digest in digests.items() if any(digest not in store for store in stores.values())}
     for _ in _make(missing, stores, opened, num_workers, advance, len(digests)):
@@ -211,7 +211,7 @@ def _make(
     idle: SimpleQueue[Mapping[ExtractionSpec, Extractor]] = SimpleQueue()
     idle.put(opened)
     for _ in range(num_workers - 1):
-        idle.put({spec: open_extractor(spec.extractor) for spec in stores})
+        idle.put({spec: open_extractor(spec.extractor, spec.rate_hz) for spec in stores})
 
     def make(path: Path) -> dict[ExtractionSpec, FeatureSequence] | str:
         extractors = idle.get()

@@ -14,6 +14,7 @@ START = Event(
     phase="start",
     camera="front_door",
     label="PushUps",
+    subject=None,
     score=0.86,
     top=(("PushUps", 0.86), ("WallPushups", 0.09)),
     t_start=1795289575.12,
@@ -32,7 +33,7 @@ START = Event(
 )
 
 END = replace(START, phase="end", t_end=1795289587.5, stream_end_s=90012.88, duration_s=12.38, reason="left")
-STATE = State("front_door", "up", (Activity(START.event_id, "PushUps", 0.86, 1795289575.12, 90000.5),), seq=4, epoch=7)
+STATE = State("front_door", "up", (Activity(START.event_id, "PushUps", None, 0.86, 1795289575.12, 90000.5),), seq=4, epoch=7)
 HEALTH = Health("front_door", "stalled", "gap", "no picture has come for 5 s", fps_in=25.0, rate_hz=5.0, dropped=3, seq=2, epoch=7)
 HEARTBEAT = Heartbeat("node-1", epoch=7, interval_s=1.0, sequences={"front_door": {"event": 1042, "state": 4}})
 

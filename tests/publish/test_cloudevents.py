@@ -14,6 +14,7 @@ from streamvc.errors import PublishError
 from streamvc.events import Activity, Body, Event, Health, Heartbeat, Media, State
 from streamvc.publish import schema
 from streamvc.publish.cloudevents import decode, encode, open_envelope
+from streamvc.types import Subject
 from tests.publish.samples import END as UNNUMBERED_END
 from tests.publish.samples import HEALTH, HEARTBEAT, START, STATE, update
 
@@ -37,7 +38,8 @@ any_text = st.text(st.characters(exclude_categories=["Cs"]), min_size=1)
 counts = st.integers(0, 2**63 - 1)
 numbering = st.none() | counts
 rates = st.none() | numbers
-reasons = st.sampled_from([None, "left", "gap", "stop", "end_of_stream", "lost", "error", "restart"])
+subjects = st.none() | st.builds(Subject, track=counts, box=st.tuples(numbers, numbers, numbers, numbers), seen=numbers)
+reasons = st.sampled_from([None, "left", "gone", "gap", "stop", "end_of_stream", "lost", "error", "restart"])
 statuses = st.sampled_from(["up", "stalled", "down", "ended", "degraded"])
 events = st.builds(
     Event,
@@ -45,6 +47,7 @@ events = st.builds(
     phase=st.sampled_from(["start", "update", "end"]),
     camera=any_text,
     label=any_text,
+    subject=subjects,
     score=numbers,
     top=st.lists(st.tuples(any_text, numbers), max_size=3).map(tuple),
     t_start=st.none() | numbers,
@@ -60,7 +63,9 @@ events = st.builds(
     seq=numbering,
     epoch=numbering,
 )
-activities = st.builds(Activity, event_id=any_text, label=any_text, score=numbers, t_start=st.none() | numbers, stream_start_s=numbers)
+activities = st.builds(
+    Activity, event_id=any_text, label=any_text, subject=subjects, score=numbers, t_start=st.none() | numbers, stream_start_s=numbers
+)
 states = st.builds(State, any_text, st.none() | statuses, st.lists(activities, max_size=3).map(tuple), numbering, numbering)
 healths = st.builds(Health, any_text, statuses, reasons, st.none() | any_text, rates, rates, counts, numbering, numbering)
 last_sequences = st.dictionaries(any_text, st.dictionaries(st.sampled_from(["event", "state", "health"]), counts), max_size=3)
@@ -118,7 +123,7 @@ def test_a_state_names_what_goes_on() -> None:
     data = envelope(STATE)["data"]
 
     assert data["activities"] == [
-        {"event_id": START.event_id, "label": "PushUps", "score": 0.86, "t_start": 1795289575.12, "stream_start_s": 90000.5}
+        {"event_id": START.event_id, "label": "PushUps", "subject": None, "score": 0.86, "t_start": 1795289575.12, "stream_start_s": 90000.5}
     ]
     assert STATE.label == "PushUps"
     assert replace(STATE, activities=()).label is None
@@ -238,7 +243,7 @@ def test_a_damaged_event_is_refused_or_still_valid(whole: Body, position: int, s
         (replace(START, camera="camera\udcff"), "camera"),
         (replace(START, phase="pause"), "type"),  # type: ignore[arg-type]
         (replace(START, label=None), "label"),  # type: ignore[arg-type]
-        (replace(STATE, activities=(Activity("x", "PushUps", math.nan, None, 0.0),)), "score: .*finite"),
+        (replace(STATE, activities=(Activity("x", "PushUps", None, math.nan, None, 0.0),)), "score: .*finite"),
         (replace(HEALTH, status="well"), "status"),  # type: ignore[arg-type]
         (replace(HEARTBEAT, interval_s=math.inf), "interval_s: .*finite"),
     ],

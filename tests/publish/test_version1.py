@@ -51,7 +51,7 @@ def test_the_events_of_a_recording_have_stream_time_alone() -> None:
 @pytest.mark.parametrize(("t_start", "wall", "stream"), [(1795289575.12, 1795289575.12, 0.0), (STREAM, None, STREAM)])
 def test_so_do_the_activities_of_a_state(t_start: float, wall: float | None, stream: float) -> None:
     understood = decode(written(STATE, t_start))
-    assert understood == replace(STATE, activities=(Activity(START.event_id, "PushUps", 0.86, wall, stream),))
+    assert understood == replace(STATE, activities=(Activity(START.event_id, "PushUps", None, 0.86, wall, stream),))
 
 
 @pytest.mark.parametrize(

@@ -97,7 +97,7 @@ def test_the_templates_show_what_goes_on_whatever_a_label_holds(address: str) ->
         sink.deliver([health("front_door", "up")])
         found = announced(address)
     for running in ((), labels[:1], labels):
-        state = json.loads(message(replace(STATE, activities=tuple(Activity("id", label, 0.9, 1.0, 1.0) for label in running)), 1, 7).body)
+        state = json.loads(message(replace(STATE, activities=tuple(Activity("id", label, None, 0.9, 1.0, 1.0) for label in running)), 1, 7).body)
         shown = {each["name"]: jinja2.Template(each["value_template"]).render(value_json=state) for each in found.values()}
         assert shown == {"Activity": ", ".join(running) or "nothing"} | {label: "ON" if label in running else "OFF" for label in labels}
 

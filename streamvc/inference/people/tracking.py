@@ -14,6 +14,7 @@ REACH, REACH_PER_S, MOST_REACH = (
     1.3,
 )  # how far somebody may have moved, in diagonals of their box, how much more for a second, and at most
 LEAST_SIZE = 0.08  # of a box's diagonal, by the height of the image: those far away jitter by more than their size
+MOST_TRACKS = 12  # that are followed at a time: of more, those who have been lost for longest are forgotten
 NUM_SHARED = 4  # keypoints that must be seen in both frames, for these to tell people apart
 SIZE_S = 1.0  # time constant of the diagonal
 VELOCITY_S, STALE_S = 0.4, 0.8  # time constant of the velocity, and for how long it is believed of one who is lost
@@ -90,7 +91,15 @@ class PeopleTracker:
                 self._num_tracks += 1
                 track = Track(self._num_tracks, skeleton, time_s, time_s, 1, 1)
                 self._followed.append(_Followed(track, _diagonal(skeleton), np.zeros(2, np.float32)))
+        if len(self._followed) > MOST_TRACKS:
+            latest = sorted(self._followed, key=lambda each: (-each.track.time_s, each.track.number))[:MOST_TRACKS]
+            self._followed = sorted(latest, key=lambda each: each.track.number)
         return [each.track for each in self._followed if each.track.time_s == time_s]
+
+    @property
+    def tracks(self) -> list[Track]:
+        """All who are followed, those who are not seen just now among them, in the order of their numbers."""
+        return [each.track for each in self._followed]
 
     def reset(self) -> None:
         """Forget everybody, as after a gap. Numbers go on."""
