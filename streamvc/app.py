@@ -135,16 +135,11 @@ def _publishing(options: Options, endpoint: str) -> Iterator[Publisher]:
 
 def _drive(watch: Watch, screens: dict[str, "_Screen"], on_step: Callable[[Step, Watch], None]) -> Summary:
     started = time.monotonic()
-    shortages: dict[str, str | None] = {}
     with closing(watch.steps()) as steps:
         for step in steps:
             on_step(step, watch)
-            shortages[step.camera] = step.session.shortage
             if not screens[step.camera].show(step):
                 watch.stop()
-    for camera, shortage in shortages.items():
-        if shortage:  # a recording may be over before anybody looks at its rates
-            logger.warning("%s: %s", camera, shortage)
     for problem in filter(None, (screen.problem for screen in screens.values())):
         raise problem if isinstance(problem, ViewError) else ViewError(f"the picture cannot be shown: {problem}") from problem
     statuses = watch.statuses()

@@ -9,7 +9,6 @@ RATE_SPAN_S = 2.0  # seconds of stream time over which a rate is measured
 STALL_S = 2.0  # without a frame, after which a live camera has stalled; they pause for half a second at times
 REPEAT_S = 60.0  # seconds of stream time between two reports of a camera that stays up
 NOT_WATCHED = "it is not watched any more"  # of a camera that was removed
-NUM_SPARSE = 3  # pictures in a row that come after a gap, each: the stream is like that
 CHANGE = 0.2  # share by which a rate must have changed for another
 
 
@@ -50,21 +49,6 @@ class Rate:
 def is_sparse(fps: float | None) -> bool:
     """Whether so many pictures/s are too few for any model, as each comes after a gap; not, where nothing is known."""
     return fps is not None and fps * GAP_S < 1
-
-
-class SparsePictures:
-    """Notices pictures that come so far apart that each is behind a gap: nothing can be recognised in them, and no model says why."""
-
-    def __init__(self) -> None:
-        self._last: float | None = None
-        self._num_apart = 0
-
-    def step(self, timestamp: float) -> float | None:
-        """Take the time of the next picture that is due, in seconds; gives how far apart they are, once that is sure, or None."""
-        apart_s = 0.0 if self._last is None else timestamp - self._last
-        self._last = timestamp
-        self._num_apart = self._num_apart + 1 if apart_s > GAP_S else 0
-        return apart_s if self._num_apart >= NUM_SPARSE else None
 
 
 class HealthReporter:

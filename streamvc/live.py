@@ -228,6 +228,9 @@ class Watch:
         try:
             for _ in self._worker.steps():
                 pass
+            for name, camera in self._cameras.items():
+                if shortage := camera.shortage:  # a recording may be over before anybody looks at its rates
+                    logger.warning("%s: %s", name, shortage, extra={"camera": name})
         finally:
             for decoder in self._decoders:
                 decoder.join(LEAVE_S)

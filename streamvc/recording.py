@@ -50,6 +50,7 @@ COMPLETE_S = 30.0  # for what is being recorded to be complete, at the end
 TELL_S = 60.0  # between two words of what is lost for the same reason
 ABANDONED_S = 3600.0  # after which an unfinished file is that of a program that was killed
 
+STILL, CLIP = ".jpg", ".mp4"
 NOTHING = Media(snapshot=None, clip=None)
 
 
@@ -130,7 +131,13 @@ class _Clip:
 
 
 class Recorder:
-    """Records the events of one camera. Use it in one thread, and close it: that completes the clips of what was going on."""
+    """Records the events of one camera. Use it in one thread, and close it: that completes the clips of what was going on.
+
+    Whatever goes wrong with a recording, nothing else fails by it: but for the constructor nothing raises.
+
+    Attributes:
+        num_lost: Files that could not be written.
+    """
 
     def __init__(self, camera: str, recording: RecordingSettings) -> None:
         """Begin.
@@ -146,10 +153,9 @@ class Recorder:
             raise ViewError(f"{self._folder}: cannot be made: {error.strerror}") from error
         self._pictures: deque[_Picture] = deque()
         self._clips: dict[str, _Clip] = {}
-        self.num_lost = 0  # files that could not be written
-        self._lost: deque[Path] = deque(maxlen=NUM_REMEMBERED)  # the last of them
-        self._failing: set[str] = set()  # suffixes of which the last file could not be
-        self.problem: str | None = None  # why the last one could not, where no still could be written since
+        self.num_lost = 0
+        self._lost: deque[Path] = deque(maxlen=NUM_REMEMBERED)  # the last of the files that could not be written
+        self._failing: dict[str, str] = {}  # by suffix, why the last file could not be
         self._told = 0.0
         self._tidied = -TIDY_S
         self._clock: SteadyClock | None = None  # by which files are old
@@ -157,9 +163,9 @@ class Recorder:
         self._worker = Worker("record", self._write_all, self._jobs.close, close_s=COMPLETE_S).start()
 
     def see(self, frame: Frame) -> None:
-        """Take every frame of the stream, before the detections made with it. Never fails: a picture may be missing in a clip."""
+        """Take every frame of the stream, before the detections made with it."""
         if self._recording.clips:
-            self._contain(self._folder, partial(self._see, frame))
+            self._contain(partial(self._see, frame))
 
     def _see(self, frame: Frame) -> None:
         if self._pictures and frame.timestamp < self._pictures[-1].timestamp:  # time begins anew
@@ -188,17 +194,23 @@ class Recorder:
         Returns:
             The links, as `file:` URIs; None for what is not recorded, or could not be.
         """
-        still, clip = (self._folder / f"{event_id}{suffix}" for suffix in (".jpg", ".mp4"))
-        still_link, clip_link = (self._link(path, is_new=detection.phase == "start") for path in (still, clip))
+        still, clip = (self._folder / f"{event_id}{suffix}" for suffix in (STILL, CLIP))
+        failing = set(self._failing) if detection.phase == "start" else set()
         if detection.phase == "start":
-            self._contain(still, partial(self._queue, still, partial(self._write_still, still, image.copy())))
+            self._contain(lambda: self._queue(still, partial(write_still, still, image.copy())), still)
             if self._recording.clips:
-                self._contain(clip, partial(self._begin_clip, event_id, clip, detection.t_start))
+                self._contain(partial(self._begin_clip, event_id, clip, detection.t_start), clip)
         elif detection.phase == "end" and event_id in self._clips:
             running = self._clips[event_id]
             running.ended = True
             running.until = min(running.until, detection.timestamp + self._recording.post_roll_s)
+        still_link, clip_link = (None if path in self._lost or path.suffix in failing else path.as_uri() for path in (still, clip))
         return Media(still_link, clip_link if self._recording.clips else None)
+
+    @property
+    def problem(self) -> str | None:
+        """Why stills, or clips, cannot be written: the last of one of them could not. Any thread may ask."""
+        return next(iter(self._failing.copy().values()), None)
 
     @property
     def is_recording(self) -> bool:
@@ -207,7 +219,7 @@ class Recorder:
 
     def finish(self) -> None:
         """Complete what is being recorded, without waiting for it; nothing else may be recorded then."""
-        self._contain(self._folder, self._finish_clips)
+        self._contain(self._finish_clips)
         self._jobs.close()
 
     def close(self) -> None:
@@ -220,9 +232,6 @@ class Recorder:
 
     def __exit__(self, *_: object) -> None:
         self.close()
-
-    def _link(self, path: Path, *, is_new: bool) -> str | None:
-        return None if path in self._lost or (is_new and path.suffix in self._failing) else path.as_uri()
 
     def _compress(self, picture: _Picture) -> None:
         """Let the other thread compress a picture, unless it is so far behind that this one has to."""
@@ -255,33 +264,30 @@ class Recorder:
         if not self._jobs.offer(partial(self._write, path, job)):
             self._lose(path, "too many files wait to be written")
 
-    def _lose(self, path: Path, reason: object) -> None:
-        self.num_lost += 1
-        self._lost.append(path)
-        self._failing.add(path.suffix)
-        if self.problem is None or time.monotonic() - self._told >= TELL_S:
+    def _lose(self, path: Path | None, reason: object) -> None:
+        """A file cannot be written, or where none is named, something of the clips as a whole is missing."""
+        self.num_lost += path is not None
+        if path:
+            self._lost.append(path)
+        if not self._failing or time.monotonic() - self._told >= TELL_S:
             self._told = time.monotonic()
             logger.error("a recording is lost: %s", reason)
-        self.problem = str(reason)
+        self._failing[path.suffix if path else CLIP] = str(reason)
 
     def _write_all(self) -> None:
         while True:
             wait_for_any([self._jobs], None)
             for job in self._jobs.take():
-                self._contain(self._folder, job)
+                self._contain(job)
 
     def _write(self, path: Path, job: Job) -> None:
-        self._contain(path, job)
+        self._contain(job, path)
         if path not in self._lost:  # else it is not tried again
-            self._failing.discard(path.suffix)
+            self._failing.pop(path.suffix, None)
         self._tidy()
 
-    def _write_still(self, path: Path, image: NDArray[np.uint8]) -> None:
-        write_still(path, image)
-        self.problem = None
-
-    def _contain(self, path: Path, job: Job) -> None:
-        """Do something about a file; whatever goes wrong with a recording, nothing else is to fail by it."""
+    def _contain(self, job: Job, path: Path | None = None) -> None:
+        """Do something about a file, or about clips; whatever goes wrong with a recording, nothing else is to fail by it."""
         try:
             job()
         except ChannelClosed:

@@ -9,13 +9,12 @@
 gap means.
 """
 
-import logging
 import secrets
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Self, TypeVar
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,9 +33,6 @@ from streamvc.sampling import Sample
 from streamvc.thresholds import Thresholds
 from streamvc.types import Feature, Focus, Frame, Prediction, Subject, size_problem
 
-logger = logging.getLogger(__name__)
-
-T = TypeVar("T")
 Sink = Callable[[Event], None]
 Trace = Callable[[ModelInfo, Prediction], None]
 ModelLike = str | Path | Recognizer
@@ -131,7 +127,6 @@ class Session:
         self._first: float | None = None  # when the first picture without a timestamp was captured
         self._decided: list[Event] = []  # and not told yet: where a model fails, it is told with the ends that follow
         self._num_gaps = 0
-        self._has_recorder_failed = False
         self._is_new = False  # behind a gap of which only what comes next tells how long it was
 
     @property
@@ -234,7 +229,7 @@ class Session:
         self._received.step(frame.timestamp, frame.index)
         samples = [(each, sample) for each in self._passes if (sample := each.sampler.step(frame))]
         if self.recorder and not is_still:
-            self._record(lambda recorder: recorder.see(frame))
+            self.recorder.see(frame)
             self._shown = frame.image.copy() if samples else self._shown
         self._meet_gap(frame, max((sample.gap_s for _, sample in samples), default=0.0))
         self._began = frame.began
@@ -286,7 +281,6 @@ class Session:
     def _end(self, reason: Reason) -> None:
         ended = [(head, head.flush(reason)) for head in self._heads]
         self._num_gaps += 1
-        self._has_recorder_failed = False
         for each in self._passes:
             each.forget()
         for head, found in ended:
@@ -333,7 +327,7 @@ class Session:
             ),
             stream=StreamInfo(self.fps_in, head.rate_hz, self.num_dropped, self.gap_s, frame.clock),
             model=head.model,
-            media=self._record(lambda recorder: recorder.link(started.event_id, detection, self._shown)) or NOTHING,
+            media=self.recorder.link(started.event_id, detection, self._shown) if self.recorder else NOTHING,
             seq=None,
             epoch=None,
         )
@@ -342,17 +336,6 @@ class Session:
         elif detection.phase == "end":
             del watched.started[detection.label]
         return event
-
-    def _record(self, use: Callable[[Recorder], T]) -> T | None:
-        """Let the recorder do something; where it fails it is left alone until the next gap, and all goes on without it."""
-        if self.recorder is None or self._has_recorder_failed:
-            return None
-        try:
-            return use(self.recorder)
-        except Exception:  # whatever it is, recognition does not depend on it
-            self._has_recorder_failed = True
-            logger.exception("%s: nothing is recorded until the next gap", self.camera)
-            return None
 
     def _wall_time(self, timestamp: float, captured: float) -> float | None:
         """The Unix time of a moment of stream time, by the clock of now; None where it is not known. Nothing is later than it was captured."""

@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streamvc.events import Health
-from streamvc.health import RATE_SPAN_S, REPEAT_S, HealthReporter, Rate, SparsePictures
+from streamvc.health import RATE_SPAN_S, REPEAT_S, HealthReporter, Rate
 
 
 def film(checkup: HealthReporter, begin_s: float, end_s: float, fps: float, rate_hz: float = 5.0) -> list[Health]:
@@ -61,8 +61,3 @@ def test_one_frame_has_no_rate() -> None:
     assert rate.value == 0.0
     rate.step(3.0, 7)
     assert rate.value == 0.0
-
-
-def test_pictures_are_sparse_when_several_in_a_row_come_after_a_gap() -> None:
-    pictures = SparsePictures()
-    assert [pictures.step(timestamp) for timestamp in (0.0, 2.0, 4.0, 6.0, 8.0, 8.2, 10.2, 12.2)] == [None, None, None, 2.0, 2.0, None, None, None]

@@ -107,6 +107,13 @@ def test_a_file_that_cannot_be_written_is_told_of_and_stops_nothing(tmp_path: Pa
     assert (tmp_path / "yard" / f"{ID[:-1]}1.jpg").is_file()
 
 
+def wait_for(is_so: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 20.0
+    while not is_so():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
 def test_there_is_no_link_to_what_was_not_written(tmp_path: Path) -> None:
     folder = tmp_path / "yard"
     first, second, third, last = (f"{ID[:-1]}{number}" for number in range(4))
@@ -116,18 +123,13 @@ def test_there_is_no_link_to_what_was_not_written(tmp_path: Path) -> None:
             recorder.see(frame(number))
             return recorder.link(event_id, detection(phase, number / 25, t_start=number / 25), frame(number).image)
 
-        def wait_for(is_so: Callable[[], bool]) -> None:
-            deadline = time.monotonic() + 20.0
-            while not is_so():
-                assert time.monotonic() < deadline
-                time.sleep(0.01)
-
         (folder / f"{first}.mp4").mkdir()  # the clip alone cannot be written
         link(first, "start", 0)
         wait_for(lambda: recorder.num_lost == 1 and (folder / f"{first}.jpg").exists())
+        assert "it is a folder" in str(recorder.problem)  # although stills can be written
         assert link(first, "update", 10) == link(first, "end", 20) == Media((folder / f"{first}.jpg").as_uri(), None)
         folder.rename(tmp_path / "elsewhere")  # nothing can be
-        assert link(second, "start", 30) == Media((folder / f"{second}.jpg").as_uri(), None)  # of stills that is not known yet
+        assert link(second, "start", 30).clip is None  # of stills that may not be known yet
         wait_for(lambda: recorder.num_lost >= 3)
         assert link(second, "end", 40) == NOTHING
         assert link(third, "start", 50) == NOTHING
@@ -135,9 +137,20 @@ def test_there_is_no_link_to_what_was_not_written(tmp_path: Path) -> None:
         link(third, "end", 60)
         link(last, "start", 70)
         wait_for((folder / f"{last}.jpg").exists)
+        wait_for(lambda: ".jpg" not in str(recorder.problem))
         ended = link(last, "end", 80)
     assert file(ended.snapshot).is_file()
     assert file(ended.clip).is_file()
+    assert recorder.problem is None
+
+
+def test_a_clip_that_fails_when_its_activity_was_told_as_over_is_a_problem_until_one_is_written(tmp_path: Path) -> None:
+    recorder = Recorder("yard", RecordingSettings(tmp_path))
+    record_one(recorder)
+    wait_for((tmp_path / "yard" / f"{ID}.jpg").exists)
+    (tmp_path / "yard").rename(tmp_path / "elsewhere")
+    recorder.close()
+    assert f"{ID}.mp4" in str(recorder.problem)
 
 
 def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:

@@ -13,13 +13,14 @@ from streamvc.capture.messages import Arrived, CaptureSettings, Finished, Opened
 from streamvc.errors import AccessError, SourceError
 from streamvc.events import Health, Reason, Status
 from streamvc.health import STALL_S, HealthReporter
-from streamvc.node.connection import DecoderConnection
+from streamvc.node.connection import DecoderConnection, too_far_apart
 from streamvc.node.decoder import OpenDecoder
 from streamvc.node.lifecycle import APART_S, Kill, Lifecycle, LifecycleState, Start
 from streamvc.node.overload import SPAN_S, Demand, Rates, Tally
 from streamvc.node.scheduler import Counts, FrameScheduler
 from streamvc.node.settings import CameraConfig
 from streamvc.node.status import CameraStatus
+from streamvc.sampling import GAP_S
 from streamvc.session import Session
 
 logger = logging.getLogger(__name__)
@@ -171,6 +172,12 @@ class Camera:
         self._note_shortage(now)
         self._report(self._reporter.up(now, rate.received, rate.used, self._num_dropped))
 
+    @property
+    def shortage(self) -> str | None:
+        """Why there are too few pictures for a model just now, so that nothing is recognised, in words; None where there are enough."""
+        shortage, apart_s = self._plan.session.shortage, self._connection.apart_s
+        return too_far_apart(apart_s, self._plan.config.decode) if shortage and apart_s > GAP_S else shortage
+
     def demand(self) -> Demand | None:
         """How often it is to be analysed, and is; None where that is not known for long enough, and nothing is wrong."""
         rate = self._rates.value
@@ -178,7 +185,7 @@ class Camera:
         return Demand(self.name, rate.due, rate.used, rate.late, self._shortage) if is_known else None
 
     def _note_shortage(self, now: float) -> None:
-        shortage = self._plan.session.shortage
+        shortage = self.shortage
         if shortage:
             self._short_at = now
         if shortage or now - self._short_at > SPAN_S:  # frames that are dropped now and then do not make it come and go
@@ -188,8 +195,8 @@ class Camera:
         """Its analysis has failed: leave it alone for a while."""
         if not self._rest:
             until = now + FAILED_S if self._plan.reconnects == "always" else math.inf
-            words = redact(f"its analysis failed: {type(error).__name__}: {error}", self._plan.config.address)
-            self._lay_down(now, _Rest("down", "error", words, until))
+            words = self._in_words(error, f"camera {self.name}")
+            self._lay_down(now, _Rest("down", "error", f"its analysis failed: {type(error).__name__}: {words}", until))
 
     def status(self, now: float) -> CameraStatus:
         """How it fares; counts and rates are those of the last second."""
@@ -270,8 +277,7 @@ class Camera:
 
     def _finish(self, said: Finished, now: float) -> None:
         if said.reason != "end_of_stream":
-            # Whoever reads that knows the camera's name; where that is says nothing more.
-            words = redact(said.detail, self._plan.config.address).removeprefix(f"{self._where}: ")
+            words = self._in_words(said.detail, self._where, self.name)
             self._detail, self._hung, self._was_refused = self._hung or words, None, said.reason == "refused"
             self._lifecycle.finished(now, said.reason)
             if self._is_given_up:
@@ -282,6 +288,13 @@ class Camera:
             self._lifecycle.enable(now)
         else:
             self._lay_down(now, _Rest("ended", "end_of_stream", "the recording is over", math.inf))
+
+    def _in_words(self, problem: object, *names: str) -> str:
+        """A problem without secrets, and without what the camera is called in front: whoever is told knows that."""
+        words = redact(str(problem), self._plan.config.address)
+        for name in names:
+            words = words.removeprefix(f"{name}: ")
+        return words
 
     @property
     def _is_given_up(self) -> bool:

@@ -11,7 +11,7 @@ import psutil
 from streamvc.capture.messages import Arrived, CaptureSettings, Due, Finished, MotionSettings, Opened
 from streamvc.capture.stream import Decode
 from streamvc.errors import NodeError
-from streamvc.health import SparsePictures, is_sparse
+from streamvc.health import is_sparse
 from streamvc.inference.manifest import ImageInput
 from streamvc.node.decoder import Decoder, OpenDecoder, Said
 from streamvc.node.settings import CameraConfig
@@ -39,6 +39,7 @@ class DecoderConnection:
         corrupt: Pictures that were damaged.
         unplaced: Those that were due, but found no place in the ring.
         late: Those that were due, but read too late, or left out to catch up.
+        apart_s: Seconds between the last two that were due, in this connection; 0.0 where there were no two.
     """
 
     def __init__(self, settings: CaptureSettings, open_decoder: OpenDecoder, selector: BaseSelector, owner: Any) -> None:
@@ -60,7 +61,8 @@ class DecoderConnection:
         self._decoder: Decoder | None = None
         self._memory: _Memory | None = None
         self._counted = (0, 0, 0)  # by this decoder, when it was last heard
-        self._sparse = SparsePictures()
+        self.apart_s = 0.0
+        self._due_at: float | None = None  # of the last one that was, in stream time
         self._is_warned = False
 
     @property
@@ -79,7 +81,7 @@ class DecoderConnection:
 
     def connect(self) -> Finished | None:
         """Start a decoder; says why where that is not possible."""
-        self._counted, self.num_sizes, self._sparse = (0, 0, 0), 0, SparsePictures()
+        self._counted, self.num_sizes, self.apart_s, self._due_at = (0, 0, 0), 0, 0.0, None
         try:
             self._decoder = self._open_decoder(self._settings)
         except NodeError as error:
@@ -94,8 +96,10 @@ class DecoderConnection:
                 case Opened():
                     self.opened = said
                     self.num_sizes += 1
-                    if said.fps and is_sparse(said.fps):
-                        self._warn(1 / said.fps)
+                    if said.fps and is_sparse(said.fps) and not self._is_warned:  # it is known before there are any
+                        self._is_warned = True
+                        apart = too_far_apart(1 / said.fps, self._settings.decode)
+                        logger.warning("%s: %s", self._settings.name, apart, extra={"camera": self._settings.name})
                 case Arrived():
                     self._count(said.due)
                 case Finished():
@@ -122,14 +126,9 @@ class DecoderConnection:
         self.unplaced += due.dropped - unplaced
         self.due += due.dropped - unplaced + due.is_due
         self.late += due.absence == "late"
-        if due.is_due and (apart_s := self._sparse.step(due.timestamp)):
-            self._warn(apart_s)
-
-    def _warn(self, apart_s: float) -> None:
-        """Say once that nothing will be recognised."""
-        if not self._is_warned:
-            self._is_warned = True
-            logger.warning("%s: %s", self._settings.name, too_far_apart(apart_s, self._settings.decode), extra={"camera": self._settings.name})
+        if due.is_due:
+            self.apart_s = 0.0 if self._due_at is None else due.timestamp - self._due_at
+            self._due_at = due.timestamp
 
 
 def too_far_apart(apart_s: float, decode: Decode) -> str:

@@ -24,7 +24,7 @@ from streamvc.publish.records import Criteria
 from streamvc.session import Session
 from streamvc.testing import Die, Play, ScriptedCamera, recording
 from streamvc.types import Frame
-from tests.capture.videos import write_video
+from tests.capture.videos import textured, write_video
 from tests.node.nodes import PATIENCE_S, config, eventually, running
 
 JUMPING_S = slice(5.0, 8.2)  # of the demo's clip: the figure has just begun to jump
@@ -158,6 +158,15 @@ def test_a_camera_that_cannot_be_reached_is_told_without_its_password() -> None:
     assert down.detail
     assert "secret" not in f"{down}{snapshot}"
     assert of(snapshot, "yard").source == nobody.replace("root:secret", "***")
+
+
+def test_keyframes_that_are_too_far_apart_are_told_by_health(tmp_path: Path) -> None:
+    options = {"g": "50", "keyint_min": "50", "sc_threshold": "0", "preset": "ultrafast"}
+    clip = write_video(tmp_path / "clip.mp4", [textured(number % 50) for number in range(300)], options=options)
+    with running(config({"name": "yard", "source": str(clip), "decode": "keyframes"})) as (node, ear):
+        told = "its keyframes are 2.0 s apart, so that nothing can be recognised; say `decode: reference`"
+        assert (ear.health("node", "degraded").detail or "").startswith(f"yard: {told}")
+        assert (node.snapshot().cameras[0].detail or "").startswith(told)
 
 
 def test_a_camera_that_nobody_wants_is_not_connected(endless: ScriptedCamera) -> None:
