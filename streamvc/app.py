@@ -13,7 +13,7 @@ from types import FrameType
 from streamvc.capture.messages import Policy
 from streamvc.detection import UPDATE_S
 from streamvc.errors import ViewError
-from streamvc.events import Event, Health
+from streamvc.events import Detection, Event, Health
 from streamvc.live import StartedAt, Watch
 from streamvc.node.settings import CameraConfig
 from streamvc.node.worker import Step
@@ -231,4 +231,14 @@ class _Screen:
             candidate=session.candidate,
             past=past,
             focus=session.focus,
+            doing=_doing(running),
         )
+
+
+def _doing(running: Sequence[Detection]) -> dict[int, list[str]]:
+    """What each person does, by their track."""
+    doing: dict[int, list[str]] = {}
+    for detection in running:
+        if detection.subject:
+            doing.setdefault(detection.subject.track, []).append(detection.label)
+    return doing

@@ -23,8 +23,9 @@ from streamvc.detection import UPDATE_S, Candidate, Detector
 from streamvc.errors import InferenceError
 from streamvc.events import Decision, Detection, Event, ModelInfo, Reason, StreamInfo, Timing, event_id
 from streamvc.health import Rate
-from streamvc.inference.backbone import Backbone
+from streamvc.inference.backbone import Backbone, Extractor
 from streamvc.inference.manifest import ImageInput
+from streamvc.inference.model_cache import ModelCache
 from streamvc.inference.people.extractor import PeopleExtractor
 from streamvc.inference.recognizer import Recognizer
 from streamvc.inference.runtime import Opener
@@ -89,7 +90,8 @@ class Session:
             update_s: Seconds between updates of a running activity; 0 for none.
             runtime: `litert`, `tflite-runtime` or `tensorflow`; the first that is installed if None.
             threads: Threads of the runtime.
-            opener: Opens the files of models, for those who share them among cameras: `ModelCache.open`.
+            opener: Opens the files of models, for those who share them among cameras: `ModelCache.open`. If None, the models of this session share
+                theirs.
 
         Raises:
             BundleError: A model is missing or damaged, or `rate_hz` is too low for it.
@@ -105,13 +107,14 @@ class Session:
         self.featured = 0.0
         self.num_samples = self.num_still = self.num_dropped = 0
         self.gap_s = 0.0
+        opener = opener or ModelCache().open
         passes: dict[tuple[str, float], _Pass] = {}
         heads: list[_Head] = []
         for model, own in zip(given, settings, strict=True):
             recognizer = model if isinstance(model, Recognizer) else Recognizer.load(model, runtime=runtime, threads=threads, opener=opener)
             recognizer.bundle.manifest.check_rate(rate_hz)
             head = _Head(recognizer, own, min(recognizer.rate_hz, rate_hz or recognizer.rate_hz), update_s, trace)
-            passes.setdefault((recognizer.extractor.identity, recognizer.rate_hz), _Pass(recognizer)).heads.append(head)
+            passes.setdefault((_sight(recognizer), recognizer.rate_hz), _Pass(recognizer)).add(head)
             heads.append(head)
         self._passes = tuple(passes.values())
         self._heads = tuple(heads)
@@ -397,6 +400,8 @@ class _Head:
         self._thresholds = thresholds
         self._update_s = update_s
         self._trace = trace
+        self.parts = manifest.parts
+        self.columns: NDArray[np.intp] | None = None  # of the features of people, those that are this model's
         self._is_new = True  # nothing has been seen yet, or not since the last gap
         recognizer.reset()
         self._watched: dict[int | None, _Watched] = {}  # by track; None for the scene
@@ -450,7 +455,7 @@ class _Head:
         for track in [track for track in self._watched if track not in tracks]:
             gone = self._watched.pop(track)
             yield from _of(gone, gone.detector.flush("gone"))
-        for subject, values in zip(feature.subjects, feature.values, strict=True):
+        for subject, values in zip(feature.subjects, feature.values[:, self.columns], strict=True):
             watched = self._watched.get(subject.track)
             if watched is None:
                 watched = self._watched[subject.track] = _Watched(self._recognizer.fresh(), self._new_detector())
@@ -491,15 +496,29 @@ def _of(watched: _Watched, detections: Sequence[Detection]) -> Iterator[tuple[_W
     return ((watched, replace(detection, subject=watched.subject)) for detection in detections)
 
 
+def _sight(recognizer: Recognizer) -> str:
+    """What says whether two models see the same, so that one pass does for both. Of people, each may be told other numbers."""
+    extractor = recognizer.extractor
+    return extractor.people if isinstance(extractor, PeopleExtractor) else extractor.identity
+
+
 class _Pass:
     """The extractor of one model, and the heads of all that see the same."""
 
     def __init__(self, recognizer: Recognizer) -> None:
         self.sampler = recognizer.sampler
         self.heads: list[_Head] = []
-        self.extractor = recognizer.extractor
+        self.extractor: Extractor = recognizer.extractor
         self._known: Feature | None = None
         self._image: NDArray[np.uint8] | None = None
+
+    def add(self, head: _Head) -> None:
+        """Let another model see what these see."""
+        self.heads.append(head)
+        if isinstance(self.extractor, PeopleExtractor):
+            self.extractor = self.extractor.joined(head.parts)
+            for each in self.heads:
+                each.columns = self.extractor.columns(each.parts)
 
     def feature(self, sample: Sample, *, is_still: bool) -> Feature | None:
         """The feature that a sample completes; None where it completes none, or where it shows what was never seen."""

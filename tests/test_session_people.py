@@ -258,3 +258,26 @@ def test_the_extractor_has_a_name_and_needs_a_rate(model: Path) -> None:
         open_extractor(name)
     with pytest.raises(BundleError, match="are joined with none but others of the same network"):
         open_extractor(f"{name}+flow", RATE_HZ)
+
+
+def test_two_models_of_people_share_one_pass_and_the_numbers_of_the_tracks(model: Path, tmp_path: Path) -> None:
+    files = {"project.tflite": b"by hand", "step.tflite": b"by hand", "CARD.md": b"# Posture\n"}
+    other = write_bundle(tmp_path / "models" / "posture", settings(version="2"), files).path
+    runs: list[Path] = []
+
+    class Counted:
+        def __init__(self, path: Path, model: Model) -> None:
+            self._path, self._model = path, model
+            self.input, self.output = model.input, model.output
+
+        def run(self, fill: Callable[[Array], None]) -> NDArray[np.float32]:
+            runs.append(self._path)
+            return self._model.run(fill)
+
+    with Session([model, other], thresholds=CONFIDENT, opener=lambda *given: Counted(given[0], opener(*given))) as session:
+        events = events_of(session, frames(pictures()[:9]))
+
+    assert [path.name for path in runs].count("movenet.tflite") == 9
+    heard = [{(event.subject, event.label) for event in events if event.model.version == version} for version in ("1", "2")]
+    assert heard[0] == heard[1]
+    assert len(heard[0]) > 3

@@ -10,6 +10,9 @@ from numpy.typing import NDArray
 
 Image = NDArray[np.uint8]
 Colour = tuple[int, int, int]
+
+WHITE: Colour = (255, 255, 255)
+GREEN: Colour = (153, 221, 72)
 Point = tuple[float, float]
 
 DARK: Colour = (28, 24, 22)
@@ -40,6 +43,11 @@ class Canvas:
         x, y, w, h, radius = (round(self._scale * value) for value in (left, top, width, height, RADIUS))
         region = self._picture[y : y + h, x : x + w]
         cv2.multiply(region, _shade(region.shape[1], region.shape[0], radius), dst=region, scale=1 / 255)
+
+    def place(self, left: float, bottom: float, width: float, height: float) -> Point:
+        """The upper left corner of what is to stand on a point in pixels of the picture, moved so that all of it can be seen."""
+        x, y = left / self._scale, bottom / self._scale - height
+        return max(0.0, min(x, self.width - width)), max(0.0, min(y, self.height - height))
 
     def block(self, left: float, top: float, right: float, bottom: float, colour: Colour) -> None:
         """A rectangle; none where it would be less than a pixel wide."""

@@ -14,13 +14,11 @@ import numpy as np
 
 from streamvc.detection import Candidate
 from streamvc.types import Focus
-from streamvc.view.canvas import Canvas, Colour, Font, Image
-from streamvc.view.person import draw_focus
+from streamvc.view.canvas import GREEN, WHITE, Canvas, Colour, Font, Image
+from streamvc.view.person import draw_focus, draw_person
 
-WHITE: Colour = (255, 255, 255)
 SOFT: Colour = (205, 205, 205)
 GREY: Colour = (175, 160, 148)
-GREEN: Colour = (153, 221, 72)
 AMBER: Colour = (60, 195, 251)
 TRACK: Colour = (48, 44, 42)
 
@@ -70,6 +68,7 @@ class OverlayStatus:
         candidate: What is nearest to a start, where nothing goes on.
         past: The last activities beside the active one, the newest first.
         focus: Where models looked.
+        doing: What people do now, by their tracks.
     """
 
     top: Sequence[tuple[str, float]] = ()
@@ -84,6 +83,7 @@ class OverlayStatus:
     candidate: Candidate | None = None
     past: Sequence[PastActivity] = ()
     focus: Sequence[Focus] = ()
+    doing: Mapping[int, Sequence[str]] = field(default_factory=dict)
 
 
 def draw(image: Image, status: OverlayStatus, *, strip: bool = True, enlarged: float = 1.0) -> Image:
@@ -106,6 +106,8 @@ def draw(image: Image, status: OverlayStatus, *, strip: bool = True, enlarged: f
     canvas = Canvas(picture, max(SMALLEST_SCALE, min(height, 0.75 * width) / DESIGN_HEIGHT))
     for focus in status.focus:
         draw_focus(canvas, focus, enlarged, WHITE if status.active is None else GREEN)
+        for person in focus.people:
+            draw_person(canvas, person, enlarged, status.doing.get(person.track, ()), TEXT)
     if canvas.width >= ROOMY_WIDTH and canvas.height >= ROOMY_HEIGHT:
         _draw_card(canvas, status)
         strip_right = _draw_strip(canvas, status) if strip else 0.0

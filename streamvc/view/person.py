@@ -1,9 +1,9 @@
-"""Draws whom a model judges: the skeleton of a person, or the corners of the part of the picture that it looked at."""
+"""Draws whom a model judges: the skeletons of people, or the corners of the part of the picture that it looked at."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-from streamvc.types import Box, Focus
-from streamvc.view.canvas import Canvas, Colour, Point
+from streamvc.types import Box, Focus, SeenPerson
+from streamvc.view.canvas import GREEN, WHITE, Canvas, Colour, Font, Point
 
 VISIBLE = 0.5  # from which a landmark is drawn
 CORNER = 0.16  # length of a corner's sides, by those of the box
@@ -15,17 +15,56 @@ BONES = (
 )
 JOINTS = (0, *range(11, 17), *range(23, 29))
 
+SEEN = 0.3  # the score from which a keypoint is drawn
+# COCO's keypoints: nose 0, shoulders 5 and 6, elbows, wrists, hips 11 and 12, knees, ankles.
+LIMBS = (
+    *((5, 6), (6, 12), (12, 11), (11, 5)),
+    *((5, 7), (7, 9), (6, 8), (8, 10)),
+    *((11, 13), (13, 15), (12, 14), (14, 16)),
+)
+KEYPOINTS = (0, *range(5, 17))
+TAG_HEIGHT, TAG_PAD = 20, 6  # of what somebody does, above their box; in design units
+
+
+def draw_person(canvas: Canvas, person: SeenPerson, scale: float, labels: Sequence[str], font: Font) -> None:
+    """Somebody's skeleton and the corners of their box, and above it what they do; green where that is something."""
+    colour = GREEN if labels else WHITE
+    points = {number: (scale * x, scale * y) for number, (x, y, score) in enumerate(person.keypoints.tolist()) if score >= SEEN}
+    _draw_skeleton(canvas, points, LIMBS, KEYPOINTS, (0, 5, 6), colour)
+    left, top, right, bottom = (round(side) for side in person.box.tolist())
+    canvas.lines(list(_corners(Box(left, top, right - left, bottom - top), scale)), colour)
+    if labels:
+        text = ", ".join(labels)
+        width = canvas.text_width(text, font) + 2 * TAG_PAD
+        x, y = canvas.place(scale * left, scale * top, width, TAG_HEIGHT)
+        canvas.panel(x, y, width, TAG_HEIGHT)
+        canvas.text(text, x + TAG_PAD, y + TAG_HEIGHT / 2, colour, font)
+
 
 def draw_focus(canvas: Canvas, focus: Focus, scale: float, colour: Colour) -> None:
     """The skeleton where a person was found, else the corners of the boxes; `scale` brings pixels of the image to those of the picture."""
     if focus.landmarks is not None:
         points = {number: (scale * x, scale * y) for number, (x, y, _, visible) in enumerate(focus.landmarks.tolist()) if visible >= VISIBLE}
-        neck = [_middle(points[11], points[12])] if {0, 11, 12} <= points.keys() else []
-        bones = [(points[start], points[end]) for start, end in BONES if start in points and end in points]
-        canvas.lines([*bones, *((points[0], end) for end in neck)], colour)
-        canvas.dots([points[number] for number in JOINTS if number in points], colour)
+        _draw_skeleton(canvas, points, BONES, JOINTS, (0, 11, 12), colour)
         return
     canvas.lines([line for box in focus.boxes for line in _corners(box, scale)], colour)
+
+
+def _draw_skeleton(
+    canvas: Canvas,
+    points: Mapping[int, Point],
+    bones: Sequence[tuple[int, int]],
+    joints: Sequence[int],
+    neck: tuple[int, int, int],
+    colour: Colour,
+) -> None:
+    """As much of it as is seen; `neck` are the nose and the shoulders, which a line joins."""
+    nose, left, right = neck
+    lines = [(points[start], points[end]) for start, end in bones if start in points and end in points]
+    if set(neck) <= points.keys():
+        lines.append((points[nose], _middle(points[left], points[right])))
+    canvas.lines(lines, colour)
+    canvas.dots([points[number] for number in joints if number in points], colour)
 
 
 def _middle(start: Point, end: Point) -> Point:

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from streamvc.detection import Candidate
-from streamvc.types import Box, Focus
-from streamvc.view.canvas import Colour, Image
-from streamvc.view.overlay import AMBER, CARD_WIDTH, GREEN, GREY, MARGIN, WHITE, OverlayStatus, PastActivity, draw
+from streamvc.types import Box, Focus, SeenPerson
+from streamvc.view.canvas import GREEN, WHITE, Colour, Image
+from streamvc.view.overlay import AMBER, CARD_WIDTH, GREY, MARGIN, OverlayStatus, PastActivity, draw
 
 RUNNING = OverlayStatus(
     top=(("PushUps", 0.8), ("WallPushups", 0.1), ("Lunges", 0.02)),
@@ -226,6 +226,43 @@ def test_or_by_the_corners_of_the_box_that_it_looks_at(active: str | None) -> No
     assert (rows.min(), rows.max(), columns.min(), columns.max()) == pytest.approx((150, 350, 300, 500), abs=4)
     assert (picture[152:348, 330:470] == 128).any(axis=2).mean() > 0.9  # its inside is left alone
     assert count(picture[140:360, 290:510], GREEN if active else WHITE) > 50
+
+
+def standing(track: int, left: float) -> SeenPerson:
+    """Somebody 60 pixels wide and 200 tall, whose hands are not seen."""
+    keypoints = np.zeros((17, 3), np.float32)
+    for pair, across, down in (((5, 6), 15, 30), ((7, 8), 25, 70), ((11, 12), 12, 100), ((13, 14), 12, 145), ((15, 16), 12, 195)):
+        keypoints[pair[0]], keypoints[pair[1]] = (left + 30 + across, 200 + down, 0.9), (left + 30 - across, 200 + down, 0.9)
+    return SeenPerson(track, np.array([left, 200, left + 60, 400], np.float32), keypoints)
+
+
+@pytest.mark.parametrize("enlarged", [1.0, 2.0])
+def test_each_person_has_their_skeleton_box_and_label(enlarged: float) -> None:
+    focus = Focus((), None, (standing(1, 300), standing(2, 450)))
+    picture = draw(plain(640, 480, 128), OverlayStatus(focus=[focus], doing={2: ["fall"]}), enlarged=enlarged)
+    bare = draw(plain(640, 480, 128), OverlayStatus(), enlarged=enlarged)
+    changed = (picture != bare).any(axis=2)
+    idle, doing = (slice(round(x * enlarged), round((x + 130) * enlarged)) for x in (296, 446))
+
+    for columns, own, other in ((idle, WHITE, GREEN), (doing, GREEN, WHITE)):
+        assert count(picture[:, columns], own) > 200
+        assert count(picture[:, columns], other) == 0
+    rows, across = (np.nonzero(changed[:, idle])[axis] / enlarged for axis in (0, 1))
+    assert (rows.min(), rows.max()) == pytest.approx((200, 400), abs=6)
+    assert (across.min(), across.max()) == pytest.approx((4, 64), abs=6)
+    rows = np.nonzero(changed[:, doing])[0] / enlarged
+    assert 170 < rows.min() < 190  # the label stands on the box
+    waist = picture[round(250 * enlarged) : round(280 * enlarged), round(330 * enlarged)]
+    assert (waist == bare[round(250 * enlarged) : round(280 * enlarged), round(330 * enlarged)]).all()  # nothing is drawn where nothing is
+
+
+def test_the_label_of_somebody_at_the_edge_can_be_read() -> None:
+    high = SeenPerson(1, np.array([600, -20, 660, 200], np.float32), np.zeros((17, 3), np.float32))
+    status = OverlayStatus(focus=[Focus((), None, (high,))], doing={1: ["sitting down"]})
+    dark = (draw(plain(640, 480, 255), status)[:20, 400:].max(axis=2) < 200).any(axis=0)
+
+    assert dark[-2:].all()  # the panel behind it reaches to the edge of the picture, and no further
+    assert 80 < dark.sum() < 160
 
 
 def test_a_small_picture_is_enlarged_before_it_is_drawn_on() -> None:

@@ -96,12 +96,27 @@ class PeopleExtractor:
     def identity(self) -> str:
         """What says whether two of them give the same features."""
         kinds = " + ".join(f"{part.kind} {KINDS[part.kind][2]}" for part in self.parts)
-        return f"people {kinds} {self._network.identity} {tracking.VERSION} {self._rate_hz!r}"
+        return f"{kinds} of {self.people}"
+
+    @property
+    def people(self) -> str:
+        """What says whether two of them find and follow the same people."""
+        return f"people {self._network.identity} {tracking.VERSION} {self._rate_hz!r}"
 
     @property
     def focus(self) -> Focus | None:
         """Who was seen in the last frame."""
         return self._focus
+
+    def joined(self, parts: Sequence[FeaturePart]) -> Self:
+        """One that tells these parts, too, of the same people. It has the network of this one."""
+        return type(self)([*self.parts, *(part for part in parts if part not in self.parts)], self._network, self._rate_hz)
+
+    def columns(self, parts: Sequence[FeaturePart]) -> NDArray[np.intp]:
+        """Which columns of its features are these parts, in their order."""
+        ends = np.cumsum(self.part_sizes)
+        found = [np.arange(ends[place] - part.feature_size, ends[place]) for part in parts for place in [self.parts.index(part)]]
+        return np.concatenate(found)
 
     def step(self, image: NDArray[np.uint8], num_ticks: int = 1) -> Feature:
         """Take the next frame that is due; see `Extractor.step`. The feature has a row for each of its `subjects`, of whom there may be none."""

@@ -9,8 +9,8 @@ import numpy as np
 from streamvc.training.check.probe import in_parallel, picture_at
 from streamvc.training.check.survey import DatasetSurvey
 from streamvc.training.dataset import Clip
-from streamvc.view.canvas import Font, Image
-from streamvc.view.overlay import SOFT, TEXT, TITLE, WHITE
+from streamvc.view.canvas import WHITE, Font, Image
+from streamvc.view.overlay import SOFT, TEXT, TITLE
 from streamvc.view.video import write_still
 
 NUM_CLIPS = 6  # of each label
