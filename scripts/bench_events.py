@@ -43,6 +43,7 @@ EVENT = Event(
     stream_start_s=12.4,
     stream_end_s=None,
     duration_s=1.0,
+    count=None,
     reason=None,
     decision=Decision(enter=0.7, leave=0.4, min_s=0.5, cooldown_s=2.0, smoothing_s=0.6),
     timing=Timing(capture=0.0, decoded_s=0.0, features_s=0.0, decided_s=0.0, published_s=None),

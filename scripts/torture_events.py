@@ -68,6 +68,7 @@ def event(camera: str, number: int) -> Event:
         stream_start_s=float(activity),
         stream_end_s=float(activity + step) if phase == "end" else None,
         duration_s=float(step) if step else None,
+        count=None,
         reason="left" if phase == "end" else None,
         decision=Decision(0.7, 0.4, 0.5, 2.0, 0.6),
         timing=Timing(now, 0.0, 0.0, 0.0, None),

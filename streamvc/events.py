@@ -51,6 +51,7 @@ class Detection:
         reason: Why it ended; None until the end.
         decision: The settings in force.
         subject: Whose activity it is, as they were seen last; None for one of the whole scene.
+        count: Repetitions so far; None where they are not counted.
     """
 
     phase: Phase
@@ -63,6 +64,7 @@ class Detection:
     reason: Reason | None
     decision: Decision
     subject: Subject | None = None
+    count: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +123,7 @@ class Event:
         stream_start_s: When the activity began, in stream time (seconds since the stream began).
         stream_end_s: When it ended, likewise; None until then.
         duration_s: How long it has gone on, in stream time; None at the start.
+        count: Repetitions so far, the one that goes on among them; None where the model does not count those of this label.
         reason: Why it ended, None until then: `left`, its score fell; `gone`, the person could not be seen any more; `gap`, nothing was seen for a
             while; `stop`, `end_of_stream`, `lost`, `error` and `restart`, the camera or the program ended.
         decision: The settings in force.
@@ -144,6 +147,7 @@ class Event:
     stream_start_s: float
     stream_end_s: float | None
     duration_s: float | None
+    count: int | None
     reason: Reason | None
     decision: Decision
     timing: Timing
@@ -276,6 +280,7 @@ def _describe_event(event: Event) -> str:
     line = f"{when}  {event.camera}  {event.phase:6}  {event.label}{who}  {event.score:.2f}"
     if event.duration_s is None:
         return line
+    line += "" if event.count is None else f"  {event.count} times"
     return f"{line}  {event.duration_s:.1f} s" + (f"  ({event.reason})" if event.reason not in (None, "left") else "")
 
 

@@ -13,6 +13,7 @@ import secrets
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import takewhile
 from pathlib import Path
 from typing import Self
 
@@ -30,6 +31,7 @@ from streamvc.inference.people.extractor import PeopleExtractor
 from streamvc.inference.recognizer import Recognizer
 from streamvc.inference.runtime import Opener
 from streamvc.recording import NOTHING, Recorder
+from streamvc.repetitions import POSTURE_SIZE, RepetitionCounter
 from streamvc.sampling import Sample
 from streamvc.thresholds import Thresholds
 from streamvc.types import Feature, Focus, Frame, Prediction, Subject, size_problem
@@ -319,6 +321,7 @@ class Session:
             stream_start_s=detection.t_start,
             stream_end_s=detection.t_end,
             duration_s=None if detection.phase == "start" else detection.timestamp - detection.t_start,
+            count=detection.count,
             reason=detection.reason,
             decision=detection.decision,
             timing=Timing(
@@ -383,6 +386,7 @@ class _Watched:
         self.detector = detector
         self.started: dict[str, _Started] = {}  # by label
         self.subject: Subject | None = None  # as the person was seen last
+        self.repetitions = RepetitionCounter()
 
     @property
     def running(self) -> list[Detection]:
@@ -401,6 +405,12 @@ class _Head:
         self._update_s = update_s
         self._trace = trace
         self.parts = manifest.parts
+        self._counted = frozenset(manifest.counted)
+        self._posture = slice(0)  # of a feature, what repetitions are counted by
+        if self._counted:
+            before = takewhile(lambda part: part.kind != "movenet", manifest.parts)
+            first = sum(part.feature_size for part in before)
+            self._posture = slice(first, first + POSTURE_SIZE)
         self.columns: NDArray[np.intp] | None = None  # of the features of people, those that are this model's
         self._is_new = True  # nothing has been seen yet, or not since the last gap
         recognizer.reset()
@@ -454,7 +464,7 @@ class _Head:
         tracks = {subject.track for subject in feature.subjects}
         for track in [track for track in self._watched if track not in tracks]:
             gone = self._watched.pop(track)
-            yield from _of(gone, gone.detector.flush("gone"))
+            yield from self._found(gone, gone.detector.flush("gone"))
         for subject, values in zip(feature.subjects, feature.values[:, self.columns], strict=True):
             watched = self._watched.get(subject.track)
             if watched is None:
@@ -464,23 +474,33 @@ class _Head:
 
     def flush(self, reason: Reason) -> list[tuple[_Watched, Detection]]:
         """End what runs, and forget what was seen."""
-        ended = [found for watched in self.watched for found in _of(watched, watched.detector.flush(reason))]
+        ended = [found for watched in self.watched for found in self._found(watched, watched.detector.flush(reason))]
         self._is_new = True
         self._recognizer.forget()
+        for watched in self.watched:
+            watched.repetitions.clear()
         if None not in self._watched:
             self._watched.clear()
         return ended
 
     def _observe(self, watched: _Watched, sample: Sample, feature: Feature | None) -> Iterator[tuple[_Watched, Detection]]:
         recognizer = watched.recognizer
+        if self._counted and feature is not None:
+            watched.repetitions.push(feature.values[self._posture], sample.timestamp)
         prediction = None if feature is None else recognizer.observe_feature(feature, sample.frame.index, sample.timestamp)
         if prediction is None:
-            yield from _of(watched, watched.detector.flush("gap") if recognizer.has_lapsed else [])
+            yield from self._found(watched, watched.detector.flush("gap") if recognizer.has_lapsed else [])
             return
         self._is_new = False
         if self._trace:
             self._trace(self.model, prediction)
-        yield from _of(watched, watched.detector.step(prediction))
+        yield from self._found(watched, watched.detector.step(prediction))
+
+    def _found(self, watched: _Watched, detections: Sequence[Detection]) -> Iterator[tuple[_Watched, Detection]]:
+        """Detections with whose they are, and how often it was done."""
+        for detection in detections:
+            count = watched.repetitions.count(detection.t_start) if detection.label in self._counted else None
+            yield watched, replace(detection, subject=watched.subject, count=count)
 
     def _new_detector(self) -> Detector:
         background = self._recognizer.bundle.manifest.background
@@ -489,11 +509,6 @@ class _Head:
     def _decisions(self) -> list[Decision]:
         """The model's settings for each of its labels, with those of this session in their place."""
         return [self._thresholds.apply(self._recognizer.bundle.decision(label)) for label in self._recognizer.labels]
-
-
-def _of(watched: _Watched, detections: Sequence[Detection]) -> Iterator[tuple[_Watched, Detection]]:
-    """Detections with whose they are."""
-    return ((watched, replace(detection, subject=watched.subject)) for detection in detections)
 
 
 def _sight(recognizer: Recognizer) -> str:

@@ -3,6 +3,7 @@ from dataclasses import replace
 import pytest
 
 from streamvc.events import Activity, Decision, Event, Health, Media, ModelInfo, State, StreamInfo, Timing, describe, event_id
+from streamvc.types import Subject
 
 START = Event(
     event_id="x",
@@ -17,6 +18,7 @@ START = Event(
     stream_start_s=12.4,
     stream_end_s=None,
     duration_s=None,
+    count=None,
     reason=None,
     decision=Decision(0.7, 0.4, 0.5, 2.0, 0.6),
     timing=Timing(0.0, 0.0, 0.0, 0.0, None),
@@ -46,6 +48,9 @@ def test_event_ids_are_the_same_for_the_same_and_different_for_different_things(
     assert len(others) == 3
 
 
+SOMEBODY = Subject(2, (0.1, 0.2, 0.3, 0.4), 0.9)
+
+
 def test_event_ids_sort_by_time() -> None:
     assert event_id("yard", "abc", "squat", 12.4) < event_id("yard", "abc", "squat", 12.402) < event_id("yard", "abc", "squat", 1795289575.1)
 
@@ -56,6 +61,8 @@ def test_event_ids_sort_by_time() -> None:
         (START, "  12.40 s  yard  start   squat  0.86"),
         (replace(START, phase="update", duration_s=1.0), "  13.40 s  yard  update  squat  0.86  1.0 s"),
         (replace(START, phase="end", stream_end_s=20.4, duration_s=8.0, reason="left"), "  20.40 s  yard  end     squat  0.86  8.0 s"),
+        (replace(START, phase="update", duration_s=5.0, count=3), "  17.40 s  yard  update  squat  0.86  3 times  5.0 s"),
+        (replace(START, phase="update", duration_s=1.0, subject=SOMEBODY), "  13.40 s  yard  update  squat  person 2  0.86  1.0 s"),
         (replace(START, phase="end", stream_end_s=20.4, duration_s=8.0, reason="gap"), "  20.40 s  yard  end     squat  0.86  8.0 s  (gap)"),
     ],
 )

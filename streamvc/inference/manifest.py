@@ -202,6 +202,7 @@ class BundleSettings(Manifest):
         labels: What the scores are of, in their order.
         background: The label that means "nothing", if there is one.
         subject: What the labels are of: the scene as a whole, or each person in it, who has features and scores of their own.
+        counted: Labels whose repetitions are counted, by the keypoints of a part of the kind `movenet`.
         merged: Other labels of the data that it was trained on, each with the one of `labels` that it was taken for.
         form: How the head runs: `step`, once per sample; `window`, over the features of the last W samples; `clip`, over their pictures or maps.
         backbone: What makes the features; None where `pictures` or `parts` say it.
@@ -230,6 +231,7 @@ class BundleSettings(Manifest):
     labels: Annotated[tuple[Label, ...], Field(min_length=2, max_length=10_000)]
     background: Label | None
     subject: Literal["scene", "person"] = "scene"
+    counted: tuple[Label, ...] = ()
     merged: Annotated[dict[Label, Label], Field(max_length=10_000)] = {}
     form: Form = "step"
     backbone: BackboneReference | None
@@ -257,6 +259,10 @@ class BundleSettings(Manifest):
             raise ValueError("labels holds a label twice")
         if self.background is not None and self.background not in self.labels:
             raise ValueError(f"background {self.background!r} is not one of the labels")
+        if unknown := sorted(set(self.counted) - set(self.labels)):
+            raise ValueError(f"counted names {unknown[0]!r}, which is not one of the labels")
+        if self.counted and not any(part.kind == "movenet" for part in self.parts):
+            raise ValueError("repetitions are counted by the keypoints of movenet, which is none of the parts")
         if unknown := sorted(set(self.merged.values()) - set(self.labels)):
             raise ValueError(f"merged names {unknown[0]!r}, which is not one of the labels")
         if unknown := sorted(set(self.thresholds.labels) - set(self.labels)):

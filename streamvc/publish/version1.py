@@ -34,6 +34,7 @@ def _separate(times: dict[str, Any]) -> None:
     start, end = times["t_start"], times.get("t_end")
     is_wall = start >= EARLIEST_WALL_TIME
     times["subject"] = None
+    times["count"] = None
     times["stream_start_s"] = 0.0 if is_wall else start
     times["stream_end_s"] = None if end is None else times["stream_start_s"] + end - start
     if not is_wall:

@@ -22,6 +22,7 @@ START = Event(
     stream_start_s=90000.5,
     stream_end_s=None,
     duration_s=None,
+    count=None,
     reason=None,
     decision=Decision(enter=0.7, leave=0.4, min_s=0.5, cooldown_s=2.0, smoothing_s=0.6),
     timing=Timing(capture=1795289575.12, decoded_s=0.008, features_s=0.015, decided_s=0.016, published_s=None),

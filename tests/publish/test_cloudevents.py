@@ -55,6 +55,7 @@ events = st.builds(
     stream_start_s=numbers,
     stream_end_s=st.none() | numbers,
     duration_s=st.none() | st.floats(0, 1e9),
+    count=st.none() | counts,
     reason=reasons,
     decision=st.just(START.decision),
     timing=st.just(START.timing),
