@@ -25,6 +25,7 @@ SPLITS = ("groups", "given", "given-leaky", "random-leaky")
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder of the new bundle; its last part is the bundle's name.")
 @click.option("--background", metavar="LABEL", help="The label that stands for no activity.  [default: the data's own, or nothing]")
 @click.option("--merge", multiple=True, metavar="LABEL=OTHER", help="Take a label of the data for another one.")
+@click.option("--count", "counted", multiple=True, metavar="LABEL", help="Count repetitions of a label, by keypoints: with --backbone movenet+...")
 @click.option(
     "--nothing",
     "background_videos",

@@ -115,6 +115,7 @@ class TrainingPlan:
         head: The head's size and training.
         background: The label that means "nothing", if there is one; if not given, the data's own, or "nothing" where there is material of it.
         merge: Pairs of labels: the first of each is replaced by the second; see `merge_labels`.
+        counted: Labels whose repetitions are counted.
         background_videos: Videos of people who do nothing of it, or of nobody: data sets, folders or files; see `load_videos`.
         smoothing_s: Time constant of the smoothing of scores.
         thresholds: When an activity begins and ends.
@@ -140,6 +141,7 @@ class TrainingPlan:
     head: HeadSettings = field(default_factory=HeadSettings)
     background: str | None = None
     merge: tuple[tuple[str, str], ...] = ()
+    counted: tuple[str, ...] = ()
     background_videos: tuple[Path, ...] = ()
     smoothing_s: float = 0.6
     thresholds: LabelThresholds = field(default_factory=LabelThresholds)

@@ -9,6 +9,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from streamvc.errors import DataError
 from streamvc.inference.bundle import MANIFEST
+from streamvc.inference.composite import CompositeExtractor
 from streamvc.inference.manifest import Name
 from streamvc.training.background import background_label
 from streamvc.training.dataset import Dataset, load_dataset, load_videos, merge_labels
@@ -26,7 +27,10 @@ def check_training(data: Path, plan: TrainingPlan, *, cache: Path | None = None)
         BundleError: The backbone is missing.
     """
     check_folder(cache or cache_folder())
-    open_named(plan.backbone)
+    extractor = open_named(plan.backbone)
+    sees_keypoints = isinstance(extractor, CompositeExtractor) and any(part.kind == "movenet" for part in extractor.parts)
+    if plan.counted and not sees_keypoints:
+        raise DataError(f"--count needs keypoints, which {plan.backbone} does not give; add movenet, as in --backbone movenet+flow")
     check_data(data, plan)
 
 
@@ -40,6 +44,8 @@ def check_data(data: Path, plan: TrainingPlan) -> None:
     for path in plan.background_videos:
         load_videos(path)
     background = background_label(plan, dataset)
+    if unknown := sorted(set(plan.counted) - set(dataset.labels)):
+        raise DataError(f"--count {unknown[0]}: the data has no such label; it has {', '.join(dataset.labels)}")
     labels = {*dataset.labels, background} if background and plan.background_videos else dataset.labels
     rounds_of(plan, replace(dataset, labels=tuple(labels)), background)
     if not plan.background_videos:  # which may have groups that the data lacks

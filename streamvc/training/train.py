@@ -50,7 +50,19 @@ from streamvc.training.windows import FeatureTable, select_windows
 from streamvc.types import Array
 
 # Of a plan's, weights depend on none of these.
-WEIGHTLESS = ("about", "command", "version", "background_videos", "thresholds", "smoothing_s", "tune", "leave_out", "false_per_hour", "alarm_s")
+WEIGHTLESS = (
+    "about",
+    "command",
+    "version",
+    "counted",
+    "background_videos",
+    "thresholds",
+    "smoothing_s",
+    "tune",
+    "leave_out",
+    "false_per_hour",
+    "alarm_s",
+)
 NUM_CHECKED = 32  # clips on which the exported head is held against Keras
 
 
@@ -284,6 +296,7 @@ class Training:
             labels=self._dataset.labels,
             background=plan.background,
             merged=dict(plan.merge),
+            counted=plan.counted,
             form=form,
             backbone=BackboneReference(name=extractor.manifest.name, sha256=extractor.manifest.sha256) if isinstance(extractor, Backbone) else None,
             pictures=extractor.kind if isinstance(extractor, PictureExtractor) else None,

@@ -40,6 +40,15 @@ def test_labels_are_merged_by_pairs(rendered: Path, cache: Path, tmp_path: Path)
     assert "no clip has the label swim" in run("train", rendered, "--out", out, "--merge", "swim=jump", "--cache", cache).stderr
 
 
+def test_repetitions_are_counted_where_asked_of_labels_that_there_are_by_what_sees_keypoints(rendered: Path, cache: Path, tmp_path: Path) -> None:
+    given = ("train", rendered, "--out", tmp_path / "counted", "--cache", cache, "--folds", "2", "--window", "8")
+    assert "--count needs keypoints, which efficientnet-lite0-f16 does not give" in run(*given, "--count", "jump").stderr
+    assert "--count swim: the data has no such label; it has " in run(*given, "--backbone", "movenet", "--count", "swim").stderr
+
+    assert run(*given, "--backbone", "movenet", "--count", "jump").exit_code == 0
+    assert json.loads((tmp_path / "counted" / "model.json").read_text())["counted"] == ["jump"]
+
+
 def test_data_that_cannot_be_used_is_one_clear_line(tmp_path: Path) -> None:
     (tmp_path / "data" / "only").mkdir(parents=True)
     (tmp_path / "data" / "only" / "a.mp4").write_bytes(b"not a video")
