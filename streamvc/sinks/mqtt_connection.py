@@ -1,6 +1,6 @@
 """Connects a paho client, and again when it is lost, in a thread.
 
-paho's own thread waits by `select.select`, which knows no descriptor above 1,023, and ends for good where a broker sends it what it cannot read.
+paho's own thread waits by `select`, which knows no descriptor above 1,023, and ends for good where a broker sends it what it cannot read.
 """
 
 import logging
