@@ -26,6 +26,7 @@ T = TypeVar("T")
 A = TypeVar("A")
 Lock = threading.RLock  # for what several threads call and cannot be a channel; not to be held over anything that waits
 PollSelector = getattr(selectors, "PollSelector", selectors.SelectSelector)  # poll needs no descriptor of its own: there may be none left
+LOOK_S = 1.0  # between two looks whether who holds a lock hangs
 CLOSE_S = 10.0  # for a thread to end when its block is left; one that hangs does not hold the program
 EXIT_TIMEOUT_S = 2.0  # for all threads together, when the program ends
 
@@ -89,8 +90,14 @@ class Worker:
         """Wait for so long at most until it has ended by itself."""
         self._thread.join(timeout_s)
 
+    def leave_behind(self) -> None:
+        """It hangs: nobody waits for it any more, nor for a `HangAwareLock` that it holds. It ends by itself, or with the program."""
+        _left_behind.add(self._thread)
+
     def close(self) -> None:
         """Stop the thread, wait for it, and raise the error it died of. One that hangs is left behind, which is logged."""
+        if self._thread in _left_behind:
+            return
         self._stop()
         self._thread.join(self._close_s)
         if self._thread.is_alive():
@@ -107,6 +114,7 @@ class Worker:
 
 
 _started: weakref.WeakSet[Worker] = weakref.WeakSet()
+_left_behind: weakref.WeakSet[threading.Thread] = weakref.WeakSet()
 
 
 @atexit.register
@@ -135,6 +143,30 @@ def time_limit(seconds: float, stop: Callable[[], None]) -> Iterator[None]:
         timer.join()
 
 
+class HangAwareLock:
+    """A lock to be held over a call that may never come back. Who waits is told where that is so."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._holder: threading.Thread | None = None
+
+    def __enter__(self) -> Self:
+        """Take it.
+
+        Raises:
+            TimeoutError: The thread that holds it was left behind.
+        """
+        while self._holder in _left_behind or not self._lock.acquire(timeout=LOOK_S):
+            if self._holder in _left_behind:
+                raise TimeoutError
+        self._holder = threading.current_thread()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._holder = None
+        self._lock.release()
+
+
 class Together(Generic[T, A]):
     """Answers questions that several threads ask at the same time, all that wait at once.
 
@@ -146,7 +178,7 @@ class Together(Generic[T, A]):
         self._answer = answer
         self._waiting: list[tuple[T, Future[A]]] = []
         self._lock = threading.Lock()
-        self._turn = threading.Lock()
+        self._turn = HangAwareLock()
 
     @property
     def num_waiting(self) -> int:
@@ -154,7 +186,11 @@ class Together(Generic[T, A]):
         return len(self._waiting)
 
     def ask(self, question: T) -> A:
-        """The answer. What `answer` raises, it raises for all whose questions it was given."""
+        """The answer. What `answer` raises, it raises for all whose questions it was given.
+
+        Raises:
+            TimeoutError: It was asked by a thread that hangs since, and was left behind.
+        """
         mine = Future[A]()
         with self._lock:
             self._waiting.append((question, mine))

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import streamvc
-from streamvc.threads import ChannelClosed, Mailbox, Together, Worker, time_limit
+from streamvc.threads import ChannelClosed, HangAwareLock, Mailbox, Together, Worker, time_limit
 
 PATIENCE_S = 120.0  # for what is bound to come, on a machine that does much else
 
@@ -243,3 +243,28 @@ def test_nothing_in_the_package_waits_by_select() -> None:
     """It knows no descriptors above 1,024."""
     package = Path(streamvc.__file__).parent
     assert [path for path in package.rglob("*.py") if "select.select" in path.read_text()] == []
+
+
+def test_who_waits_for_a_lock_is_told_where_its_holder_hangs() -> None:
+    lock, taken, go_on = HangAwareLock(), threading.Event(), threading.Event()
+
+    def hang() -> None:
+        with lock:
+            taken.set()
+            go_on.wait(PATIENCE_S)
+
+    with ThreadPoolExecutor(1) as pool:
+        hanging = Worker("hanging", hang, lambda: None).start()
+        assert taken.wait(PATIENCE_S)
+        waiting = pool.submit(lock.__enter__)
+        hanging.leave_behind()
+        with pytest.raises(TimeoutError):
+            waiting.result(PATIENCE_S)
+        with pytest.raises(TimeoutError), lock:
+            pass
+        hanging.close()
+        assert hanging.is_running
+    go_on.set()
+    hanging.join(PATIENCE_S)
+    with lock:  # it has come back
+        pass

@@ -3,8 +3,8 @@
 A GPU takes hardly longer for many than for one.
 """
 
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Protocol, cast
 
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from streamvc.errors import InferenceError
 from streamvc.inference.model_cache import ModelCache
 from streamvc.inference.runtime import Model, Opener, choose_runtime, open_model
-from streamvc.threads import Lock, Together
+from streamvc.threads import HangAwareLock, Together
 from streamvc.types import Array
 
 RUNTIME = "tensorflow"  # the one that a GPU is behind
@@ -49,7 +49,8 @@ class BatchingModel:
     def run(self, fill: Callable[[Array], None]) -> NDArray[np.float32]:
         image = np.empty(self.input.shape, self.input.dtype)
         fill(image)
-        output = self._together.ask(image)
+        with _hangs_told():
+            output = self._together.ask(image)
         if isinstance(output, InferenceError):
             raise output
         return output
@@ -74,11 +75,19 @@ class _OneAtATime:
     def __init__(self, model: Model) -> None:
         self.input, self.output = model.input, model.output
         self._model = model
-        self._lock = Lock()
+        self._lock = HangAwareLock()
 
     def run(self, fill: Callable[[Array], None]) -> NDArray[np.float32]:
-        with self._lock:
+        with _hangs_told(), self._lock:
             return self._model.run(fill)
+
+
+@contextmanager
+def _hangs_told() -> Iterator[None]:
+    try:
+        yield
+    except TimeoutError as error:
+        raise InferenceError("its network hangs, at a frame of another camera") from error
 
 
 def _keeps_apart(model: BatchCapableModel) -> bool:

@@ -5,7 +5,7 @@ import math
 import selectors
 import socket
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
@@ -40,7 +40,9 @@ class Hub:
         turned: `time.monotonic()` when it last had nothing to do, in seconds.
     """
 
-    def __init__(self, node: str, channels: Channels, *, num_connecting: int, ends: bool = False) -> None:
+    def __init__(
+        self, node: str, channels: Channels, *, num_connecting: int, ends: bool = False, watch: Callable[[float], None] = lambda _now: None
+    ) -> None:
         """A hub without cameras.
 
         Args:
@@ -48,6 +50,7 @@ class Hub:
             channels: What its cameras speak to.
             num_connecting: Cameras that may be connecting at the same time.
             ends: Nothing is left to do when nothing comes of any camera any more.
+            watch: Is called each second, with the time of it: what else is to be looked after.
         """
         self.cameras: Mapping[str, Camera] = {}
         self.problem: str | None = None
@@ -60,6 +63,7 @@ class Hub:
         self._closed, self._closing = socket.socketpair()
         self._closing.setblocking(False)
         self._ends = ends
+        self._watch = watch
         self._overload = Overload()
         self._told_at = 0.0
         self._next_tick = self._next_step = time.monotonic()
@@ -158,6 +162,7 @@ class Hub:
 
     def _tick(self, now: float) -> None:
         self._next_tick, self._next_step = now + TICK_S, now
+        self._watch(now)
         clock = datetime.now(UTC)
         for camera in self.cameras.values():
             camera.tick(now, clock)

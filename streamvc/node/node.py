@@ -30,6 +30,7 @@ from streamvc.node.settings import CameraConfig, NodeConfig
 from streamvc.node.status import Resources, Snapshot
 from streamvc.node.web import Web
 from streamvc.node.worker import InferenceWorker
+from streamvc.node.worker_pool import WorkerPool
 from streamvc.publish.cloudevents import decode
 from streamvc.publish.publisher import Publisher
 from streamvc.recording import Recorder
@@ -40,7 +41,6 @@ from streamvc.threads import ChannelClosed, Worker
 DRAIN_S = 1.0  # for the last events to arrive at sinks: a node has to stop within five seconds
 NICENESS = 5  # of workers: decoders go first, as of what waits for a worker the newest is kept, and what is not read piles up
 HUNG_S = 10.0  # without a sign of life of the hub, after which the node is not healthy
-STUCK_S = 60.0  # at one frame, after which a worker will not come back; the first pass of a GPU may take ten
 
 
 class Node:
@@ -64,7 +64,6 @@ class Node:
         self.failure: str | None = None
         opener = shared_opener()
         self._models = [ModelCache(opener) for _ in range(config.limits.workers)]
-        self._workers: list[InferenceWorker] = []
         self._meter = Meter()
         self._published = Contained("publishing", self._publish, self._tell_of_publishing)
         self._plans: dict[str, Plan] = {}
@@ -78,14 +77,13 @@ class Node:
             scheduler = FrameScheduler[Session](config.limits.staleness_s)
             open_decoder = partial(ProcessDecoder, opened.enter_context(DecoderForkServer()))
             channels = Channels(open_decoder, DefaultSelector(), scheduler, partial(self._publisher.report, wait=False))
-            self._hub = Hub(config.node, channels, num_connecting=config.limits.connecting)
+            pool = WorkerPool(partial(self._worker_thread, scheduler))
+            self._hub = Hub(config.node, channels, num_connecting=config.limits.connecting, watch=pool.watch)
+            opened.callback(pool.close)
             num_workers = config.limits.workers
             for number in range(2 * num_workers):  # to each belongs one that is idle, until a camera is too slow for the others
                 relief = num_workers + number if number < num_workers else None
-                worker = InferenceWorker(number, scheduler, publish=self._published, failed=self._hub.fail, relief=relief)
-                self._workers.append(worker)
-                run = self._supervised(partial(self._meter.measure, worker.steps))
-                opened.enter_context(Worker(f"inference-{number}", run, scheduler.close, niceness=NICENESS))
+                pool.add(InferenceWorker(number, scheduler, publish=self._published, failed=self._hub.fail, relief=relief))
             opened.enter_context(Worker("hub", self._supervised(self._hub.run), self._hub.close))
             self.apply(config)
             self._tell_of_the_gone()
@@ -151,12 +149,8 @@ class Node:
         """Why it does not work and should be started again; None while it does. May be called from any thread, and never waits."""
         if self.failure:
             return self.failure
-        now = time.monotonic()
-        silent_s = now - self._hub.turned
-        if silent_s > HUNG_S:
-            return f"nothing was heard of its hub for {silent_s:.0f} s"
-        busy_s = max((now - since for worker in self._workers if (since := worker.busy_since) is not None), default=0.0)
-        return f"one of its workers has been at the same frame for {busy_s:.0f} s" if busy_s > STUCK_S else None
+        silent_s = time.monotonic() - self._hub.turned
+        return f"nothing was heard of its hub for {silent_s:.0f} s" if silent_s > HUNG_S else None
 
     def close(self) -> None:
         """Stop: what goes on is ended, published and delivered. Takes less than five seconds."""
@@ -190,6 +184,10 @@ class Node:
             opened.pop_all()
         settings = replace(capture_settings(camera, session.rates_hz, session.picture_input), staleness_s=limits.staleness_s, policy="latest")
         return Plan(camera, session, settings, worker)
+
+    def _worker_thread(self, scheduler: FrameScheduler[Session], worker: InferenceWorker) -> Worker:
+        run = self._supervised(partial(self._meter.measure, worker.steps))
+        return Worker(f"inference-{worker.number}", run, scheduler.close, niceness=NICENESS)
 
     def _tell_of_the_gone(self) -> None:
         """Cameras of runs before that are not watched any more are told to be so, once."""

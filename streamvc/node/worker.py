@@ -7,11 +7,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from streamvc.capture.messages import Arrived
-from streamvc.errors import MessageError
+from streamvc.errors import InferenceError, MessageError
 from streamvc.events import Event, Reason
 from streamvc.node.scheduler import FrameScheduler, Work
 from streamvc.recording import Recorder
 from streamvc.session import NO_IMAGE, Session, Sink
+from streamvc.threads import Lock
 from streamvc.types import Frame
 
 logger = logging.getLogger(__name__)
@@ -55,8 +56,12 @@ class Step:
 class InferenceWorker:
     """Analyses the frames of its cameras as they are due. What goes wrong with one camera does not touch the others.
 
+    It may hang, as networks are foreign code. Then it is left behind (`replace`): what its thread still does is not published, and the camera of that
+    frame is told as failed for as long as it is there.
+
     Attributes:
-        busy_since: `time.monotonic()` when it took what it works at, in seconds; None while it waits. May be read by any thread.
+        number: Which of the workers it is.
+        at: What it works at; None while it waits. May be read by any thread.
     """
 
     def __init__(
@@ -77,19 +82,22 @@ class InferenceWorker:
             failed: Is called with the name of a camera whose analysis has failed, for each frame that it fails at. What ran there was ended.
             relief: Another worker, which takes over cameras whose frames take so long that the others would have to wait; None for no one.
         """
-        self.busy_since: float | None = None
-        self._number = number
+        self.at: Work[Session] | None = None
+        self.number = number
         self._scheduler = scheduler
         self._publish = publish
         self._failed = failed
         self._relief = relief
         self._costs: dict[str, _Cost] = {}  # by camera
         self._recorders: list[Recorder] = []  # of cameras that have left
+        self._hanging: set[Session] = set()  # in threads that were left behind
+        self._changing = Lock()
+        self._is_left = False
 
     def steps(self) -> Iterator[Step]:
         """Work until the scheduler is closed, and all that it still held is done."""
-        while work := self._scheduler.take(self._number):
-            self.busy_since = work.taken
+        while work := self._scheduler.take(self.number):
+            self.at = work
             if work.arrival:
                 yield from self._analyse(work, work.arrival)
             elif work.end:
@@ -97,10 +105,27 @@ class InferenceWorker:
             if work.is_last:
                 self._costs.pop(work.camera, None)
                 self._part(work.session)
-            self.busy_since = None
+            with self._changing:
+                self.at = None
+            if self._is_left:
+                self._come_back(work)
+                return
         for recorder in self._recorders:
             with _logged("a recording could not be completed"):
                 recorder.close()
+
+    def replace(self, hanging: Work[Session]) -> "InferenceWorker | None":
+        """Leave it behind, as it hangs at this; gives the worker to be run in its place, or None where it has just come back. For any thread."""
+        with self._changing:
+            if self.at is not hanging:
+                return None
+            self._is_left = True
+        other = InferenceWorker(self.number, self._scheduler, publish=self._publish, failed=self._failed, relief=self._relief)
+        other._recorders, other._hanging = self._recorders, self._hanging
+        self._hanging.add(hanging.session)
+        took_s = time.monotonic() - hanging.taken
+        self._failed(hanging.camera, InferenceError(f"it has been at one frame for {took_s:.0f} s, and is left behind"))
+        return other
 
     def run(self) -> None:
         """As `steps`, for a thread that does nothing else."""
@@ -109,16 +134,23 @@ class InferenceWorker:
 
     def _analyse(self, work: Work[Session], arrival: Arrived) -> Iterator[Step]:
         session, due = work.session, arrival.due
+        if session in self._hanging:
+            arrival.release()
+            self._failed(work.camera, InferenceError("an earlier frame of it hangs in a network still"))
+            return
         frame = arrival.frame or Frame(due.index, due.timestamp, NO_IMAGE, due.clock, due.captured, due.decoded, due.segment, due.began)
         num_samples = session.num_samples
         try:
             try:
                 events = session.take(frame, is_still=arrival.is_still, num_dropped=work.dropped + due.dropped)
             except Exception as error:  # whatever it is, it is this camera's alone
-                yield self._end(work, "error")
-                self._failed(work.camera, error)
+                if not self._is_left:
+                    yield self._end(work, "error")
+                    self._failed(work.camera, error)
                 return
             decided = time.monotonic()
+            if self._is_left:
+                return
             if problem := self._publish_all(events):
                 yield self._end(work, "error")
                 self._failed(work.camera, problem)
@@ -141,6 +173,14 @@ class InferenceWorker:
         if problem := self._publish_all(events):
             self._failed(work.camera, problem)
         return Step(work.camera, work.session, None, events, False, *[time.monotonic()] * 6)
+
+    def _come_back(self, work: Work[Session]) -> None:
+        """It was left behind: what went on at that camera was ended by another worker, and what it has seen since nobody knows of."""
+        with _logged("what was seen meanwhile could not be forgotten"):
+            work.session.flush("error")
+        self._hanging.discard(work.session)
+        took_s = time.monotonic() - work.taken
+        logger.warning("%s: the frame that hung has come back after %.0f s", work.camera, took_s, extra={"camera": work.camera})
 
     def _publish_all(self, events: Sequence[Event]) -> MessageError | None:
         """Publish each; returns what was wrong with the first of those that cannot be."""

@@ -2,7 +2,6 @@
 
 import logging
 import ssl
-import sys
 import time
 import uuid
 from collections.abc import Callable, Sequence
@@ -18,6 +17,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 
 from streamvc.errors import SinkError
 from streamvc.publish.wire import Kind, Message
+from streamvc.sinks.mqtt_connection import MqttConnection
 from streamvc.sinks.mqtt_topics import OFFLINE, ONLINE, Labels, MqttMessage, TopicLayout
 from streamvc.sinks.positions import Positions, RetainedTopics
 from streamvc.sinks.sink import SinkFilter, read_choice, read_options, read_secret, reason
@@ -37,7 +37,6 @@ TIMEOUT_S = 5.0  # for the broker to answer a connection, or to confirm a batch
 CONNECT_S = 3.0  # which nothing can cut short, also where the program is to stop
 CHECK_S = 0.2  # between two checks whether it is to stop
 OFFLINE_S = 1.0  # to publish `offline` at the end
-LONGEST_PAUSE_S = 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +93,7 @@ class Mqtt:
         self._changing = Lock()
         self._closed = False
         self._identifier = f"streamvc-{uuid.uuid4().hex[:12]}"  # new for each run: a broker disconnects an older client of the same name
-        self._client = self._connect()
+        self._client, self._connection = self._connect()
 
     def deliver(self, messages: Sequence[Message]) -> None:
         """Publish the messages; returns when the broker has confirmed all.
@@ -131,7 +130,7 @@ class Mqtt:
             if self._client.is_connected():
                 with suppress(RuntimeError, ValueError):
                     self._client.publish(self._layout.status, OFFLINE, QOS, retain=True).wait_for_publish(OFFLINE_S)
-            self._disconnect()
+            self._connection.close()
             self._finish_attempt(SinkError(f"{self.name} was closed"))
 
     def _follow(self, messages: Sequence[Message]) -> None:
@@ -161,33 +160,26 @@ class Mqtt:
             self._retained[mqtt_message.topic] = mqtt_message
         return sent
 
-    def _connect(self) -> paho.Client:
+    def _connect(self) -> tuple[paho.Client, MqttConnection]:
         self._connected: Future[None] = Future()
         client = paho.Client(CallbackAPIVersion.VERSION2, self._identifier)
         client.on_connect = self._on_connect
-        client.on_connect_fail = self._on_connect_fail
         client.on_disconnect = self._on_disconnect
         client.on_message = self._on_message
         client.will_set(self._layout.status, OFFLINE, QOS, retain=True)
-        client.reconnect_delay_set(1, LONGEST_PAUSE_S)
         client.connect_timeout = min(self._timeout_s, CONNECT_S)
         if self._broker.user is not None:
             client.username_pw_set(self._broker.user, self._broker.password)
         if self._broker.tls is not None:
             client.tls_set_context(self._broker.tls)
         client.connect_async(self._broker.host, self._broker.port, KEEPALIVE_S)
-        client.loop_start()
-        return client
-
-    def _disconnect(self) -> None:
-        self._client.disconnect()
-        self._client.loop_stop()
+        return client, MqttConnection(client, self._fail_attempt)
 
     def _restart(self) -> None:
         with self._changing:
             if not self._closed:
-                self._disconnect()
-                self._client = self._connect()
+                self._connection.close()
+                self._client, self._connection = self._connect()
 
     def _on_connect(self, client: paho.Client, _userdata: Any, _flags: Any, code: Any, _properties: Any) -> None:
         if code.is_failure:
@@ -199,16 +191,15 @@ class Mqtt:
         client.subscribe(self._layout.status, QOS)
         self._finish_attempt()
 
-    def _on_connect_fail(self, _client: paho.Client, _userdata: Any) -> None:
-        # paho calls this where it has caught an exception.
-        self._finish_attempt(SinkError(f"no connection to {self.name}: it cannot be reached ({reason(sys.exception())})"))
+    def _fail_attempt(self, error: Exception) -> None:
+        self._finish_attempt(SinkError(f"no connection to {self.name}: it cannot be reached ({reason(error)})"))
 
     def _on_disconnect(self, _client: paho.Client, _userdata: Any, _flags: Any, _code: Any, _properties: Any) -> None:
         if self._connected.done() and not self._connected.exception():
             self._connected = Future()
 
     def _finish_attempt(self, error: SinkError | None = None) -> None:
-        """An attempt to connect has succeeded, or failed with an error; paho makes the next one by itself."""
+        """An attempt to connect has succeeded, or failed with an error; the next one is made without being asked for."""
         attempt: Future[None] = Future() if self._connected.done() else self._connected
         if error is None:
             attempt.set_result(None)

@@ -40,6 +40,12 @@ class Ear:
         self._unclaimed.remove(found)
         return found
 
+    def rest(self) -> None:
+        """Hear all that is said until it is quiet, as when the node has stopped."""
+        while body := self._subscriber.receive(1.0):
+            self.heard.append(body)
+            self._unclaimed.append(body)
+
     def health(self, camera: str, status: str) -> Health:
         """The next word that a camera is so."""
         said = self.until(lambda body: isinstance(body, Health) and (body.camera, body.status) == (camera, status))

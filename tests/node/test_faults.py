@@ -1,10 +1,13 @@
 """What fails at one camera costs that camera alone: real nodes, real decoders, real faults."""
 
 import os
+import re
 import shutil
 import signal
 import socket
+import threading
 import time
+from collections.abc import Callable
 from contextlib import ExitStack
 from fractions import Fraction
 from itertools import islice
@@ -14,15 +17,21 @@ import cv2
 import numpy as np
 import psutil
 import pytest
+from numpy.typing import NDArray
 
 from streamvc.capture.messages import encode
 from streamvc.capture.ring import new_memory
 from streamvc.events import Event, Health
+from streamvc.inference import batching
+from streamvc.inference.bundle import load_bundle
+from streamvc.inference.runtime import Model, open_model
 from streamvc.node import node as node_module
+from streamvc.node import worker_pool
 from streamvc.node.fork_server import DecoderForkServer
 from streamvc.node.node import Node
 from streamvc.node.status import CameraStatus
 from streamvc.testing import recording
+from streamvc.types import Array
 from tests.capture.servers import Camera
 from tests.capture.videos import write_video
 from tests.node.decoders import OPENED, forker
@@ -136,6 +145,61 @@ def test_a_recorder_that_cannot_write_costs_its_files_alone_and_the_node_says_so
         assert node.problem() is None
     assert isinstance(degraded, Health)
     assert (degraded.camera, degraded.status) == ("node", "degraded")
+
+
+class Hanging:
+    """A network that does not answer while it is to hang."""
+
+    def __init__(self, model: Model, hangs: threading.Event, goes_on: threading.Event) -> None:
+        self.input, self.output = model.input, model.output
+        self._model, self._hangs, self._goes_on = model, hangs, goes_on
+
+    def run(self, fill: Callable[[Array], None]) -> NDArray[np.float32]:
+        if self._hangs.is_set():
+            self._goes_on.wait(PATIENCE_S)
+        return self._model.run(fill)
+
+
+@pytest.mark.parametrize("comes_back", [True, False])
+def test_a_network_that_hangs_costs_the_cameras_that_need_it_alone(
+    jumping: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, comes_back: bool
+) -> None:
+    hangs, goes_on = threading.Event(), threading.Event()
+    copy = Path(shutil.copytree(load_bundle("figure").path, tmp_path / "figure"))
+
+    def open_hanging(path: Path, runtime: str | None = None, threads: int = 1) -> Model:
+        model = open_model(path, runtime, threads)
+        return Hanging(model, hangs, goes_on) if path.is_relative_to(copy) else model
+
+    monkeypatch.setattr(batching, "open_model", open_hanging)
+    monkeypatch.setattr(worker_pool, "HANGS_S", 2.0)
+    cameras = [{"name": name, "source": str(jumping), "models": [str(copy)]} for name in ("hung", "alike")]
+    with running(config({"name": "good", "source": str(jumping)}, *cameras)) as (node, ear):
+        for name in ("good", "hung", "alike"):
+            ear.event(name, "start")
+        hangs.set()
+        begun = time.monotonic()
+        names = {ear.until(lambda body: isinstance(body, Health) and body.status == "down").camera for _ in range(2)}
+        assert names == {"hung", "alike"}
+        assert time.monotonic() - begun < 5.0
+        details = sorted(str(of(node, name).detail) for name in names)
+        assert re.fullmatch(r"its analysis failed: InferenceError: it has been at one frame for \d s, and is left behind", details[0])
+        assert details[1] == "its analysis failed: InferenceError: its network hangs, at a frame of another camera"
+        for name in names:
+            assert ear.event(name, "end").reason in ("error", "gap")
+        assert_untouched(node, ear)
+        assert node.problem() is None
+        if comes_back:
+            goes_on.set()
+            eventually(node, lambda _: "has come back after" in caplog.text)
+            assert_untouched(node, ear)
+        begun = time.monotonic()
+        node.close()
+        assert time.monotonic() - begun < 5.0
+        ear.rest()
+        for name in ("good", "hung", "alike"):
+            assert_no_end_is_lost(ear, name)
+        goes_on.set()
 
 
 @pytest.mark.usefixtures("many_descriptors")

@@ -1,7 +1,6 @@
 """Whole nodes: real decoders, real models, real sockets."""
 
 import math
-import threading
 import time
 from collections.abc import Iterator
 from importlib.util import find_spec
@@ -14,16 +13,13 @@ import pytest
 from streamvc.errors import BundleError, NodeError
 from streamvc.events import Event, Health
 from streamvc.live import watch
-from streamvc.node import node as node_module
 from streamvc.node.node import Node
 from streamvc.node.status import CameraStatus, Snapshot, fetch
 from streamvc.publish.cloudevents import decode
 from streamvc.publish.log import query
 from streamvc.publish.publisher import Publisher
 from streamvc.publish.records import Criteria
-from streamvc.session import Session
 from streamvc.testing import Die, Play, ScriptedCamera, recording
-from streamvc.types import Frame
 from tests.capture.videos import textured, write_video
 from tests.node.nodes import PATIENCE_S, config, eventually, running
 
@@ -213,24 +209,6 @@ def test_it_says_over_http_how_it_fares(endless: ScriptedCamera) -> None:
     assert (of(status, "gate").size, of(status, "gate").codec) == ((320, 240), "h264")
     assert status.age.count > 0
     assert 'streamvc_camera_state{camera="gate",state="running"} 1.0' in metrics
-
-
-def test_a_worker_that_does_not_come_back_is_told(endless: ScriptedCamera, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(node_module, "STUCK_S", 0.3)
-    over = threading.Event()
-    take = Session.take
-
-    def hang(self: Session, frame: Frame, *, is_still: bool = False, num_dropped: int = 0) -> list[Event]:
-        over.wait(PATIENCE_S)
-        return take(self, frame, is_still=is_still, num_dropped=num_dropped)
-
-    monkeypatch.setattr(Session, "take", hang)
-    with running(config({"name": "hall", "source": endless.url})) as (node, _):
-        stuck = eventually(node, lambda snapshot: snapshot.state == "degraded")
-        assert stuck.detail
-        assert "one of its workers has been at the same frame" in stuck.detail
-        over.set()
-        eventually(node, lambda snapshot: snapshot.state == "up")
 
 
 def test_that_the_log_cannot_be_written_is_told(tmp_path: Path) -> None:

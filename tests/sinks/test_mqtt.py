@@ -1,5 +1,6 @@
 """MQTT, through a real broker."""
 
+import resource
 import socket
 import subprocess
 import sys
@@ -138,6 +139,51 @@ def test_a_broker_that_asks_for_a_password_gets_it_and_nobody_else_does(
         with opened(f"mqtt://camera@{address}") as sink:
             sink.deliver(EVENTS)
     assert "wrong" not in str(caught.value) + caplog.text
+
+
+WITH_MANY_FILES = """
+import os, resource, sys, time
+from contextlib import ExitStack
+from streamvc.errors import SinkError
+from streamvc.sinks.opening import open_sink
+from tests.sinks.messages import EVENTS
+resource.setrlimit(resource.RLIMIT_NOFILE, (4000, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
+with ExitStack() as opened:
+    for _ in range(1200):
+        opened.enter_context(open(os.devnull))
+    sink = open_sink(sys.argv[1], site="site", node="node")
+    end = time.monotonic() + 30
+    for event in EVENTS[:2]:
+        while True:
+            try:
+                sink.deliver([event])
+                break
+            except SinkError:
+                if time.monotonic() > end:
+                    raise
+                time.sleep(0.1)
+        print("delivered", flush=True)
+        sys.stdin.readline()
+    sink.close()
+"""
+
+
+def test_a_program_with_many_open_files_delivers_and_connects_again(broker: Broker) -> None:
+    if resource.getrlimit(resource.RLIMIT_NOFILE)[1] < 4000:
+        pytest.skip("no more than a few thousand files may be open here")
+    command = [sys.executable, "-c", WITH_MANY_FILES, f"mqtt://127.0.0.1:{broker.port}"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        for goes_on in ("again", ""):  # a broker, and another one
+            with broker.on() as address, Listener().on(address) as listener:
+                assert process.stdout.readline() == "delivered\n"
+                assert listener.next(STATUS).payload == b"online"
+                if not goes_on:
+                    process.communicate("\n", PATIENCE_S)
+                    assert listener.next(STATUS).payload == b"offline"
+            if goes_on:
+                print(goes_on, file=process.stdin, flush=True)
 
 
 # paho-mqtt leaves the socket of a failed handshake to the garbage collector.

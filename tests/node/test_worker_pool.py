@@ -1,0 +1,75 @@
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from queue import Queue
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streamvc.capture.source import open_source
+from streamvc.inference.runtime import Model, open_model
+from streamvc.node.scheduler import FrameScheduler
+from streamvc.node.worker import InferenceWorker
+from streamvc.node.worker_pool import HANGS_S, UNSEEN_S, WorkerPool
+from streamvc.session import Session
+from streamvc.threads import Worker
+from streamvc.types import Array, Frame
+from tests.node.arrivals import arrived
+
+WAIT_S = 60.0
+
+
+class Waiting:
+    """A network that says when it is asked, and waits for a word before it answers."""
+
+    def __init__(self, model: Model, asked: Queue[None], go_on: threading.Event) -> None:
+        self.input, self.output = model.input, model.output
+        self._model, self._asked, self._go_on = model, asked, go_on
+
+    def run(self, fill: Callable[[Array], None]) -> NDArray[np.float32]:
+        self._asked.put(None)
+        self._go_on.wait(WAIT_S)
+        return self._model.run(fill)
+
+
+def test_what_hangs_is_what_was_seen_at_one_frame_all_the_time_and_not_what_was_stopped_with_the_program(demo_clip: Path) -> None:
+    due, asked, go_on = FrameScheduler[Session](1e6), Queue[None](), threading.Event()
+    failures: Queue[tuple[str, Exception]] = Queue()
+    threads: list[Worker] = []
+
+    def thread(worker: InferenceWorker) -> Worker:
+        threads.append(Worker("inference", worker.run, due.close))
+        return threads[-1]
+
+    def open_waiting(path: Path, runtime: str | None = None, num_threads: int = 1) -> Model:
+        model = open_model(path, runtime, num_threads)
+        return Waiting(model, asked, go_on) if path.name == "project.tflite" else model
+
+    with open_source(demo_clip, policy="every") as source:
+        frames = [Frame(frame.index, frame.timestamp, frame.image.copy(), "pts", 0.0, 0.0) for frame, _ in zip(source, range(6), strict=False)]
+    due.add("yard", Session("figure", opener=open_waiting), worker=0, period_s=0.2)
+    due.add("door", Session("figure"), worker=0, period_s=0.2)
+    due.keep_all("yard", True)
+    pool = WorkerPool(thread)
+    pool.add(InferenceWorker(0, due, publish=lambda _event: None, failed=lambda camera, error: failures.put((camera, error))))
+    go_on.set()
+    due.offer("yard", arrived(frames[0]))
+    asked.get(timeout=WAIT_S)
+    go_on.clear()
+    due.offer("yard", arrived(frames[5]))
+    asked.get(timeout=WAIT_S)  # it hangs from now on
+    now = time.monotonic()
+    for _ in range(round(HANGS_S / UNSEEN_S)):
+        pool.watch(now := now + 3600.0)
+    assert failures.empty()
+    pool.watch(now + 1.0)
+    camera, error = failures.get_nowait()
+    assert (camera, str(error).endswith("s, and is left behind")) == ("yard", True)
+    done = threading.Event()
+    due.offer("door", arrived(frames[0], release=done.set))
+    assert done.wait(WAIT_S)
+    pool.close()
+    assert [each.is_running for each in threads] == [True, False]
+    go_on.set()
+    threads[0].join(WAIT_S)
