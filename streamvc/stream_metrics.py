@@ -16,6 +16,7 @@ FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
 
 OVERLAPS = (0.1, 0.3, 0.5)
+LATE = 0.9  # share of the events that come no later than the late ones
 ROUNDING_S = 1e-6  # timestamps that are sums of hops are off by this much at most
 
 
@@ -89,6 +90,7 @@ class StreamFigures:
         frame_map: Per-frame mean average precision.
         events: Of each overlap in `OVERLAPS`, how well events are found.
         delay_s: Median delay of the events.
+        late_delay_s: Their delay's 90th percentile.
         first_right_s: Median time to the first right prediction.
         flips_per_min: How often the best label changes.
         false_events_per_hour: False events an hour.
@@ -98,6 +100,7 @@ class StreamFigures:
     frame_map: float
     events: dict[float, EventFigures]
     delay_s: float
+    late_delay_s: float
     first_right_s: float
     flips_per_min: float
     false_events_per_hour: float
@@ -108,7 +111,8 @@ class StreamFigures:
         by_overlap = {
             f"event_{name}_{10 * overlap:02.0f}": value for overlap, figures in self.events.items() for name, value in asdict(figures).items()
         }
-        alone = {name: finite(getattr(self, name)) for name in ("frame_map", "delay_s", "first_right_s", "flips_per_min", "false_events_per_hour")}
+        names = ("frame_map", "delay_s", "late_delay_s", "first_right_s", "flips_per_min", "false_events_per_hour")
+        alone = {name: finite(getattr(self, name)) for name in names}
         return {**alone, **by_overlap, "accuracy_by_tenth": [finite(share) for share in self.accuracy_by_tenth]}
 
 
@@ -118,6 +122,7 @@ def measure_streams(streams: Sequence[EvaluatedStream]) -> StreamFigures:
         frame_map=frame_map(streams),
         events={overlap: event_figures(streams, overlap) for overlap in OVERLAPS},
         delay_s=delay_s(streams),
+        late_delay_s=delay_s(streams, LATE),
         first_right_s=first_right_s(streams),
         flips_per_min=flips_per_min(streams),
         false_events_per_hour=false_events_per_hour(streams),
@@ -204,12 +209,13 @@ def event_figures(streams: Sequence[EvaluatedStream], overlap: float) -> EventFi
     return EventFigures(precision, recall, f1)
 
 
-def delay_s(streams: Sequence[EvaluatedStream]) -> float:
-    """Median time from the true start of an activity to the moment its event was published, in seconds.
+def delay_s(streams: Sequence[EvaluatedStream], share: float = 0.5) -> float:
+    """Time from the true start of an activity to the moment its event was published, in seconds: so long at most for that share of the events.
 
     Over the events that match at the lowest of `OVERLAPS`. Negative where an event came before its time.
     """
-    return _median([pair.event.published_s - pair.segment.start_s for stream in streams for pair in match(stream, OVERLAPS[0])])
+    delays_s = [pair.event.published_s - pair.segment.start_s for stream in streams for pair in match(stream, OVERLAPS[0])]
+    return float(np.quantile(delays_s, share)) if delays_s else float("nan")
 
 
 def first_right_s(streams: Sequence[EvaluatedStream]) -> float:

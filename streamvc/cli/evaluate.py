@@ -12,7 +12,7 @@ from streamvc.cli import options
 from streamvc.text import printable
 
 if TYPE_CHECKING:
-    from streamvc.training.evaluate import Evaluation
+    from streamvc.training.evaluate import Evaluation, Outcomes
 
 
 @click.command()
@@ -73,18 +73,26 @@ def table(found: "Evaluation") -> str:
             for name in ("precision", "recall", "f1")
         ),
         f"delay_s                {_number(stream.delay_s, 2)}   from the start of an activity to its event, median",
+        f"late_delay_s           {_number(stream.late_delay_s, 2)}   its 90th percentile",
         f"first_right_s          {_number(stream.first_right_s, 2)}   from its start to the first right prediction, median",
         f"flips_per_min          {_number(stream.flips_per_min, 1)}   changes of the best label",
         f"false_events_per_hour  {_number(stream.false_events_per_hour, 1)}",
         *([f"nothing                {options.false_events(found.background_events)}"] if found.background_events else []),
         f"accuracy_by_tenth      {' '.join(_number(share, 2) for share in stream.accuracy_by_tenth)}   of an activity seen",
         "",
-        f"{'label':{width}}  precision  recall     F1",
+        f"{'label':{width}}  precision  recall     F1  heard  wrong",
     ]
-    lines += [f"{label:{width}}  {figures.precision:9.3f}  {figures.recall:6.3f}  {figures.f1:5.3f}" for label, figures in found.per_label.items()]
+    lines += [
+        f"{label:{width}}  {figures.precision:9.3f}  {figures.recall:6.3f}  {figures.f1:5.3f}{_heard(found.label_outcomes.get(label))}"
+        for label, figures in found.per_label.items()
+    ]
     lines += ["", f"{'as alarms':{width}}  begun within {found.within_s:g} s of the start; false"]
     lines += [f"{label:{width}}  {options.alarm(alarm)}" for label, alarm in found.alarms.items()]
     return "\n".join(lines)
+
+
+def _heard(outcomes: "Outcomes | None") -> str:
+    return f"  {outcomes.right:5.3f}  {outcomes.wrong:5.3f}" if outcomes else ""
 
 
 def _number(value: float, num_digits: int = 3) -> str:

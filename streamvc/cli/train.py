@@ -75,6 +75,13 @@ SPLITS = ("groups", "given", "given-leaky", "random-leaky")
 @click.option("--group", metavar="PATTERN", help="Regular expression that finds a clip's group in its path; see `streamvc data check`.")
 @click.option("--folds", "num_folds", type=click.IntRange(2), help="Folds by group that the figures are made with.  [default: 5]")
 @click.option("--seed", type=int, help="The same seed and data give the same model.  [default: 0]")
+@click.option(
+    "--beside",
+    multiple=True,
+    metavar="RECIPE",
+    shell_complete=options.complete_recipe,
+    help="Measure this one on the same features too, for the card.",
+)
 @click.option("--curves", type=click.Path(dir_okay=False, path_type=Path), help="Draw the learning curves into this PNG file.")
 @click.option("--overwrite", is_flag=True, help="Replace the bundle that is there.")
 @options.cache

@@ -1,17 +1,20 @@
 """The card of a bundle: what it was made from, how good it was found, and what it cannot do."""
 
+import math
 import platform
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from importlib.metadata import version
 
 from streamvc.inference.extractors import parts_of, sees_pictures
+from streamvc.metrics import LabelFigures
 from streamvc.training.dataset import Grouping
 from streamvc.training.evaluate import Evaluation
 from streamvc.training.folds import Split
 from streamvc.training.rates import RateFigures
 from streamvc.training.recipes import RECIPES
 from streamvc.training.report import TrainingReport
+from streamvc.training.tuning import HEARD_SHARE
 
 GROUPED_BY: dict[Grouping, str] = {
     "column": "Groups are those of the data set.",
@@ -33,13 +36,14 @@ SPLITS: dict[Split, str] = {
     "given-leaky": "Measured on the data's own test side, **some of whose groups it had seen: the figures are too high**:",
     "random-leaky": "{plan.num_folds} random folds (seed {plan.seed}), **clips of one group standing on both sides: the figures are too high**:",
 }
+ALL = "all others"  # in the table of thresholds
 LEAST_H = 0.005  # of video, for something to be said of an hour
 MADE_WITH = ("streamvc", "tensorflow", "keras", "numpy")
 
 
 def card(report: TrainingReport) -> str:
     """The card of what was trained, as Markdown."""
-    measured = [_figures(report), _events(report), *rates_section(report.rates)]
+    measured = [_figures(report), _events(report), *rates_section(report.rates), *_beside(report)]
     sections = [_what(report), _data(report), *measured, _head(report), _limits(report), _again(report)]
     return "\n\n".join(sections) + "\n"
 
@@ -97,38 +101,52 @@ def _figures(report: TrainingReport) -> str:
 
 
 def _per_label(pooled: Evaluation) -> str:
-    rows = [(label, f"{one.precision:.2f}", f"{one.recall:.2f}", f"{one.f1:.2f}", one.num) for label, one in pooled.per_label.items()]
-    return "Whole clips, all folds together:\n\n" + _table(["label", "precision", "recall", "F1", "clips"], rows)
+    def row(label: str, one: LabelFigures) -> tuple[object, ...]:
+        outcomes = pooled.label_outcomes.get(label)
+        heard = (f"{outcomes.right:.2f}", f"{outcomes.wrong:.2f}") if outcomes else ("", "")
+        return label, f"{one.precision:.2f}", f"{one.recall:.2f}", f"{one.f1:.2f}", *heard, one.num
+
+    rows = [row(label, one) for label, one in pooled.per_label.items()]
+    head = ["label", "precision", "recall", "F1", "heard right", "heard wrong", "clips"]
+    told = "Whole clips, all folds together; heard right is a clip that gives its event and no other, heard wrong one that gives another:"
+    return f"{told}\n\n{_table(head, rows)}"
 
 
 def _events(report: TrainingReport) -> str:
-    outcomes, stream, background_events = report.pooled.outcomes, report.pooled.stream, report.pooled.background_events
+    outcomes, stream, background_events = report.pooled.active_outcomes, report.pooled.stream, report.pooled.background_events
+    whose = "clips of activities" if report.plan.background else "clips"
     figures = [
-        f"With the smoothing and the thresholds {_chosen(report)}, {outcomes.right:.0%} of the clips give the right event and no other, "
-        f"{outcomes.wrong:.0%} a wrong one, {outcomes.silent:.0%} none."
+        f"With the smoothing and the thresholds {_chosen(report)}, {outcomes.right:.1%} of the {whose} give the right event and no other, "
+        f"{outcomes.wrong:.1%} a wrong one, {outcomes.silent:.1%} none."
     ]
+    if math.isfinite(stream.delay_s):
+        late = f"nine of ten within {stream.late_delay_s:.1f} s"
+        figures.append(f"An event comes {stream.delay_s:.1f} s behind the start of its activity (median; {late}).")
     if report.dataset.untrimmed:
         f1, per_hour = stream.events[0.3].f1, stream.false_events_per_hour
         figures.append(f"On the whole videos, all folds together, the events' F1 is {f1:.3f} at overlap 0.3; {per_hour:.1f} an hour are false.")
     if background_events and background_events.hours >= LEAST_H:
         figures.append(
             f"Where nothing goes on there are {background_events.false_events_per_hour:.2f} false events an hour, in "
-            f"{background_events.hours:.2f} h of such video."
+            f"{background_events.hours:.2f} h of such video" + (", from sources that the training never saw." if _has_sources(report) else ".")
         )
     if report.open_set:
-        active, open_set = report.pooled.active_outcomes, report.open_set
+        open_set = report.open_set
         figures.append(
-            f"Of the clips of activities, {active.right:.0%} give the right event and no other, {active.wrong:.0%} a wrong one. Activities that were "
-            f"never taught (each label left out in turn, in {len(open_set.rounds)} rounds; thresholds chosen on the others) give "
-            f"{open_set.false_events.false_events_per_hour:.1f} false events an hour, in {open_set.false_events.hours:.2f} h; {open_set.silent:.0%} "
-            f"of their clips give none."
+            f"Activities that were never taught (each label left out in turn, in {len(open_set.rounds)} rounds; thresholds chosen on the others) "
+            f"give {open_set.false_events.false_events_per_hour:.1f} false events an hour, in {open_set.false_events.hours:.2f} h; "
+            f"{open_set.silent:.0%} of their clips give none."
         )
     figures.append(
         f"The scores were brought to the temperature {report.temperature:.2f} on the same folds; their expected calibration error is "
         f"{report.pooled.calibration_error:.3f}."
     )
     alarms = [_alarms(report)] if report.dataset.untrimmed else []
-    return "\n\n".join([" ".join(figures), *alarms, *([_thresholds(report)] if report.plan.thresholds.labels else [])])
+    return "\n\n".join([" ".join(figures), *alarms, *([_thresholds(report)] if report.tuned else [])])
+
+
+def _has_sources(report: TrainingReport) -> bool:
+    return len(report.plan.background_videos) > 1 and report.plan.split == "groups"
 
 
 def rates_section(rates: Sequence[RateFigures]) -> list[str]:
@@ -158,18 +176,43 @@ def _alarms(report: TrainingReport) -> str:
 
 
 def _chosen(report: TrainingReport) -> str:
-    if report.plan.thresholds.labels:
+    if report.tuned:
         return "chosen on the folds, for each fold on the others"
     threshold, smoothing_s = report.plan.thresholds.default, report.plan.smoothing_s
     return f"it ships with (enter {threshold.enter:g}, leave {threshold.leave:g}, at least {threshold.min_s:g} s, smoothing {smoothing_s:g} s)"
 
 
 def _thresholds(report: TrainingReport) -> str:
-    rows = [(label, f"{each.enter:g}", f"{each.leave:g}", f"{each.min_s:g}") for label, each in report.plan.thresholds.labels.items()]
+    thresholds = report.plan.thresholds
+    rows = [
+        (label, f"{each.enter:g}", f"{each.leave:g}", f"{each.min_s:g}") for label, each in {ALL: thresholds.default, **thresholds.labels}.items()
+    ]
     return (
-        f"What it ships with was chosen on all folds: smoothing {report.plan.smoothing_s:g} s, and\n\n"
-        f"{_table(['label', 'enter', 'leave', 'at least, s'], rows)}"
+        f"What it ships with was chosen on all folds: smoothing {report.plan.smoothing_s:g} s, and, where a label has no line of its own, one "
+        f"setting for all. By the rule, no label that it knows is silent: of each at least {HEARD_SHARE:.0%} of what any setting finds "
+        f"of it is found."
+        f"\n\n{_table(['label', 'enter', 'leave', 'at least, s'], rows)}"
     )
+
+
+def _beside(report: TrainingReport) -> list[str]:
+    """The same folds by other recipes."""
+    if not report.beside:
+        return []
+    rows = [
+        (
+            f"`{name}`",
+            f"{found.active_clip_top1:.3f}",
+            f"{found.active_window_top1:.3f}",
+            f"{found.active_outcomes.right:.3f}",
+            f"{found.active_outcomes.wrong:.3f}",
+            f"{found.background_events.false_events_per_hour:.1f}" if found.background_events else "",
+            f"{found.stream.delay_s:.1f}",
+        )
+        for name, found in {report.plan.recipe: report.pooled, **report.beside}.items()
+    ]
+    head = ["recipe", "clips right", "predictions right", "heard right", "heard wrong", "false an hour", "delay, s"]
+    return [f"## Beside other heads\n\nThe same features and folds, all folds together, clips of activities:\n\n{_table(head, rows)}"]
 
 
 def _head(report: TrainingReport) -> str:
@@ -178,10 +221,15 @@ def _head(report: TrainingReport) -> str:
     reach = f"the last {head.window} features" if head.mode == "window" else "all features since the last gap"
     source = f"the pictures themselves (`{plan.backbone}`)" if sees_pictures(plan.backbone) else f"frozen features of `{plan.backbone}`"
     changed = [f"`{name}` {value}" for name, value in asdict(head).items() if value != getattr(recipe.head, name)]
+    how = (
+        f"Its weights are those of the lowest loss, with a penalty of {head.l2:g}, found in {fit.num_steps} steps."
+        if fit.num_steps
+        else f"Of its {len(fit.history)} epochs, number {fit.best_epoch + 1} had the lowest validation loss."
+    )
     return (
         f"## Head\n\nThe recipe `{recipe.name}`: {recipe.summary[0].lower()}{recipe.summary[1:]}. It sees {source} at {plan.rate_hz:g} Hz, over "
-        f"{reach}; the first prediction comes after {head.warm_up}. It has {report.num_parameters:,} parameters. Of its {len(fit.history)} epochs, "
-        f"number {fit.best_epoch + 1} had the lowest validation loss. The exported files give Keras' scores within "
+        f"{reach}; the first prediction comes after {head.warm_up}. It has {report.num_parameters:,} parameters. {how} "
+        f"The exported files give Keras' scores within "
         f"{report.difference:.1g}." + (f" Set apart from the recipe: {', '.join(changed)}." if changed else "")
     )
 

@@ -96,6 +96,12 @@ class CrossValidation:
         self._feature_set = feature_set
         self._counts: dict[tuple[float, Fold, Fold | None], EventCounts] = {}
 
+    @property
+    def tunes(self) -> bool:
+        """Whether smoothing and thresholds are chosen on the folds."""
+        plan = self._plan
+        return bool(self._dataset.untrimmed or plan.background or self.left_out) if plan.tune is None else plan.tune
+
     def choose(self) -> OperatingPoint:
         """The best operating point by all folds."""
         return self._choose(self.folds, self.left_out)
@@ -113,7 +119,7 @@ class CrossValidation:
         fitted = fit_temperature(*_logits({index: said for fold in folds for index, said in fold.clips.items()}, self._feature_set.truth))
         temperature = max(round(fitted / FINENESS) * FINENESS, FINENESS)
         chosen = OperatingPoint(temperature, plan.smoothing_s, plan.thresholds)
-        if not (self._dataset.untrimmed or plan.background or left_out if plan.tune is None else plan.tune):
+        if not self.tunes:
             return chosen
         counts = [self._count(temperature, fold, part) for fold in folds for part in (None, *left_out)]
         smoothing_s, thresholds = choose_settings(reduce(add, counts), self.labels, plan.background, self._aim(), plan.thresholds.default)

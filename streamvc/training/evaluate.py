@@ -102,6 +102,7 @@ class Evaluation:
         confusion: (L, L) whole clips, a row per right label, a column per given one.
         outcomes: Shares of the clips with the right event, a wrong one, none.
         active_outcomes: The same, of the clips of activities.
+        label_outcomes: The same, of the clips of each label but the background that has any.
         calibration_error: How far a prediction's best score is from the share of times it is right.
         stream: The figures of the clips as streams; of untrimmed video, those of the whole files.
         alarms: Of each label but the background, how its events do as alarms.
@@ -123,6 +124,7 @@ class Evaluation:
     confusion: NDArray[np.int64]
     outcomes: Outcomes
     active_outcomes: Outcomes
+    label_outcomes: dict[str, Outcomes]
     calibration_error: float
     stream: StreamFigures
     alarms: dict[str, AlarmFigures]
@@ -148,6 +150,7 @@ class Evaluation:
             "confusion": self.confusion.tolist(),
             "outcomes": asdict(self.outcomes),
             "active_outcomes": {name: finite(share) for name, share in asdict(self.active_outcomes).items()},
+            "label_outcomes": {label: asdict(outcomes) for label, outcomes in self.label_outcomes.items()},
             "calibration_error": self.calibration_error,
             **self.stream.as_json(),
             "alarms": {label: alarm.as_json() for label, alarm in self.alarms.items()},
@@ -281,6 +284,11 @@ def measure(
         confusion=counts,
         outcomes=_outcomes(results),
         active_outcomes=_outcomes([result for result in results if labels[result.truth] != background]),
+        label_outcomes={
+            label: _outcomes([result for result in results if result.truth == index])
+            for index, label in enumerate(labels)
+            if label != background and index in truth
+        },
         calibration_error=metrics.calibration_error(window_scores, window_truth),
         stream=measure_streams(streams),
         alarms={label: count_alarms(streams, index, within_s) for index, label in enumerate(labels) if label != background},

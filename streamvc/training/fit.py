@@ -1,19 +1,21 @@
 """Trains a network: the loop that all recipes share.
 
 It stops when the validation loss gets no better, and keeps the weights of the best epoch. A checkpoint is written after each epoch with all that the
-next one depends on, so that a training that was killed ends as it would have ended.
+next one depends on, so that a training that was killed ends as it would have ended. A linear head needs no epochs: its weights are found exactly.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from streamvc.errors import DataError
 from streamvc.metrics import softmax
 from streamvc.training.checkpoint import Checkpoint
 from streamvc.training.history import Epoch, TrainingHistory
 from streamvc.training.inputs import Inputs, take_deltas
+from streamvc.training.minimum import minimise
 from streamvc.training.networks.network import Network
 from streamvc.training.plan import HeadSettings
 from streamvc.training.progress import Advance, silent
@@ -21,8 +23,13 @@ from streamvc.training.tensorflow import keras, tf
 from streamvc.training.windows import FeatureTable, Floats, Ints, Windows, all_windows, sample_windows, select_windows
 from streamvc.types import Array
 
+Floats64 = NDArray[np.float64]
+
 NUM_AT_ONCE = 1 << 22  # numbers that a network is given at a time for prediction
 FINAL_RATE = 0.05  # of the learning rate, after the last epoch
+MAX_STEPS = 300  # to the minimum of a linear head's loss
+LEAST_DEVIATION = 0.01  # of what a linear layer is given; what differs less says nothing, and would need huge weights
+USUAL_WIDTH = 100  # numbers given to a linear layer at which `l2` is the penalty on those weights that numbers of deviation 1 have
 
 
 class SplitData:
@@ -104,11 +111,45 @@ class Trainer:
         _assign(self._model.variables, best)
         return TrainingHistory(tuple(history), _best(history))
 
+    def solve(self, training: SplitData, background: int | None = None) -> TrainingHistory:
+        """Find the weights of a network with one dense layer exactly: those of the lowest mean loss and penalty `l2` together.
+
+        The windows are evenly spaced over each clip. All labels count alike in sum, but the background label `background_weight` times as much.
+        What the layer is given is brought to mean 0 and deviation 1 first, so that the penalty holds for all of it alike.
+
+        Args:
+            training: The clips to learn from.
+            background: Index of the background label, if there is one.
+        """
+        settings, model = self._settings, self._model
+        layers = [layer for layer in model.layers if layer.trainable_variables]
+        if len(layers) != 1 or not isinstance(layers[0], keras.layers.Dense) or settings.l2 is None:
+            raise DataError("l2 is for recipes of one linear layer, such as linear; leave it out")
+        windows = all_windows(training.table, self._window, min(settings.warm_up, self._window)).thinned(settings.windows_per_clip)
+        before = keras.Model(model.inputs, layers[0].input)
+        behind = tf.identity if layers[0] is model.layers[-1] else keras.Model(layers[0].output, model.output)
+        given = self._predict(lambda x, lengths: before([x, lengths], training=False), training, windows)
+        mean, deviation = given.mean(axis=0, dtype=np.float64), given.std(axis=0, dtype=np.float64)
+        scale = np.sqrt(USUAL_WIDTH / len(mean)) / np.maximum(deviation, LEAST_DEVIATION)
+        truth = training.truth[windows.clips]
+        counts = class_weights(truth, self._num_labels)
+        if background is not None:
+            counts[background] *= settings.background_weight
+        loss = _penalised_loss(behind, (given - mean) * scale, truth, counts[truth], self._num_labels, settings.l2)
+        found, losses = minimise(loss, np.zeros((len(mean) + 1) * self._num_labels), max_steps=MAX_STEPS)
+        weights = found.reshape(-1, self._num_labels)
+        kernel = weights[:-1] * scale[:, None]
+        layers[0].set_weights([kernel, weights[-1] - mean @ kernel])
+        return TrainingHistory((), 0, num_steps=len(losses) - 1)
+
     def logits(self, side: SplitData, windows: Windows) -> Floats:
         """(N, L) logits of windows, with the weights as they are."""
+        return self._predict(self._infer, side, windows)
+
+    def _predict(self, network: Callable[[Any, Any], Any], side: SplitData, windows: Windows) -> Floats:
+        """(N, ...) what a network makes of windows."""
         size = max(1, NUM_AT_ONCE // (windows.rows.shape[1] * int(np.prod(self.shape[1:]))))
-        parts = [self._infer(x, lengths).numpy() for x, lengths, _ in side.batches(self.fitting(windows), size)]
-        return np.concatenate(parts)
+        return np.concatenate([network(x, lengths).numpy() for x, lengths, _ in side.batches(self.fitting(windows), size)])
 
     def fitting(self, windows: Windows) -> Windows:
         """The windows as the network wants them: those of clips are always full."""
@@ -183,6 +224,37 @@ class Trainer:
         variables = self._model.trainable_variables
         self._optimizer.apply_gradients(zip(tape.gradient(loss, variables), variables, strict=True))
         return loss
+
+
+def _penalised_loss(
+    behind: Any, given: Floats64, truth: Ints, counts: Floats, num_labels: int, l2: float
+) -> Callable[[Floats64], tuple[float, Floats64]]:
+    """The weighted mean loss of a linear layer's weights, a flat (D + 1, L), the last row being the bias, and the penalty; with the gradient.
+
+    Args:
+        behind: What is behind the layer: its numbers (N, L) to logits (N, L).
+        given: (N, D) what the layer is given.
+        truth: (N,) the labels.
+        counts: (N,) what each counts for.
+        num_labels: L.
+        l2: The penalty is half of it times the sum of the squared weights without the bias.
+    """
+    rows, shares = tf.constant(given, tf.float32), tf.constant(counts / counts.sum(), tf.float32)
+    targets = tf.one_hot(truth, num_labels)
+
+    @tf.function(input_signature=[tf.TensorSpec((given.shape[1] + 1, num_labels), tf.float32)], autograph=False)  # type: ignore[untyped-decorator]
+    def descend(weights: Any) -> Any:
+        with tf.GradientTape() as tape:
+            tape.watch(weights)
+            losses = tf.nn.softmax_cross_entropy_with_logits(targets, behind(rows @ weights[:-1] + weights[-1]))
+            loss = tf.reduce_sum(losses * shares) + l2 / 2 * tf.reduce_sum(tf.square(weights[:-1]))
+        return loss, tape.gradient(loss, weights)
+
+    def function(flat: Floats64) -> tuple[float, Floats64]:
+        loss, gradient = descend(tf.constant(flat.reshape(-1, num_labels), tf.float32))
+        return float(loss), gradient.numpy().astype(np.float64).ravel()
+
+    return function
 
 
 def class_weights(truth: Ints, num_labels: int) -> Floats:

@@ -14,7 +14,14 @@ class Epoch:
 
 @dataclass(frozen=True, slots=True)
 class TrainingHistory:
-    """How a training went: one entry per epoch, and the epoch, from 0, whose weights were kept."""
+    """How a training went.
+
+    Attributes:
+        history: One entry per epoch; none for a head whose weights were found exactly.
+        best_epoch: The epoch, from 0, whose weights were kept.
+        num_steps: Of a head whose weights were found exactly: in how many steps.
+    """
 
     history: tuple[Epoch, ...]
     best_epoch: int
+    num_steps: int = 0

@@ -43,6 +43,9 @@ class HeadSettings:
         label_smoothing: Share of the target that is spread over all labels.
         learning_rate: At the start; it falls by half a cosine.
         weight_decay: Of AdamW.
+        l2: Penalty on the squares of a linear head's weights: they are then found exactly, without epochs and without clips kept for validation, from
+            `windows_per_clip` windows of each clip, evenly spaced. By epochs if None.
+        background_weight: What the background label counts for in that, by what each activity does.
         batch: Windows that are learned from at a time.
         windows_per_clip: How many windows of each clip are drawn per epoch.
         by_length: Whether that is the mean, and long clips have more, as they have live.
@@ -81,6 +84,8 @@ class HeadSettings:
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.05
     learning_rate: Positive = 3e-3
     weight_decay: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.3
+    l2: Positive | None = None
+    background_weight: Positive = 1.0
     batch: Count = 64
     windows_per_clip: Count = 4
     by_length: bool = False
@@ -132,6 +137,7 @@ class TrainingPlan:
         version: Of the bundle.
         about: Of the data: where it is from, its licence, what it lacks. Goes into the card as it stands.
         command: The command that trains it again, for the card.
+        beside: Other recipes that are measured on the same features and folds, for the card.
     """
 
     recipe: str = "gru"
@@ -156,3 +162,4 @@ class TrainingPlan:
     version: str = "1"
     about: str = ""
     command: str = ""
+    beside: tuple[str, ...] = ()

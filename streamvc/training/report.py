@@ -1,8 +1,8 @@
 """The report of a training: its figures and settings."""
 
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
@@ -34,6 +34,7 @@ class TrainingReport:
     Attributes:
         name: Of the bundle.
         plan: What was asked for, with the smoothing and the thresholds that were chosen.
+        tuned: Whether they were chosen on the folds.
         dataset: What it was trained on.
         extraction: The clips that were used, and those that were not.
         folds: How good each fold's recogniser was, on groups it had not seen.
@@ -47,11 +48,13 @@ class TrainingReport:
         fold_fits: Those of the folds' trainings.
         num_parameters: Of the head, or of the whole network where there is no backbone.
         difference: Largest difference between a score of the exported head and of Keras.
+        beside: The figures of other recipes, by name: of all folds, on the same features.
         train_s: Seconds for all but the features; of one that was killed and went on, those since then.
     """
 
     name: str
     plan: TrainingPlan
+    tuned: bool
     dataset: Dataset
     extraction: Extraction
     folds: tuple[Evaluation, ...]
@@ -66,6 +69,7 @@ class TrainingReport:
     num_parameters: int
     difference: float
     train_s: float
+    beside: Mapping[str, Evaluation] = field(default_factory=dict)
 
     @property
     def clip_top1(self) -> Spread:
@@ -115,6 +119,7 @@ class TrainingReport:
             "folds": [{"clip_top1": fold.clip_top1, "window_top1": fold.window_top1, "num_clips": fold.num_clips} for fold in self.folds],
             "pooled": self.pooled.as_json(),
             "rates": [asdict(each) for each in self.rates],
+            "beside": {name: each.as_json() for name, each in self.beside.items()},
             "open_set": self.open_set.as_json() if self.open_set else None,
             "temperature": self.temperature,
             "smoothing_s": self.plan.smoothing_s,

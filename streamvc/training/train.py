@@ -62,6 +62,7 @@ WEIGHTLESS = (
     "leave_out",
     "false_per_hour",
     "alarm_s",
+    "beside",
 )
 NUM_CHECKED = 32  # clips on which the exported head is held against Keras
 
@@ -99,8 +100,17 @@ def train(
     check_bundle_folder(out, overwrite)
     with _training(out.name, data, plan, cache, num_workers, advance) as training:
         report, settings, head = training.run()
-        _write(out, settings, head, card(report))
+    beside = {name: _measure_beside(data, plan, name, cache=cache, num_workers=num_workers, advance=advance) for name in plan.beside}
+    report = replace(report, beside=beside)
+    _write(out, settings, head, card(report))
     return report
+
+
+def _measure_beside(data: Path, plan: TrainingPlan, recipe: str, *, cache: Path | None, num_workers: int | None, advance: Advance) -> Evaluation:
+    """How good another recipe is on the same features and folds."""
+    other = replace(plan, recipe=recipe, head=find_recipe(recipe).head, min_rate_hz=None, leave_out=0)
+    with _training(recipe, data, other, cache, num_workers, advance) as training:
+        return training.cross_validate().measure()[1]
 
 
 def measure_open_set(
@@ -190,6 +200,7 @@ class Training:
         report = TrainingReport(
             name=self._name,
             plan=replace(self._plan, smoothing_s=choice.smoothing_s, thresholds=choice.thresholds),
+            tuned=cross_validation.tunes,
             dataset=self._dataset,
             extraction=feature_set.extraction,
             folds=tuple(folds),
@@ -263,6 +274,10 @@ class Training:
         plan, feature_set = self._plan, self._feature_set
         if plan.background:
             chosen = feature_set.thin_out(chosen, self._dataset.labels.index(plan.background), plan.head.background_share)
+        if plan.head.l2 is not None:
+            training, truth = feature_set.training(chosen)
+            inputs = self._fit_inputs(training)
+            return self._trainer.solve(SplitData(training, truth, inputs, self._trainer.shape), self._background), inputs
         validation = feature_set.choose_validation(chosen, plan.head, plan.seed)
         training, truth = feature_set.training(chosen & ~validation)
         inputs = self._fit_inputs(training)
@@ -281,7 +296,12 @@ class Training:
     def _spec(self) -> HeadSpec:
         settings, size = self._plan.head, self._extractor.feature_size
         num_inputs, num_static = (size, size) if self._recipe.sees_pictures else input_sizes(self._extractor.part_sizes, settings)
-        return HeadSpec(num_inputs, num_static, self._extractor.feature_map, len(self._dataset.labels), settings)
+        return HeadSpec(num_inputs, num_static, self._extractor.feature_map, len(self._dataset.labels), settings, self._background)
+
+    @property
+    def _background(self) -> int | None:
+        """Index of the background label, if there is one."""
+        return self._dataset.labels.index(self._plan.background) if self._plan.background else None
 
     def _draft(self, settings: BundleSettings, head: HeadFiles) -> Bundle:
         return _write(self._scratch / self._name, settings, head, card="")

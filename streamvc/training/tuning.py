@@ -1,9 +1,11 @@
-"""Chooses the smoothing, and the thresholds of each label, that find the most events, by predictions on unseen video.
+"""Chooses the smoothing and the thresholds that find the most events, by predictions on unseen video.
 
-The F score of the events is maximised, under a bound on false events where one is set. The events of one label do not depend on the thresholds of
-another, so that the best thresholds for a smoothing are found exactly: F is a ratio of sums over the labels, maximised by Dinkelbach's method (1967);
-to share the bound out among the labels is a knapsack problem. Unseen video gives more false events than this video, so the bound must also hold with
-`enter` one step lower.
+One setting is chosen for all labels: of those that silence none of them, and keep the bound on false events where one is set, the one with the
+best F score of the events. Silent is a label of which less than `HEARD_SHARE` of the activities are found that any setting finds. Then a label may
+have an `enter` of its own, by at most `DEVIATION` from the common one, where that makes F better: chosen freely on so few clips, thresholds silence
+whole labels for the sake of the others. The events of one label do not depend on the thresholds of another, so that this choice is exact: F is a
+ratio of sums over the labels, maximised by Dinkelbach's method (1967); to share the bound out among the labels is a knapsack problem. Unseen video
+gives more false events than this video, so the bound must also hold with `enter` one step lower.
 
 Shapes: S time constants of the smoothing, E thresholds, L labels.
 """
@@ -13,6 +15,7 @@ from dataclasses import dataclass, fields
 from itertools import product
 
 import numpy as np
+from numpy.typing import NDArray
 
 from streamvc.inference.manifest import LabelThresholds, Threshold
 from streamvc.training.prediction_trace import PredictionTrace
@@ -23,6 +26,9 @@ SMOOTHING_S = (0.6, 0.3, 1.0, 0.0, 2.0)
 ENTER = (0.7, 0.6, 0.8, 0.5, 0.9, 0.4, 0.95, 0.3, 0.98, 0.93, 0.97, 0.99)
 LEAVE = (0.55, 0.35, 0.8)  # as shares of `enter`
 MIN_S = (0.5, 1.0, 0.0, 2.0)
+
+HEARD_SHARE = 0.5
+DEVIATION = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,10 +108,29 @@ def choose_settings(
     # One is always allowed: in so little video, what is rarer cannot be told from what never happens.
     most_false = None if objective.false_per_hour is None else max(1, int(objective.false_per_hour * counts.bound_s / 3600))
     false, missable = with_margin(counts.false), objective.beta**2 * counts.num_segments
-    choices = [_choose(counts.events[s], counts.right[s], false[s], missable, most_false) for s in range(len(grid.smoothing_s))]
-    best = int(np.argmax([score for score, _ in choices]))
-    chosen = {label: _threshold(grid, number) for label, number in zip(labels, choices[best][1], strict=True) if label != background}
-    return grid.smoothing_s[best], LabelThresholds(default=default, labels=chosen)
+    smoothing, common = _choose_common(counts, false, missable, most_false)
+    near = [common, *np.flatnonzero(_are_near(grid, common))]  # of equals it is the first
+    _, chosen = _choose(counts.events[smoothing][:, near], counts.right[smoothing][:, near], false[smoothing][:, near], missable, most_false)
+    own = {label: _threshold(grid, near[number]) for label, number in zip(labels, chosen, strict=True) if label != background}
+    threshold = _threshold(grid, common)
+    return grid.smoothing_s[smoothing], LabelThresholds(default=threshold, labels={label: each for label, each in own.items() if each != threshold})
+
+
+def _choose_common(counts: EventCounts, false: IntArray, missable: float, most_false: int | None) -> tuple[int, int]:
+    """The smoothing and the thresholds that are best for all labels together, none of which they may silence."""
+    is_silent = (counts.right < HEARD_SHARE * counts.right.max(axis=(0, 2), keepdims=True)).any(axis=1)
+    excess = np.zeros_like(is_silent, np.int64) if most_false is None else np.maximum(false.sum(axis=1) - most_false, 0)
+    shares = counts.right.sum(axis=1) / np.maximum(counts.events.sum(axis=1) + missable, 1)
+    best = np.lexsort((-shares.ravel(), excess.ravel(), is_silent.ravel()))[0]  # it keeps the order of equals, the defaults first
+    smoothing, common = np.unravel_index(best, shares.shape)
+    return int(smoothing), int(common)
+
+
+def _are_near(grid: Grid, number: int) -> NDArray[np.bool_]:
+    """(E,) which thresholds a label may have where all others have this one."""
+    shares = grid.leave / grid.enter
+    same = (grid.min_s == grid.min_s[number]) & (np.abs(shares - shares[number]) < 0.01)
+    return np.asarray(same & (np.abs(grid.enter - grid.enter[number]) <= DEVIATION))
 
 
 def make_grid(cooldown_s: float) -> Grid:

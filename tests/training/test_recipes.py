@@ -40,12 +40,13 @@ SNIPPETS = ("i3d-rnn", "i3d-mlp")
 PARTS = {
     "pooled": "pose+efficientnet-lite0-f16:person:greys",
     "statistics": "pose/2+flow",
+    "linear": "movenet+flow",
     "scales": "foreground+efficientnet-lite0-f16:foreground",
 }
 
 
 # One of each form, each kind of network and each kind of input; the others are slow together.
-QUICK = ("frame-vote", "lrcn", "gru", "conv1d", "mlp", "maxmin", "statistics", "c3d", "convlstm", "i3d-mlp")
+QUICK = ("frame-vote", "lrcn", "gru", "conv1d", "mlp", "maxmin", "statistics", "linear", "c3d", "convlstm", "i3d-mlp")
 
 
 @pytest.fixture(scope="session")

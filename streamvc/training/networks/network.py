@@ -22,6 +22,7 @@ class HeadSpec:
         feature_map: Their shape (H, W, C), where they are a picture or a map.
         num_labels: L.
         settings: How.
+        background: Index of the label that stands for no activity; None where there is none.
     """
 
     num_inputs: int
@@ -29,6 +30,7 @@ class HeadSpec:
     feature_map: tuple[int, int, int] | None
     num_labels: int
     settings: HeadSettings
+    background: int | None = None
 
     def picture_shape(self) -> tuple[int, int, int]:
         """(H, W, C).

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamvc.training.inputs import Inputs
+from streamvc.training.networks.gate import FAR, Gate
 from streamvc.training.networks.network import (
     DeltaState,
     HeadFiles,
@@ -25,7 +26,6 @@ from streamvc.training.networks.network import (
 )
 from streamvc.training.tensorflow import keras, tf
 
-FAR = 1e9  # stands for infinity: what is not there is never the largest
 TINY = 1e-6  # a root is steep at 0
 
 
@@ -95,6 +95,14 @@ def statistics(spec: HeadSpec) -> Network:
     return _over_windows(spec, lambda windows, present: _Pooled()(windows, present))
 
 
+def linear(spec: HeadSpec) -> Network:
+    """The same statistics and one linear layer: which activity it would be, and apart from that whether there is one at all; see `Gate`.
+
+    It has one minimum, which is found exactly; see `streamvc.training.fit.Trainer.solve`.
+    """
+    return _over_windows(spec, lambda windows, present: _Pooled()(windows, present), gated=True)
+
+
 def scales(spec: HeadSpec) -> Network:
     """Dense layers on what each input was on average over spans of the past that double in length, and how much it varied: see `_Scales`.
 
@@ -134,11 +142,12 @@ def conv1d(spec: HeadSpec) -> Network:
     return Network("step", network.model, export)
 
 
-def _over_windows(spec: HeadSpec, body: Callable[[Any, Any], Any]) -> Network:
-    """A network over (B, W, K) windows and a mask (B, W) of the features that are there."""
+def _over_windows(spec: HeadSpec, body: Callable[[Any, Any], Any], *, gated: bool = False) -> Network:
+    """A network over (B, W, K) windows and a mask (B, W) of the features that are there; with a `Gate` where there is a background label."""
     window = spec.settings.window
     windows, lengths = keras_inputs(spec)
-    model = keras.Model([windows, lengths], readout(body(hide_inputs(windows, spec), SequenceMask(window)(lengths)), spec))
+    logits = readout(body(hide_inputs(windows, spec), SequenceMask(window)(lengths)), spec)
+    model = keras.Model([windows, lengths], logits if spec.background is None or not gated else Gate(spec.background)(logits))
 
     def export(inputs: Inputs) -> HeadFiles:
         def network(rows: Any) -> Any:

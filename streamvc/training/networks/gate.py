@@ -1,0 +1,35 @@
+"""The gate of a head that knows "nothing": whether there is an activity at all, apart from which one it would be."""
+
+from typing import Any
+
+import numpy as np
+
+from streamvc.training.tensorflow import keras, tf
+
+FAR = 1e9  # stands for infinity: what is not there is never the largest
+
+
+class Gate(keras.layers.Layer):  # type: ignore[misc]  # Keras has no types
+    """Numbers of all labels, (B, L), to logits, (B, L), whose softmax is exactly this.
+
+    The background label has the probability sigmoid(g), where g is its number. Each other label has the rest, 1 - sigmoid(g), times the softmax of
+    its number among those of the activities. So what could be either of two activities is no less of an activity.
+    """
+
+    def __init__(self, background: int) -> None:
+        super().__init__()
+        self._background = background
+
+    def call(self, numbers: Any) -> Any:
+        """(B, L) to (B, L)."""
+        is_background = np.eye(numbers.shape[-1], dtype=np.float32)[self._background]
+        gate = numbers[:, self._background : self._background + 1]
+        active = numbers - FAR * is_background
+        largest = tf.reduce_max(active, axis=1, keepdims=True)
+        sizes = largest + tf.math.log(tf.reduce_sum(tf.exp(active - largest), axis=1, keepdims=True))
+        return is_background * log_sigmoid(gate) + (1 - is_background) * (numbers - sizes + log_sigmoid(-gate))
+
+
+def log_sigmoid(numbers: Any) -> Any:
+    """log(sigmoid), of operations that all edge runtimes have."""
+    return tf.minimum(numbers, 0) - tf.math.log(1 + tf.exp(-tf.abs(numbers)))
