@@ -26,7 +26,7 @@ def check_training(data: Path, plan: TrainingPlan, *, cache: Path | None = None)
         BundleError: The backbone is missing.
     """
     check_folder(cache or cache_folder())
-    open_named(plan.backbone)
+    open_named(plan.backbone, plan.rate_hz)
     check_data(data, plan)
 
 
