@@ -1,7 +1,8 @@
-"""Makes the data of the bundle `fall` out of two data sets: `python scripts/fall_segments.py data falls` writes falls/segments.csv.
+"""Makes the data of the bundle `fall` out of several data sets: `python scripts/fall_segments.py data falls` writes falls/segments.csv.
 
-A fall is what begins where `ceiling` and `fall` (data/README.md) have one, and is over when somebody has been lying for some seconds: to lie there is
-another matter. Videos of the same person are one group, and so is each video from the ceiling, which all show one person in one room.
+`fall` begins where half of the way down is done, as before that it could be much else, and is over when somebody has been lying for a moment: to lie
+is another label, whether they fell or lay down on purpose. What is neither is `nothing`; a moment around each fall is left open. Each room or source
+is one group (see `GROUPS`), so that folds leave it out as a whole.
 """
 
 import csv
@@ -12,24 +13,46 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-LASTS_S = 4.0  # of a fall, from where it is said to begin
-EARLY_S = 0.5  # before that it may have begun as well: the labels are right within a second
-# What is none is cut into pieces, so that what is most like a fall is learned from as often; those that touch would be taken for one.
+import cv2
+
+SHARE_DOWN = 0.5  # of the way down, as the labels of `falls` have it, from which on it is a fall ...
+LIES_S = 1.5  # ... for so long after they lie
+# `ceiling` and `fall` say within a second when a fall begins, and not when it is over.
+LATE_S, LASTS_S = 0.8, 4.0
+EARLY_S, LATER_S = 0.5, 1.0  # what is left open before a fall begins, and between it and lying
+AROUND_S = 0.3, 0.5  # what is left open before and after lying
+# What is nothing is cut into pieces, so that what is most like a fall is learned from as often; those that touch would be taken for one.
 PIECE_S, APART_S = 3.4, 0.6
 SHORTEST_S = 0.5
+LYING = ("lying", "falled", "sleeping")
+# By the beginning of a video's path. Coffee rooms share their actors, and so do homes; exercises and outdoor clips are one source of nothing, streets another.
+GROUPS = {
+    "falls/le2i/coffee": "coffee rooms",
+    "falls/le2i/home": "homes",
+    "falls/le2i/office": "office",
+    "falls/urfd": "URFD",
+    "fall/": "GMDCSA",
+    "ceiling/": "from above",
+    "exercise/": "exercises",
+    "everyday/clips/": "exercises",
+    "cctv-fight/": "streets",
+    "streams/": "streets",
+}
 
-
-def is_fall(label: str) -> bool:
-    """Whether a label of either data set says that somebody is falling; `falled` is who has."""
-    return label == "falling" or label.lower().startswith("fall ") or label.lower().startswith("falling (")
+Span = tuple[float, float]
 
 
 @dataclass
 class Told:
-    """What a table tells of a video: when falls begin, and how far it is told of, in seconds."""
+    """What the tables tell of a video: when somebody falls, and when they lie, in seconds."""
 
-    starts: list[float] = field(default_factory=list)
-    end_s: float = 0.0
+    falls: list[Span] = field(default_factory=list)
+    lying: list[Span] = field(default_factory=list)
+
+
+def is_fall(label: str) -> bool:
+    """Whether a label of any data set says that somebody is falling; `falled` is who has."""
+    return label in ("fall", "falling") or label.lower().startswith(("fall ", "falling ("))
 
 
 def read(table: Path) -> dict[str, Told]:
@@ -37,37 +60,87 @@ def read(table: Path) -> dict[str, Told]:
     videos = defaultdict[str, Told](Told)
     with table.open(newline="") as file:
         for row in csv.DictReader(file):
-            told = videos[row["video"]]
-            told.starts += [float(row["start_s"])] if is_fall(row["label"]) else []
-            told.end_s = max(told.end_s, float(row["end_s"]))
+            told, span = videos[row["video"]], (float(row["start_s"]), float(row["end_s"]))
+            told.falls += [span] if is_fall(row["label"]) else []
+            told.lying += [span] if row["label"] in LYING else []
     return videos
 
 
-def segments(told: Told) -> Iterator[tuple[float, float, str]]:
-    """Falls, and what is none; a moment before each is left open."""
+def length_s(video: Path) -> float:
+    """How long a video is."""
+    capture = cv2.VideoCapture(str(video))
+    num, rate_hz = capture.get(cv2.CAP_PROP_FRAME_COUNT), capture.get(cv2.CAP_PROP_FPS)
+    capture.release()
+    return float(num / rate_hz)
+
+
+def complete(source: str, video: str, told: Told, end_s: float) -> Told:
+    """The same, with what is known of a whole data set."""
+    if source == "falls" and video.startswith("le2i"):  # who fell lies there to the end
+        return Told(told.falls, [*told.lying, *((down_s, end_s) for _, down_s in told.falls)])
+    if source == "fall":  # a fall lasts until they move again
+        return Told(told.falls, [(start_s + LASTS_S, up_s) for start_s, up_s in told.falls if up_s - start_s > LASTS_S])
+    return told
+
+
+def fall_span(source: str, start_s: float, end_s: float) -> Span:
+    """From when to when a fall is to be seen as one, by a segment of a data set."""
+    if source == "falls":
+        return start_s + SHARE_DOWN * (end_s - start_s), end_s + LIES_S
+    return start_s + LATE_S, min(end_s, start_s + LASTS_S)
+
+
+def segments(source: str, told: Told, end_s: float) -> Iterator[tuple[float, float, str]]:
+    """All segments of a video; see the head of this file."""
+    falls = [fall_span(source, *fall) for fall in told.falls]
+    taken = [(begin_s - EARLY_S, over_s + LATER_S) for (begin_s, _), (_, over_s) in zip(told.falls, falls, strict=True)]
+    yield from ((begin_s, min(over_s, end_s), "fall") for begin_s, over_s in falls)
+    for start_s, up_s in told.lying:
+        down_s = max([start_s, *(over_s + LATER_S for begin_s, over_s in falls if begin_s <= start_s + LASTS_S and over_s + LATER_S > start_s)])
+        taken.append((start_s - AROUND_S[0], up_s + AROUND_S[1]))
+        if min(up_s, end_s) - down_s >= SHORTEST_S:
+            yield down_s, min(up_s, end_s), "lying"
     clear_s = 0.0
-    for start_s in sorted(told.starts):
-        yield from pieces(clear_s, start_s - EARLY_S)
-        clear_s = min(start_s + LASTS_S, told.end_s)
-        yield start_s, clear_s, "fall"
-    yield from pieces(clear_s, told.end_s)
+    for begin_s, over_s in sorted(taken):
+        yield from pieces(clear_s, begin_s)
+        clear_s = max(clear_s, over_s)
+    yield from pieces(clear_s, end_s)
 
 
 def pieces(start_s: float, end_s: float) -> Iterator[tuple[float, float, str]]:
-    """A stretch without a fall."""
+    """A stretch of nothing."""
     while end_s - start_s >= SHORTEST_S:
         yield start_s, min(start_s + PIECE_S, end_s), "nothing"
         start_s += PIECE_S + APART_S
+
+
+def videos(data: Path) -> Iterator[tuple[str, str, Told]]:
+    """The data set of each video, its way from the data set's folder, and what is told of it."""
+    for source, inside in (("falls", ""), ("fall", ""), ("ceiling", "videos/")):
+        for video, told in read(data / source / "segments.csv").items():
+            yield source, f"{inside}{video}", told
+    listed = {
+        f"{inside}{video}" for inside in ("", "videos/") for source in ("falls", "fall", "ceiling") for video in read(data / source / "segments.csv")
+    }
+    for source in ("falls", "fall", "ceiling", "exercise", "everyday/clips", "cctv-fight", "streams"):
+        for path in sorted((data / source).rglob("*")):
+            video = path.relative_to(data / source).as_posix()
+            if path.suffix in (".mp4", ".avi") and not (source in ("falls", "fall", "ceiling") and video in listed):
+                yield source, video, Told()
 
 
 def main(data: Path, out: Path) -> None:
     """Write the table; it names the videos by their way from there."""
     out.mkdir(parents=True, exist_ok=True)
     rows = []
-    for name, inside in (("ceiling", "videos"), ("fall", "")):
-        for video, told in read(data / name / "segments.csv").items():
-            path, group = os.path.relpath(data / name / inside / video, out), video.split("/")[0]
-            rows += [(path, f"{start_s:g}", f"{end_s:g}", label, group) for start_s, end_s, label in segments(told)]
+    for source, video, told in videos(data):
+        path = data / source / video
+        group = next(group for begin, group in GROUPS.items() if f"{source}/{video}".startswith(begin))
+        end_s = length_s(path)
+        rows += [
+            (os.path.relpath(path, out), f"{start_s:.2f}", f"{over_s:.2f}", label, group)
+            for start_s, over_s, label in segments(source, complete(source, video, told, end_s), end_s)
+        ]
     with (out / "segments.csv").open("w", newline="") as file:
         csv.writer(file).writerows([("video", "start_s", "end_s", "label", "group"), *rows])
 

@@ -12,6 +12,7 @@ from streamvc.cli import options
 from streamvc.text import printable
 
 if TYPE_CHECKING:
+    from streamvc.inference.manifest import LabelThresholds
     from streamvc.training.open_set import OpenSet
     from streamvc.training.plan import TrainingPlan
     from streamvc.training.report import TrainingReport
@@ -52,6 +53,12 @@ SPLITS = ("groups", "given", "given-leaky", "random-leaky")
     type=click.IntRange(1),
     metavar="ROUNDS",
     help="Choose the thresholds also by the events on activities that were never taught: the labels are left out in turn, in so many rounds.",
+)
+@click.option(
+    "--thresholds",
+    metavar="JSON",
+    help="Thresholds of labels that are not to be chosen, and the default's, as in a bundle's model.json: "
+    """'{"default": {"cooldown_s": 0}, "labels": {"lying": {"min_s": 5}}}'.""",
 )
 @click.option("--about", default="", metavar="TEXT", help="Where the data is from and under which licence, for the card.")
 @click.option("--recipe", default="gru", show_default=True, metavar="NAME", shell_complete=options.complete_recipe, help="See `streamvc recipes`.")
@@ -127,6 +134,7 @@ def _plan(
     window: int | None,
     mode: str | None,
     augment: str | None,
+    thresholds: str | None,
     background_videos: tuple[Path, ...],
     **chosen: Any,
 ) -> "TrainingPlan":
@@ -136,8 +144,23 @@ def _plan(
     own = {"window": window, "mode": mode, "augment": augment}
     settings = {**{name: value for name, value in own.items() if value is not None}, **options.read_settings(changes)}
     given = {name: value for name, value in chosen.items() if value is not None}
+    if thresholds is not None:
+        given["thresholds"] = _read_thresholds(thresholds)
     pairs = tuple(options.read_pair("--merge", "LABEL=OTHER", text) for text in merge)
     return plan_for(**given, merge=pairs, settings=settings, background_videos=background_videos, command=shlex.join(["streamvc", *sys.argv[1:]]))
+
+
+def _read_thresholds(text: str) -> "LabelThresholds":
+    """Thresholds as JSON."""
+    from pydantic import ValidationError
+
+    from streamvc.inference.manifest import LabelThresholds
+
+    try:
+        return LabelThresholds.model_validate_json(text)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        raise click.BadParameter(f"{'.'.join(map(str, first['loc'])) or text}: {first['msg']}", param_hint="--thresholds") from error
 
 
 def _active_lines(report: "TrainingReport") -> list[str]:

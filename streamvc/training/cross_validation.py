@@ -123,6 +123,7 @@ class CrossValidation:
             return chosen
         counts = [self._count(temperature, fold, part) for fold in folds for part in (None, *left_out)]
         smoothing_s, thresholds = choose_settings(reduce(add, counts), self.labels, plan.background, self._aim(), plan.thresholds.default)
+        thresholds = thresholds.model_copy(update={"labels": thresholds.labels | plan.thresholds.labels})
         return replace(chosen, smoothing_s=smoothing_s, thresholds=thresholds)
 
     def _count(self, temperature: float, fold: Fold, part: Fold | None) -> EventCounts:

@@ -192,14 +192,19 @@ def evaluate(
     def look(wanted: Sequence[Clip]) -> Extraction:
         return extract(wanted, str(recognizer.bundle.path), manifest.rate_hz, cache=cache, num_workers=num_workers, advance=advance)
 
-    extraction = look(clips).lasting(manifest.first)
+    personal = manifest.subject == "person"
+    files = look(whole_files(dataset.clips)) if dataset.untrimmed or personal else None
+    extraction = look(clips)
+    if files and personal:
+        whole = {file.path: sequence for file, sequence in zip(files.clips, files.sequences, strict=True)}
+        extraction = extraction.of_actors(whole, manifest.background)
+    extraction = extraction.lasting(manifest.first)
     results = []
     for clip, sequence in zip(extraction.clips, extraction.sequences, strict=True):
         results.append(evaluate_clip(recognizer.bundle, clip.label, predict_file(recognizer, sequence), clip.start_s))
         advance("predictions", len(results), len(extraction.clips))
     streams = []
-    if dataset.untrimmed:
-        files = look(whole_files(dataset.clips))
+    if files:
         segments = [clip for clip in clips if clip.label not in (dataset.background, manifest.background)]
         streams = [
             detect(

@@ -1,12 +1,12 @@
 """Extracts the feature sequence of a video by the stages that run live: source, sampler, extractor."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, fields, replace
 from functools import partial
 from pathlib import Path
 from random import Random
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,10 +18,15 @@ from streamvc.errors import SourceError
 from streamvc.inference.backbone import Extractor
 from streamvc.sampling import Sample, Sampler
 from streamvc.training.augment import AS_IT_IS, Variation
-from streamvc.types import Array, Frame
+from streamvc.types import Array, Frame, Subject
 
 BATCH_BYTES = 8_000_000  # of pictures that are decoded before the extractors look at them
 NO_IMAGE = np.empty((0, 0, 3), np.uint8)
+NOBODY = 0  # in place of a track
+NO_SUBJECT = Subject(NOBODY, (0.0, 0.0, 0.0, 0.0), 0.0)
+ABOUT_S = 0.8  # before a segment of a label, in which who does it may be told as well: a fall has begun when it is seen to be one
+MOSTLY = 0.5  # of the longest that somebody is there in a segment: who is there for so long may be who does it
+LEAST_SIZE = 0.05  # of a box's diagonal, as a share of the picture: those far away jitter by more than their size
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +68,9 @@ class FeatureSequence:
         timestamps: (N,) float64, stream time of the tick that this frame stands for, in seconds.
         num_ticks: (N,) int64, how many ticks the feature stands for: more than 1 where frames are missing.
         gaps_s: (N,) float64, seconds of missing video before the feature; 0.0 but after a gap.
+        tracks: (N,) int64, whose feature it is, where each person has their own; `NOBODY` in a frame without anybody, of which the feature is zeros.
+            None where features are of whole pictures.
+        boxes: (N, 4) float32, where that person is: left, top, right and bottom as shares of the picture. None as `tracks`.
     """
 
     features: Array
@@ -70,9 +78,25 @@ class FeatureSequence:
     timestamps: NDArray[np.float64]
     num_ticks: NDArray[np.int64]
     gaps_s: NDArray[np.float64]
+    tracks: NDArray[np.int64] | None = None
+    boxes: NDArray[np.float32] | None = None
+
+    def rows(self, chosen: slice | NDArray[Any]) -> Self:
+        """Some of the rows, as `chosen` picks them of an array."""
+        return replace(self, **{name: values[chosen] for name, values in self.columns().items()})
+
+    def columns(self) -> dict[str, Any]:
+        """The arrays that there are, by name."""
+        return {field.name: values for field in fields(self) if (values := getattr(self, field.name)) is not None}
+
+    def of(self, tracks: Collection[int]) -> Self:
+        """What there is of some people; all of it, where features are of pictures."""
+        return self if self.tracks is None else self.rows(np.isin(self.tracks, list(tracks)))
 
     def stretches(self) -> list[Array]:
-        """The stretches between gaps, each (T, D): one row per tick, a feature being held until the next."""
+        """The stretches between gaps, of each person, each (T, D): one row per tick, a feature being held until the next."""
+        if self.tracks is not None:
+            return [stretch for person in people_of(self).values() for stretch in replace(person, tracks=None, boxes=None).stretches()]
         if not len(self.features):
             return []
         starts = np.flatnonzero(self.gaps_s)
@@ -88,9 +112,10 @@ class FeatureSequence:
             chosen &= self.timestamps < end_s
         if chosen.all():
             return self
-        part = replace(self, **{field.name: getattr(self, field.name)[chosen] for field in fields(self)})
-        part.num_ticks[:1] = 1
-        part.gaps_s[:1] = 0.0
+        part = self.rows(chosen)
+        first = part.timestamps == part.timestamps[:1]
+        part.num_ticks[first] = 1
+        part.gaps_s[first] = 0.0
         return part
 
     def before(self, moment_s: float, num: int) -> Array:
@@ -101,6 +126,32 @@ class FeatureSequence:
         begin = int(np.flatnonzero(self.gaps_s[:end]).max(initial=0))
         table = np.repeat(self.features[begin:end], self.num_ticks[begin:end], axis=0)
         return table[max(len(table) - num, 0) :]
+
+
+def people_of(sequence: FeatureSequence) -> dict[int, FeatureSequence]:
+    """What there is of each person, by track, where features are of people; the sequence itself, as of `NOBODY`, where they are of pictures."""
+    if sequence.tracks is None:
+        return {NOBODY: sequence}
+    tracks = np.unique(sequence.tracks)
+    return {int(track): sequence.rows(sequence.tracks == track) for track in tracks[tracks != NOBODY]}
+
+
+def actor_in(sequence: FeatureSequence, start_s: float, end_s: float | None) -> int:
+    """The track of the person whom the label of a segment is of; `NOBODY` where there is nobody.
+
+    It is theirs whose box moves farthest up and down, in its own size, of those who are there for half as long as anybody is.
+    """
+    end_s = float("inf") if end_s is None else end_s
+    found: list[tuple[int, float, int]] = []
+    for track, person in people_of(sequence).items():
+        inside = (person.timestamps >= start_s) & (person.timestamps < end_s)
+        boxes = person.boxes
+        if inside.any() and boxes is not None:
+            boxes = boxes[inside | ((person.timestamps >= start_s - ABOUT_S) & (person.timestamps < start_s))]
+            size = max(float(np.hypot(*(boxes[:, 2:] - boxes[:, :2]).T).max()), LEAST_SIZE)
+            found.append((int(inside.sum()), float(np.ptp(boxes[:, 1] + boxes[:, 3])) / size, track))
+    longest = max((num for num, _, _ in found), default=0)
+    return max(((moved, track) for num, moved, track in found if num >= MOSTLY * longest), default=(0.0, NOBODY))[1]
 
 
 def extract_sequences(path: Path, specs: Mapping[ExtractionSpec, Extractor]) -> dict[ExtractionSpec, FeatureSequence]:
@@ -129,6 +180,7 @@ class _Reader:
         self._extractor = extractor
         self._features: list[Array] = []
         self._rows: list[tuple[int, float, int, float]] = []
+        self._subjects: list[Subject] = []  # whose each feature is; none where features are of whole pictures
         self._gap_s = 0.0
         extractor.reset()
 
@@ -143,16 +195,24 @@ class _Reader:
             self._extractor.reset()
             self._gap_s = sample.gap_s
         if feature := self._extractor.step(self._variation.apply(image), sample.num_ticks):
-            self._features.append(feature.values)
-            self._rows.append((sample.frame.index, sample.timestamp, feature.num_ticks, self._gap_s))
+            values = [feature.values]
+            if feature.subjects is not None:
+                values = list(feature.values) or [np.zeros(self._extractor.feature_size, np.float32)]
+                self._subjects += feature.subjects or [NO_SUBJECT]
+            self._features += values
+            self._rows += [(sample.frame.index, sample.timestamp, feature.num_ticks, self._gap_s)] * len(values)
             self._gap_s = 0.0
 
     def sequence(self) -> FeatureSequence:
         features = np.stack(self._features) if self._features else np.zeros((0, self._extractor.feature_size), np.float32)
         indices, timestamps, num_ticks, gaps_s = zip(*self._rows, strict=True) if self._rows else ((), (), (), ())
-        return FeatureSequence(
+        sequence = FeatureSequence(
             features, np.array(indices, np.int64), np.array(timestamps, float), np.array(num_ticks, np.int64), np.array(gaps_s, float)
         )
+        if not self._subjects:
+            return sequence
+        tracks, boxes = [subject.track for subject in self._subjects], [subject.box for subject in self._subjects]
+        return replace(sequence, tracks=np.array(tracks, np.int64), boxes=np.array(boxes, np.float32))
 
 
 @dataclass(frozen=True, slots=True, eq=False)

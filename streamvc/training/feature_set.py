@@ -1,6 +1,6 @@
 """What a training learns from: clips with their features, and those of their varied pictures."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import compress
 from pathlib import Path
@@ -11,11 +11,12 @@ from numpy.typing import NDArray
 from streamvc.errors import BundleError, DataError
 from streamvc.inference.backbone import Extractor
 from streamvc.inference.extractors import open_extractor, parts_of
+from streamvc.inference.people.extractor import PeopleExtractor
 from streamvc.training.augment import AS_IT_IS, Variation, variations
 from streamvc.training.backbones import missing_hint
 from streamvc.training.dataset import Clip, Dataset
-from streamvc.training.feature_sequence import ALL_FRAMES, FeatureSequence, Thinning
-from streamvc.training.features import Extraction, extract
+from streamvc.training.feature_sequence import ALL_FRAMES, FeatureSequence, Thinning, people_of
+from streamvc.training.features import Extraction, actors, extract
 from streamvc.training.folds import choose_validation
 from streamvc.training.plan import HeadSettings, TrainingPlan
 from streamvc.training.prediction_trace import whole_files
@@ -35,23 +36,35 @@ class ThinnedSequences:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class ClipStretches:
+    """What is learned from N clips.
+
+    Attributes:
+        stretches: Of each clip its stretches between gaps, each (T, D). In untrimmed video the first begins with what came right before the clip.
+            Where features are of people, there is one for each person whom the label is of; that of nothing is of everybody.
+        num_before: Of each clip, with how many features of that each of its stretches begins.
+    """
+
+    stretches: tuple[list[Array], ...]
+    num_before: tuple[list[int], ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class FeatureSet:
     """N clips with their features.
 
     Attributes:
-        extraction: The clips, with a feature sequence for each.
-        stretches: Of each clip its stretches between gaps, each (T, D). In untrimmed video the first begins with what came right before the clip.
-        num_before: (N,) with how many features of that.
-        varied: For each variation of the pictures, the stretches of each clip, likewise.
+        extraction: The clips, with a feature sequence for each; where features are of people, of those whom the label is of.
+        own: What is learned from their pictures as they are.
+        varied: The same, for each variation of the pictures.
         truth: (N,) the label of each clip.
-        files: The whole of each file that is untrimmed, or shows nothing.
+        files: The whole of each file that is untrimmed, or shows nothing, or people.
         thinned: For each way in which frames are missing, the feature sequences of the clips, and of these files.
     """
 
     extraction: Extraction
-    stretches: tuple[list[Array], ...]
-    num_before: Ints
-    varied: tuple[tuple[list[Array], ...], ...]
+    own: ClipStretches
+    varied: tuple[ClipStretches, ...]
     truth: Ints
     files: Mapping[Path, FeatureSequence]
     thinned: Mapping[Thinning, "ThinnedSequences"]
@@ -68,13 +81,15 @@ class FeatureSet:
 
     def training(self, chosen: Flags) -> tuple[FeatureTable, Ints]:
         """The features and labels of chosen clips, for training: those of their variations stand behind them."""
-        num_variants = 1 + len(self.varied)
-        stretches = [clip for variant in (self.stretches, *self.varied) for clip in compress(variant, chosen)]
-        return build_table(stretches, np.tile(self.num_before[chosen], num_variants)), np.tile(self.truth[chosen], num_variants)
+        variants = self.own, *self.varied
+        stretches = [clip for variant in variants for clip in compress(variant.stretches, chosen)]
+        num_before = [clip for variant in variants for clip in compress(variant.num_before, chosen)]
+        return build_table(stretches, num_before), np.tile(self.truth[chosen], len(variants))
 
     def validation(self, chosen: Flags) -> tuple[FeatureTable, Ints]:
         """The features and labels of chosen clips, for validation: as they are, without variations."""
-        return build_table(list(compress(self.stretches, chosen)), self.num_before[chosen]), self.truth[chosen]
+        own = self.own
+        return build_table(list(compress(own.stretches, chosen)), list(compress(own.num_before, chosen))), self.truth[chosen]
 
     def thin_out(self, chosen: Flags, label: int, share: float) -> Flags:
         """Chosen clips, but of those of a label only as many, evenly from all of them, as make this share."""
@@ -87,14 +102,14 @@ class FeatureSet:
         return thinned
 
     def choose_validation(self, chosen: Flags, settings: HeadSettings, seed: int) -> Flags:
-        """Of chosen clips, those for validation: whole groups, or the last rows of the table sorted by label."""
+        """Of chosen clips, those for validation: whole groups, the last rows of the table sorted by label, or none."""
         clips = list(compress(self.clips, chosen))
         held = np.zeros(len(chosen), bool)
         if settings.validation == "groups":
             if len({clip.group for clip in clips}) < 2:
                 raise DataError("clips of three groups are needed at least: one for training, one for validation, one to test on")
             held[chosen] = choose_validation(clips, settings.validation_share, seed)
-        else:
+        elif settings.validation == "last-rows":
             order = sorted(np.flatnonzero(chosen), key=lambda index: (self.clips[index].label, str(self.clips[index].path)))
             held[order[len(order) - round(len(order) * settings.validation_share) :]] = True
         return held
@@ -107,36 +122,46 @@ def load_feature_set(dataset: Dataset, plan: TrainingPlan, *, cache: Path, num_w
         DataError: Not one clip of a label can be used, or the cache cannot be written.
         BundleError: The backbone is missing or damaged.
     """
-    open_named(plan.backbone)  # a missing one is better noticed now
+    extractor = open_named(plan.backbone, plan.rate_hz)  # a missing one is better noticed now
+    personal = isinstance(extractor, PeopleExtractor)
 
     def look(clips: Sequence[Clip], variation: Variation, thinning: Thinning = ALL_FRAMES) -> Extraction:
         sees = plan.backbone, plan.rate_hz
         return extract(clips, *sees, variation=variation, thinning=thinning, cache=cache, num_workers=num_workers, advance=advance)
 
-    extraction = look(dataset.clips, AS_IT_IS).lasting(plan.head.first)
-    if gone := sorted(set(dataset.labels) - {clip.label for clip in extraction.clips}):
-        raise DataError(f"not one clip of {', '.join(gone)} can be used; the first: {extraction.skipped[0].reason}")
-
     def look_at_files(clips: Sequence[Clip], variation: Variation, thinning: Thinning = ALL_FRAMES) -> dict[Path, FeatureSequence]:
         whole = look(whole_files(clips), variation, thinning)
         return {clip.path: sequence for clip, sequence in zip(whole.clips, whole.sequences, strict=True)}
 
-    long = [clip for clip in extraction.clips if dataset.untrimmed or clip.label == plan.background]
+    extraction = look(dataset.clips, AS_IT_IS)
+    long = [clip for clip in extraction.clips if personal or dataset.untrimmed or clip.label == plan.background]
     files = look_at_files(long, AS_IT_IS) if long else {}
+    extraction = (extraction.of_actors(files, plan.background) if personal else extraction).lasting(plan.head.first)
+    if gone := sorted(set(dataset.labels) - {clip.label for clip in extraction.clips}):
+        raise DataError(f"not one clip of {', '.join(gone)} can be used; the first: {extraction.skipped[0].reason}")
     kinds = [(variation, ALL_FRAMES) for variation in variations(plan.head.augment, plan.head.num_variations, plan.seed)]
     kinds += [(AS_IT_IS, thinning) for thinning in _thinnings(plan)]
     looks = {kind: look(extraction.clips, *kind) for kind in kinds}
     if lost := [each.skipped[0].reason for each in looks.values() if each.clips != extraction.clips]:
         raise DataError(f"a clip that could be read once could not be read again: {lost[0]}")
-    before = _before(extraction, files if dataset.untrimmed else {}, plan.head.window - 1)
-    varied_files = {kind: look_at_files(long, *kind) if long and (dataset.untrimmed or kind[1] != ALL_FRAMES) else {} for kind in kinds}
+    varied_files = {kind: look_at_files(long, *kind) if long and (personal or dataset.untrimmed or kind[1] != ALL_FRAMES) else {} for kind in kinds}
     learned = {kind: each for kind, each in looks.items() if kind[1] == ALL_FRAMES or "thin" in plan.head.augment}
-    varied = [(each, _before(each, varied_files[kind] if dataset.untrimmed else {}, plan.head.window - 1)) for kind, each in learned.items()]
+    num_before = plan.head.window - 1
+    if personal:
+        own = _of_actors(extraction.clips, files, plan.background, num_before)
+        varied = [_filled_people(_of_actors(extraction.clips, varied_files[kind], plan.background, num_before), own) for kind in learned]
+        looks = {kind: each.of_actors(varied_files[kind], plan.background) for kind, each in looks.items()}
+    else:
+        before = _before(extraction, files if dataset.untrimmed else {}, num_before)
+        own = _behind(before, extraction, before)
+        varied = [
+            _behind(_before(each, varied_files[kind] if dataset.untrimmed else {}, num_before), _filled(each, extraction), before)
+            for kind, each in learned.items()
+        ]
     return FeatureSet(
         extraction,
-        _behind(before, extraction, before),
-        np.array([len(each) for each in before]),
-        tuple(_behind(its_before, _filled(each, extraction), before) for each, its_before in varied),
+        own,
+        tuple(varied),
         np.array([dataset.labels.index(clip.label) for clip in extraction.clips]),
         files,
         {kind[1]: ThinnedSequences(looks[kind].sequences, varied_files[kind]) for kind in kinds if kind[1] != ALL_FRAMES},
@@ -164,20 +189,48 @@ def _filled(thinned: Extraction, whole: Extraction) -> Extraction:
     return replace(thinned, sequences=tuple(its_own if len(its_own.features) else other for its_own, other in pairs))
 
 
-def _behind(before: Sequence[Array], extraction: Extraction, lengths: Sequence[Array]) -> tuple[list[Array], ...]:
+def _behind(before: Sequence[Array], extraction: Extraction, lengths: Sequence[Array]) -> ClipStretches:
     """The stretches of each clip, the first behind what came before it; that is as long as `lengths`, the oldest standing for what is missing."""
-    parts = zip(before, (sequence.stretches() for sequence in extraction.sequences), map(len, lengths), strict=True)
-    return tuple([_padded(np.concatenate([early, first]), length - len(early)), *rest] for early, (first, *rest), length in parts)
+    parts = list(zip(before, (sequence.stretches() for sequence in extraction.sequences), map(len, lengths), strict=True))
+    return ClipStretches(
+        tuple([_padded(np.concatenate([early, first]), length - len(early)), *rest] for early, (first, *rest), length in parts),
+        tuple([length, *(0 for _ in rest)] for _, (_, *rest), length in parts),
+    )
+
+
+def _of_actors(clips: Sequence[Clip], files: Mapping[Path, FeatureSequence], background: str | None, most_before: int) -> ClipStretches:
+    """The stretches of the people whom the labels are of, each behind what is known of that person from before the clip."""
+    people = {path: people_of(whole) for path, whole in files.items()}
+    cut = [
+        [each for track in actors(clip, files[clip.path], background) for each in _cut(people[clip.path][track], clip, most_before)] for clip in clips
+    ]
+    return ClipStretches(tuple([stretch for stretch, _ in each] for each in cut), tuple([num for _, num in each] for each in cut))
+
+
+def _cut(person: FeatureSequence, clip: Clip, most_before: int) -> Iterator[tuple[Array, int]]:
+    """A person's features within a clip, (T, D), behind at most so many from before it, and how many these are; nothing where they are not there."""
+    begin, end = np.searchsorted(person.timestamps, [clip.start_s, np.inf if clip.end_s is None else clip.end_s])
+    if begin < end:
+        num_before = int(person.num_ticks[:begin].sum())
+        num_cut = max(num_before - most_before, 0)
+        yield np.repeat(person.features[:end], person.num_ticks[:end], axis=0)[num_cut:], num_before - num_cut
+
+
+def _filled_people(varied: ClipStretches, own: ClipStretches) -> ClipStretches:
+    """The same, with a clip in which nobody is found any more as it is."""
+    stretches = zip(varied.stretches, own.stretches, strict=True)
+    num_before = zip(varied.stretches, varied.num_before, own.num_before, strict=True)
+    return ClipStretches(tuple(its or other for its, other in stretches), tuple(its if there else other for there, its, other in num_before))
 
 
 def _padded(stretch: Array, num_missing: int) -> Array:
     return np.concatenate([np.repeat(stretch[:1], num_missing, axis=0), stretch]) if num_missing else stretch
 
 
-def open_named(name: str) -> Extractor:
+def open_named(name: str, rate_hz: float) -> Extractor:
     """As `open_extractor`; the error says how to make a backbone that can be made."""
     try:
-        return open_extractor(name)
+        return open_extractor(name, rate_hz)
     except BundleError as error:
         hints = filter(None, (missing_hint(part.partition(":")[0]) for part in parts_of(name)))
         hint = next(hints, "`streamvc backbones` lists those that are there or can be made")

@@ -11,7 +11,7 @@ import tempfile
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import dataclass, fields, replace
+from dataclasses import MISSING, dataclass, fields, replace
 from itertools import compress
 from pathlib import Path
 from queue import SimpleQueue
@@ -24,7 +24,16 @@ from streamvc.inference.backbone import Extractor
 from streamvc.inference.extractors import open_extractor
 from streamvc.training.augment import AS_IT_IS, Variation
 from streamvc.training.dataset import Clip
-from streamvc.training.feature_sequence import ALL_FRAMES, ExtractionSpec, FeatureSequence, Thinning, extract_sequences
+from streamvc.training.feature_sequence import (
+    ALL_FRAMES,
+    NOBODY,
+    ExtractionSpec,
+    FeatureSequence,
+    Thinning,
+    actor_in,
+    extract_sequences,
+    people_of,
+)
 from streamvc.training.progress import Advance, silent
 
 FORMAT_VERSION = 2  # raise it when features come out otherwise: by another decoder, sampler or preprocessing
@@ -48,10 +57,16 @@ class Extraction:
     skipped: tuple[SkippedClip, ...]
     num_cached: int
 
+    def of_actors(self, files: Mapping[Path, FeatureSequence], background: str | None) -> Self:
+        """With the features of the people alone whom the labels are of, by the whole of each file; see `actors`."""
+        pairs = zip(self.clips, self.sequences, strict=True)
+        return replace(self, sequences=tuple(sequence.of(actors(clip, files[clip.path], background)) for clip, sequence in pairs))
+
     def lasting(self, num_ticks: int) -> Self:
         """Without the clips that have no stretch of so many features: no prediction is made of them."""
         short = [max(map(len, sequence.stretches()), default=0) < num_ticks for sequence in self.sequences]
-        reason = f"too short: fewer than {num_ticks} features without a gap (a second without a picture)"
+        personal = any(sequence.tracks is not None for sequence in self.sequences)
+        reason = f"too short: fewer than {num_ticks} features without a gap (a second without a picture{', or nobody in it' if personal else ''})"
         skipped = (SkippedClip(clip, f"{clip.path}: {reason}") for clip in compress(self.clips, short))
         kept = [not is_short for is_short in short]
         if not any(kept):
@@ -63,6 +78,14 @@ class Extraction:
             digests=tuple(compress(self.digests, kept)),
             skipped=(*self.skipped, *skipped),
         )
+
+
+def actors(clip: Clip, whole: FeatureSequence, background: str | None) -> list[int]:
+    """The tracks whom the label of a clip is of, by the whole of its file: see `actor_in`; that of nothing is of everybody."""
+    if clip.label == background:
+        return sorted(people_of(whole))
+    actor = actor_in(whole, clip.start_s, clip.end_s)
+    return [] if actor == NOBODY else [actor]
 
 
 class FeatureCache:
@@ -81,7 +104,8 @@ class FeatureCache:
         """The feature sequence of a video; None if it is not there or damaged."""
         try:
             with self._path(video_sha256).open("rb") as file, np.load(file, allow_pickle=False) as entry:
-                return FeatureSequence(**{field.name: entry[field.name] for field in fields(FeatureSequence)})
+                names = [field.name for field in fields(FeatureSequence) if field.name in entry or field.default is MISSING]
+                return FeatureSequence(**{name: entry[name] for name in names})
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
             return None
 
@@ -96,7 +120,7 @@ class FeatureCache:
             path.parent.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryDirectory(dir=path.parent, prefix=".") as scratch:
                 whole = Path(scratch, path.name)
-                np.savez(whole, **{field.name: getattr(sequence, field.name) for field in fields(FeatureSequence)})
+                np.savez(whole, **sequence.columns())
                 whole.replace(path)
         except OSError as error:
             raise DataError(f"{self._folder}: features cannot be kept there ({error.strerror}); name another folder with --cache") from error

@@ -57,7 +57,8 @@ class HeadSettings:
         augment: How clips are varied: `flip`, `upend`, `crop` and `colour` change the pictures, `speed` the pace; of `thin` frames are missing,
             as `min_rate_hz` says.
         num_variations: How many variations of its pictures are made of each clip.
-        validation: Which clips are kept for validation: whole groups, or the last rows of the table sorted by label (the fault of many notebooks).
+        validation: Which clips are kept for validation: whole groups; the last rows of the table sorted by label (the fault of many notebooks); or
+            none, so that all are learned from and the loss on these, without dropout, says which epoch is kept.
         validation_share: Share of the clips that are kept for it.
         max_epochs: When to stop at the latest.
         patience: Stop after so many epochs without a lower validation loss.
@@ -96,7 +97,7 @@ class HeadSettings:
     background_share: Annotated[float, Field(gt=0, lt=1)] = 0.5
     augment: tuple[Augmentation, ...] = ()
     num_variations: Count = 2
-    validation: Literal["groups", "last-rows"] = "groups"
+    validation: Literal["groups", "last-rows", "none"] = "groups"
     validation_share: Annotated[float, Field(ge=0.01, le=0.9)] = 1 / 6
     max_epochs: Count = 40
     patience: Count = 8
@@ -124,7 +125,8 @@ class TrainingPlan:
         background_videos: Videos of people who do nothing of it, or of nobody: data sets, folders or files; see `load_videos`.
         smoothing_s: Time constant of the smoothing of scores.
         thresholds: When an activity begins and ends.
-        tune: Whether smoothing and thresholds are chosen on the folds, in place of these two; if not given, where the data shows "nothing" too.
+        tune: Whether smoothing and thresholds are chosen on the folds, in place of these two, but for labels that are named in `thresholds`; if not
+            given, where the data shows "nothing" too.
         leave_out: Into how many rounds the labels are split; in each round one more training leaves its labels out; 0 for none. An event for an
             activity that was never taught counts as false for that choice too.
         false_per_hour: How often an event may be about nothing, for that choice. If not given: once where there are background videos beside

@@ -1,8 +1,8 @@
 """Predictions along a video, and the events they lead to: the stages that run live, given features from the cache."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, fields
-from itertools import pairwise
+from dataclasses import dataclass
+from itertools import chain, pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,8 +14,10 @@ from streamvc.inference.manifest import BundleManifest
 from streamvc.inference.recognizer import Recognizer
 from streamvc.stream_metrics import EvaluatedStream, Segment, StreamEvent
 from streamvc.training.dataset import Clip
-from streamvc.training.feature_sequence import FeatureSequence
+from streamvc.training.feature_sequence import FeatureSequence, people_of
 from streamvc.types import Feature, Prediction
+
+SAME_S = 3.0  # seconds after an event in which one of somebody else counts as the same
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -41,9 +43,15 @@ def whole_files(clips: Sequence[Clip]) -> list[Clip]:
 def predict_file(recognizer: Recognizer, sequence: FeatureSequence) -> list[list[Prediction]]:
     """The predictions along a clip or a whole file, stretch by stretch: at a gap the recogniser's state is reset, as live.
 
-    Where there are too few frames for long, as live, what went on ends: a stretch ends there too.
+    Where there are too few frames for long, as live, what went on ends: a stretch ends there too. Where features are of people, each has stretches of
+    their own, one person's after the other's.
     """
-    return [part for stretch in _stretches(sequence) for part in _split(recognizer, stretch)]
+    return [part for stretches in predict_people(recognizer, sequence).values() for part in stretches]
+
+
+def predict_people(recognizer: Recognizer, sequence: FeatureSequence) -> dict[int, list[list[Prediction]]]:
+    """As `predict_file`, by the track of the person; of pictures all is of `NOBODY`."""
+    return {track: [part for stretch in _stretches(person) for part in _split(recognizer, stretch)] for track, person in people_of(sequence).items()}
 
 
 def _split(recognizer: Recognizer, sequence: FeatureSequence) -> list[list[Prediction]]:
@@ -85,14 +93,14 @@ def trace_file(manifest: BundleManifest, clips: Sequence[Clip], stretches: Seque
 
 def length_s(sequence: FeatureSequence) -> float:
     """Seconds of stream time that a feature sequence covers, the usual time of one tick after the last included."""
-    times = sequence.timestamps
+    times = np.unique(sequence.timestamps)  # of people there may be several at a time
     return float(times[-1] + (np.median(np.diff(times)) if len(times) > 1 else 0.0))
 
 
 def _stretches(sequence: FeatureSequence) -> Iterator[FeatureSequence]:
     """The parts of a feature sequence between gaps."""
     for begin, end in pairwise([0, *np.flatnonzero(sequence.gaps_s), len(sequence.gaps_s)]):
-        yield FeatureSequence(**{field.name: getattr(sequence, field.name)[begin:end] for field in fields(sequence)})
+        yield sequence.rows(slice(begin, end))
 
 
 def predict(recognizer: Recognizer, sequence: FeatureSequence) -> Iterator[Prediction]:
@@ -111,25 +119,43 @@ def _observe(recognizer: Recognizer, sequence: FeatureSequence) -> Iterator[Pred
 
 
 def detect(bundle: Bundle, trace: PredictionTrace) -> EvaluatedStream:
-    """Smoothing and detection as they run live; between two stretches is a gap."""
+    """Smoothing and detection as they run live; between two stretches is a gap.
+
+    Where a bundle speaks of each person, events of a label that are published within `SAME_S` of another person's count as that one: a tracker may
+    well see two people in one who falls.
+    """
     labels, manifest = bundle.manifest.labels, bundle.manifest
     detector = Detector(labels, [bundle.decision(each) for each in labels], background=manifest.background, update_s=0)
     smoothed: list[Prediction] = []
-    detections: list[Detection] = []
+    events: list[list[StreamEvent]] = []
     for stretch in trace.stretches:
+        detections: list[Detection] = []
         for prediction in stretch:
             detections += detector.step(prediction)
             smoothed += [detector.last] if detector.last else []
-        detections += detector.flush("gap")
+        events.append([*_events(detections + detector.flush("gap"), labels)])
     predictions = [prediction for stretch in trace.stretches for prediction in stretch]
+    order = np.argsort([prediction.timestamp for prediction in predictions], kind="stable")
     return EvaluatedStream(
         segments=tuple(trace.segments),
         duration_s=trace.duration_s,
-        timestamps=np.array([prediction.timestamp for prediction in predictions], np.float64),
-        scores=_table(predictions, len(labels)),
-        smoothed=_table(smoothed, len(labels)),
-        events=tuple(_events(detections, labels)),
+        timestamps=np.array([prediction.timestamp for prediction in predictions], np.float64)[order],
+        scores=_table(predictions, len(labels))[order],
+        smoothed=_table(smoothed, len(labels))[order],
+        events=tuple(_of_anybody(events) if manifest.subject == "person" else chain.from_iterable(events)),
     )
+
+
+def _of_anybody(events: Sequence[Sequence[StreamEvent]]) -> list[StreamEvent]:
+    """The events of all stretches by the time of their publication; see `detect` for what counts as one."""
+    found: list[StreamEvent] = []
+    first: dict[int, tuple[int, StreamEvent]] = {}  # of each label: the stretch and the event that others may count as
+    for event, stretch in sorted(((event, number) for number, each in enumerate(events) for event in each), key=lambda pair: pair[0].published_s):
+        its_stretch, before = first.get(event.label, (stretch, event))
+        if its_stretch == stretch or event.published_s - before.published_s > SAME_S:
+            first[event.label] = stretch, event
+            found.append(event)
+    return found
 
 
 def _table(predictions: Sequence[Prediction], num_labels: int) -> NDArray[np.float32]:

@@ -27,7 +27,7 @@ def check_training(data: Path, plan: TrainingPlan, *, cache: Path | None = None)
         BundleError: The backbone is missing.
     """
     check_folder(cache or cache_folder())
-    extractor = open_named(plan.backbone)
+    extractor = open_named(plan.backbone, plan.rate_hz)
     sees_keypoints = isinstance(extractor, CompositeExtractor) and any(part.kind == "movenet" for part in extractor.parts)
     if plan.counted and not sees_keypoints:
         raise DataError(f"--count needs keypoints, which {plan.backbone} does not give; add movenet, as in --backbone movenet+flow")

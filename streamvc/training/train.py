@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, replace
+from itertools import chain
 from math import inf
 from pathlib import Path
 from typing import Literal
@@ -20,6 +21,7 @@ from streamvc.inference.backbone import Backbone
 from streamvc.inference.bundle import Bundle, write_bundle
 from streamvc.inference.composite import CompositeExtractor
 from streamvc.inference.manifest import BackboneReference, BundleSettings
+from streamvc.inference.people.extractor import PeopleExtractor
 from streamvc.inference.pictures import PictureExtractor
 from streamvc.inference.recognizer import Recognizer
 from streamvc.metrics import top_k
@@ -30,7 +32,7 @@ from streamvc.training.cross_validation import CrossValidation, Fold, Stretches
 from streamvc.training.dataset import Dataset, load_dataset, merge_labels
 from streamvc.training.evaluate import Evaluation
 from streamvc.training.export import check_export
-from streamvc.training.feature_sequence import FeatureSequence
+from streamvc.training.feature_sequence import FeatureSequence, people_of
 from streamvc.training.feature_set import FeatureSet, Flags, load_feature_set, open_named
 from streamvc.training.features import cache_folder
 from streamvc.training.fit import SplitData, Trainer
@@ -40,7 +42,7 @@ from streamvc.training.inputs import IdentityInputs, Inputs, fit_inputs, input_s
 from streamvc.training.networks.network import HeadFiles, HeadSpec
 from streamvc.training.open_set import OpenSet, measure_left_out
 from streamvc.training.plan import TrainingPlan
-from streamvc.training.prediction_trace import predict_file
+from streamvc.training.prediction_trace import predict_file, predict_people
 from streamvc.training.preparation import check_bundle_folder, rounds_of
 from streamvc.training.progress import Advance, silent
 from streamvc.training.recipes import find_recipe
@@ -160,7 +162,7 @@ def _key(plan: TrainingPlan, feature_set: FeatureSet) -> str:
     clips = [(digest, asdict(replace(clip, path=Path()))) for digest, clip in zip(feature_set.extraction.digests, feature_set.clips, strict=True)]
     weights = Path(f"{plan.head.weights}.index")  # it holds a checksum of each of a checkpoint's tensors
     begun = hashlib.sha256(weights.read_bytes()).hexdigest() if weights.is_file() else None
-    text = json.dumps([__version__, planned, open_named(plan.backbone).identity, clips, begun], sort_keys=True, default=str)
+    text = json.dumps([__version__, planned, open_named(plan.backbone, plan.rate_hz).identity, clips, begun], sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()
 
 
@@ -177,7 +179,7 @@ class Training:
         self._checkpoints = checkpoints
         self._scratch = scratch
         self._advance = advance
-        self._extractor = open_named(plan.backbone)
+        self._extractor = open_named(plan.backbone, plan.rate_hz)
         self._recipe = find_recipe(plan.recipe)
         make_repeatable(plan.seed, threads=(os.cpu_count() or 1) if self._recipe.sees_pictures else 1)
         self._trainer = Trainer(self._recipe.build(self._spec()), plan.head, len(dataset.labels))
@@ -254,20 +256,21 @@ class Training:
         paths = {feature_set.clips[index].path for index in indices} & set(feature_set.files) - learned_from
 
         def predict(sequences: Sequence[FeatureSequence], whole: Mapping[Path, FeatureSequence]) -> Fold:
-            files = {path: predict_file(recognizer, whole[path]) for path in sorted(paths)}
-            clips = {index: self._said(index, files) or predict_file(recognizer, sequences[index]) for index in indices}
-            return Fold(bundle, clips, files, fit, taken_top1)
+            people = {path: predict_people(recognizer, whole[path]) for path in sorted(paths)}
+            clips = {index: self._said(index, people, sequences[index]) or predict_file(recognizer, sequences[index]) for index in indices}
+            return Fold(bundle, clips, {path: [*chain.from_iterable(said.values())] for path, said in people.items()}, fit, taken_top1)
 
         thinned = {thinning: predict(found.sequences, found.files) for thinning, found in feature_set.thinned.items()}
         return replace(predict(feature_set.sequences, feature_set.files), thinned=thinned)
 
-    def _said(self, index: int, files: Mapping[Path, Stretches]) -> Stretches:
-        """The predictions within a clip, out of those along its whole file, as live; none where the file has no predictions as a whole."""
+    def _said(self, index: int, people: Mapping[Path, Mapping[int, Stretches]], sequence: FeatureSequence) -> Stretches:
+        """The predictions within a clip, of those who act in it, out of those along its whole file, as live; none where it has none."""
         clip = self._feature_set.clips[index]
-        if not self._dataset.untrimmed or clip.path not in files:
+        if not self._dataset.untrimmed or clip.path not in people:
             return []
         end_s = inf if clip.end_s is None else clip.end_s
-        stretches = [[each for each in stretch if clip.start_s <= each.timestamp < end_s] for stretch in files[clip.path]]
+        said = [stretch for track in people_of(sequence) for stretch in people[clip.path][track]]
+        stretches = [[each for each in stretch if clip.start_s <= each.timestamp < end_s] for stretch in said]
         return [stretch for stretch in stretches if stretch]
 
     def _fit(self, chosen: Flags, name: str) -> tuple[TrainingHistory, Inputs]:
@@ -279,9 +282,11 @@ class Training:
             inputs = self._fit_inputs(training)
             return self._trainer.solve(SplitData(training, truth, inputs, self._trainer.shape), self._background), inputs
         validation = feature_set.choose_validation(chosen, plan.head, plan.seed)
-        training, truth = feature_set.training(chosen & ~validation)
+        learned = chosen & ~validation
+        training, truth = feature_set.training(learned)
         inputs = self._fit_inputs(training)
-        sides = [SplitData(table, truth, inputs, self._trainer.shape) for table, truth in ((training, truth), feature_set.validation(validation))]
+        watched = feature_set.validation(validation if validation.any() else learned)
+        sides = [SplitData(table, truth, inputs, self._trainer.shape) for table, truth in ((training, truth), watched)]
         return self._trainer.fit(*sides, seed=plan.seed, checkpoint=self._checkpoints.checkpoint(name), advance=self._advance), inputs
 
     def _fit_inputs(self, training: FeatureTable) -> Inputs:
@@ -320,7 +325,8 @@ class Training:
             form=form,
             backbone=BackboneReference(name=extractor.manifest.name, sha256=extractor.manifest.sha256) if isinstance(extractor, Backbone) else None,
             pictures=extractor.kind if isinstance(extractor, PictureExtractor) else None,
-            parts=extractor.parts if isinstance(extractor, CompositeExtractor) else (),
+            parts=extractor.parts if isinstance(extractor, CompositeExtractor | PeopleExtractor) else (),
+            subject="person" if isinstance(extractor, PeopleExtractor) else "scene",
             pose=extractor.pose if isinstance(extractor, CompositeExtractor) else None,
             input=extractor.input,
             feature_size=extractor.feature_size,
@@ -340,7 +346,7 @@ class Training:
 
     def _some_stretches(self) -> list[Array]:
         """The first features of clips from all over the data: windows that are just warmed up, and, where clips last so long, full ones."""
-        head, clips = self._plan.head, self._feature_set.stretches
+        head, clips = self._plan.head, self._feature_set.own.stretches
         step = max(1, len(clips) // NUM_CHECKED)
         stretches = [max(each, key=len) for each in clips[::step]]
         return [stretch[: (head.warm_up, head.window)[number % 2]] for number, stretch in enumerate(stretches)]

@@ -61,20 +61,17 @@ class Windows:
         return Windows(self.rows[chosen], self.lengths[chosen], self.clips[chosen])
 
 
-def build_table(stretches: Sequence[Sequence[Array]], num_before: Sequence[int] | Ints = ()) -> FeatureTable:
+def build_table(stretches: Sequence[Sequence[Array]], num_before: Sequence[Sequence[int]] = ()) -> FeatureTable:
     """Put stretches, each (T, D), of clips into one table.
 
     Args:
         stretches: Of each clip, its stretches.
-        num_before: How many features at the start of each clip's first stretch came before the clip; none if not given.
+        num_before: Of each clip, how many features at the start of each of its stretches came before the clip; none if not given.
     """
     flat = [stretch for stretches in stretches for stretch in stretches]
     lengths = np.array([len(stretch) for stretch in flat], np.int64)
     clips = np.repeat(np.arange(len(stretches)), [len(stretches) for stretches in stretches])
-    before = np.zeros_like(lengths)
-    if len(num_before):
-        named, first = np.unique(clips, return_index=True)
-        before[first] = np.asarray(num_before)[named]
+    before = np.array([num for each in num_before for num in each], np.int64) if len(num_before) else np.zeros_like(lengths)
     return FeatureTable(np.concatenate(flat), np.cumsum(lengths) - lengths + before, lengths - before, before, clips)
 
 

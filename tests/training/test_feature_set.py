@@ -30,12 +30,12 @@ def test_learning_sees_the_variations_of_chosen_clips_and_of_no_others(feature_s
     assert len(set(table.clips)) == len(truth) == 3 * chosen.sum()
     assert truth.tolist() == feature_set.truth[chosen].tolist() * 3
     own = [
-        *(feature_set.stretches[index] for index in np.flatnonzero(chosen)),
-        *(each[index] for each in feature_set.varied for index in np.flatnonzero(chosen)),
+        *(feature_set.own.stretches[index] for index in np.flatnonzero(chosen)),
+        *(each.stretches[index] for each in feature_set.varied for index in np.flatnonzero(chosen)),
     ]
     np.testing.assert_array_equal(table.features, np.concatenate([stretch for stretches in own for stretch in stretches]))
     assert not table.before.any()
-    plain, mirrored = feature_set.stretches[0][0], feature_set.varied[0][0][0]
+    plain, mirrored = feature_set.own.stretches[0][0], feature_set.varied[0].stretches[0][0]
     assert plain.shape == mirrored.shape
     assert not np.array_equal(plain, mirrored)
 
@@ -43,7 +43,7 @@ def test_learning_sees_the_variations_of_chosen_clips_and_of_no_others(feature_s
 def test_clips_that_training_is_watched_by_are_as_they_are(feature_set: FeatureSet) -> None:
     chosen = np.array([clip.group == "g01" for clip in feature_set.clips])
     table, truth = feature_set.validation(chosen)
-    own = [stretch for index in np.flatnonzero(chosen) for stretch in feature_set.stretches[index]]
+    own = [stretch for index in np.flatnonzero(chosen) for stretch in feature_set.own.stretches[index]]
     np.testing.assert_array_equal(table.features, np.concatenate(own))
     assert truth.tolist() == feature_set.truth[chosen].tolist()
 
@@ -54,9 +54,9 @@ def test_in_untrimmed_video_windows_reach_back_to_what_came_before(cache: Path, 
     settings = HeadSettings(window=5, warm_up=2, augment=("flip",), num_variations=1)
     feature_set = load_feature_set(load_dataset(tmp_path), TrainingPlan(backbone=BACKBONE, head=settings), cache=cache, num_workers=1, advance=silent)
     assert [(clip.start_s, clip.label) for clip in feature_set.clips] == [(0.4, "cross"), (2.0, "jump"), (3.0, "nothing")]
-    assert feature_set.num_before.tolist() == [2, 4, 4]
+    assert feature_set.own.num_before == ([2], [4], [4])
     (file,) = feature_set.files.values()
-    for (stretch,), (mirrored,), begin, end in zip(feature_set.stretches, feature_set.varied[0], (0, 6, 11), (6, 15, 20), strict=True):
+    for (stretch,), (mirrored,), begin, end in zip(feature_set.own.stretches, feature_set.varied[0].stretches, (0, 6, 11), (6, 15, 20), strict=True):
         np.testing.assert_array_equal(stretch, file.features[begin:end])
         assert mirrored.shape == stretch.shape
         assert not np.array_equal(mirrored, stretch)
@@ -88,7 +88,7 @@ def test_the_fault_of_notebooks_is_to_watch_by_the_last_rows_which_are_one_label
 
 def test_features_are_those_of_the_backbone_asked_for(feature_set: FeatureSet) -> None:
     assert TrainingPlan().backbone == BACKBONE
-    assert feature_set.stretches[0][0].shape == (15, 1280)
+    assert feature_set.own.stretches[0][0].shape == (15, 1280)
     assert not feature_set.files
 
 
@@ -100,7 +100,7 @@ def test_learning_may_see_the_clips_with_frames_missing_and_measuring_does(rende
     learned, measured = load("thin"), load()
     assert measured.varied == ()
     assert [str(thinning) for thinning in measured.thinned] == ["2.5 Hz", "50% dropped"]
-    whole, (half, dropped) = learned.stretches[0][0], (stretches[0][0] for stretches in learned.varied)
+    whole, (half, dropped) = learned.own.stretches[0][0], (each.stretches[0][0] for each in learned.varied)
     np.testing.assert_array_equal(half[1::2][:6], half[2::2][:6])  # each is held for two ticks, the first for one
     np.testing.assert_array_equal(half[::2], whole[::2])  # features of single pictures
     assert len(half) == len(whole)

@@ -65,7 +65,7 @@ def test_windows_reach_back_to_what_came_before_the_clip_as_live(length: int, da
     cuts = sorted({0, length, *data.draw(st.lists(st.integers(1, length - 1), max_size=4))})
     before = [min(begin, WINDOW - 1) for begin in cuts[:-1]]
     clips = [[video[0][0][begin - reach : end]] for (begin, end), reach in zip(pairwise(cuts), before, strict=True)]
-    table = build_table(clips, before)
+    table = build_table(clips, [[num] for num in before])
     assert [features for _, features in contents(table, all_windows(table, WINDOW, WARM_UP))] == [features for _, features in live(video)]
     for speed in (False, True):
         drawn = sample_windows(table, WINDOW, WARM_UP, 3, partial=0.5, rng=np.random.default_rng(0), varied_speed=speed)
@@ -75,7 +75,7 @@ def test_windows_reach_back_to_what_came_before_the_clip_as_live(length: int, da
 
 
 def test_windows_drawn_by_length_end_at_each_feature_as_often() -> None:
-    table = build_table(numbered([[2], [14], [4]]), [0, 4, 0])
+    table = build_table(numbered([[2], [14], [4]]), [[0], [4], [0]])
     windows = sample_windows(table, WINDOW, 1, 1000, partial=0.0, rng=np.random.default_rng(0), by_length=True)
     counts = Counter(features[-1] for _, features in contents(table, windows))
     assert sorted(counts) == [0, 1, *range(6, 20)]

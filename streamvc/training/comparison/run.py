@@ -125,7 +125,7 @@ def _look(dataset: Dataset, plans: Sequence[TrainingPlan], cache: Path | None, n
     looks: dict[ExtractionSpec, None] = {}
     for plan in plans:
         try:
-            open_named(plan.backbone)
+            open_named(plan.backbone, plan.rate_hz)
         except StreamvcError as error:
             errors[plan.recipe] = str(error)
             continue
