@@ -10,7 +10,7 @@ from streamvc.inference.bundle import Bundle
 from streamvc.inference.manifest import BundleManifest
 from streamvc.training.cross_validation import CrossValidation, Fold, Stretches
 from streamvc.training.dataset import Clip, Dataset
-from streamvc.training.feature_set import FeatureSet
+from streamvc.training.feature_set import ClipStretches, FeatureSet
 from streamvc.training.features import Extraction
 from streamvc.training.history import TrainingHistory
 from streamvc.training.plan import TrainingPlan
@@ -43,7 +43,7 @@ def fold(number: int, walks: Stretches | None, jumps: Stretches | None) -> Fold:
 
 def cross_validation(folds: Sequence[Fold], left_out: Sequence[Fold] = ()) -> CrossValidation:
     truth = np.array([LABELS.index(clip.label) for clip in CLIPS])
-    feature_set = FeatureSet(Extraction(CLIPS, (), (), (), 0), (), np.zeros(len(CLIPS), np.int64), (), truth, {}, {})
+    feature_set = FeatureSet(Extraction(CLIPS, (), (), (), 0), ClipStretches((), ()), (), truth, {}, {})
     return CrossValidation(PLAN, Dataset(CLIPS, LABELS, "name"), feature_set, folds, left_out)
 
 

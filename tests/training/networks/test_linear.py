@@ -13,6 +13,7 @@ from streamvc.training.fit import SplitData, Trainer
 from streamvc.training.inputs import fit_inputs
 from streamvc.training.networks.gate import Gate
 from streamvc.training.networks.network import HeadSpec
+from streamvc.training.plan import HeadSettings
 from streamvc.training.recipes import RECIPES, plan_for
 from streamvc.training.tensorflow import make_repeatable
 from streamvc.training.windows import all_windows, build_table
@@ -39,11 +40,11 @@ def test_a_gate_that_is_sure_leaves_finite_logits() -> None:
     assert softmax(logits).argmax(axis=1).tolist() == [NOTHING, 2]
 
 
-def lesson(settings: object = SETTINGS, recipe: str = "linear", background: int | None = NOTHING) -> tuple[Trainer, SplitData]:
+def lesson(settings: HeadSettings = SETTINGS, recipe: str = "linear", background: int | None = NOTHING) -> tuple[Trainer, SplitData]:
     """Clips of four labels: each has a feature that is higher, and one that moves more."""
     rng = np.random.default_rng(0)
     truth = np.repeat(np.arange(NUM_LABELS), 8)
-    clips = [[_clip(rng, label)] for label in truth]
+    clips = [[_clip(rng, label)] for label in truth.tolist()]
     inputs = fit_inputs(build_table(clips), settings, (12,))
     make_repeatable(0, threads=1)
     trainer = Trainer(RECIPES[recipe].build(HeadSpec(inputs.size, inputs.num_static, None, NUM_LABELS, settings, background)), settings, NUM_LABELS)
