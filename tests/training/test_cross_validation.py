@@ -54,7 +54,7 @@ def two_folds(walk: int, jump: int) -> list[Fold]:
 
 def test_the_operating_point_of_a_fold_is_chosen_on_the_others() -> None:
     both = cross_validation(two_folds(SHORT, SHORT))
-    assert both.choose().thresholds.labels["Walk"].min_s < 0.5  # by which the short ones would begin
+    assert both.choose().thresholds.default.min_s < 0.5  # by which the short ones would begin
     (short, long), _ = both.measure()
     assert (short.outcomes.silent, long.outcomes.right) == (1.0, 1.0)
 
