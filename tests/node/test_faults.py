@@ -181,6 +181,35 @@ def test_a_process_that_starts_decoders_and_hangs_is_replaced_and_its_decoders_g
     assert not stopped.is_running()
 
 
+# Runs in the process that decoders are forked from, before all else.
+GREED = """
+from streamvc.capture import loop
+capture = loop.capture
+def take_all(settings, receiver):
+    if settings.name != "greedy":
+        return capture(settings, receiver)
+    taken = []
+    while True:
+        taken.append(b"x" * (8 << 20))
+loop.capture = take_all
+"""
+
+
+def test_a_decoder_that_takes_too_much_memory_is_ended_alone(jumping: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "sitecustomize.py").write_text(GREED)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    with running(config(*({"name": name, "source": str(jumping)} for name in ("good", "greedy")))) as (node, ear):
+        detail = ear.health("greedy", "down").detail
+        assert detail == "it takes more than 768 MiB of memory, which is too much for one camera; has a picture no end?"
+        ear.event("good", "start")
+        eventually(node, lambda _: of(node, "greedy").deaths > 1)  # it was tried again
+        assert_untouched(node, ear)
+        assert node.problem() is None
+        node.close()
+        ear.rest()
+        assert_no_end_is_lost(ear)
+
+
 class Hanging:
     """A network that does not answer while it is to hang."""
 
