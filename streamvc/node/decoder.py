@@ -9,6 +9,8 @@ from dataclasses import replace
 from functools import partial
 from typing import Protocol
 
+import psutil
+
 from streamvc.capture.address import redact
 from streamvc.capture.loop import capture
 from streamvc.capture.messages import Arrived, CaptureSettings, Due, Finished, Message, Opened, Started, decode, encode_settings
@@ -63,6 +65,7 @@ class ProcessDecoder:
             NodeError: The system refuses: too many files are open, mostly.
         """
         self.pid: int | None = None  # None until it has said a word
+        self._lost_parent: int | None = None
         self._ring: Ring | None = None
         self._finished = False
         self._checker = ClaimChecker(settings)
@@ -74,6 +77,7 @@ class ProcessDecoder:
                 self._connection.send(encode_settings(settings))
                 fork_server.fork(theirs)
                 opened.pop_all()
+            fork_server.register(self)
         except OSError as error:
             raise NodeError(f"no decoder can be started: {error.strerror}; are there limits of open files or of memory (ulimit -n)?") from error
 
@@ -88,8 +92,19 @@ class ProcessDecoder:
         return all_said
 
     def kill(self) -> None:
-        with suppress(OSError):  # it is dead already
-            self._connection.shutdown(socket.SHUT_WR)
+        if self._lost_parent and self.pid:
+            with suppress(psutil.Error):  # it is dead already
+                process = psutil.Process(self.pid)
+                if process.ppid() == self._lost_parent:
+                    process.kill()
+        with suppress(OSError):  # as before; and where nobody says how it ended, that it did is to be seen here
+            self._connection.shutdown(socket.SHUT_RDWR if self._lost_parent else socket.SHUT_WR)
+
+    def lose_parent(self, pid: int) -> None:
+        """See `Orphan`."""
+        self._lost_parent = pid
+        if self.pid is None and not self._finished:  # it never began
+            self.kill()
 
     def close(self) -> None:
         """Let it go. The process ends by itself, and is killed where it has not within half a second."""

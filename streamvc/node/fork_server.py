@@ -2,23 +2,42 @@
 
 Closing the connection of a decoder, from the node's end, is the one signal to stop. As connections close when a program dies, nothing is left of one
 that was killed, either. `multiprocessing`'s own fork server cannot do that, and imports the program's main module in each child.
+
+The process itself may hang, or somebody stops it. Then another one starts decoders; those that there are go on.
 """
 
+import logging
 import os
 import select
 import socket
 import subprocess
 import sys
-from typing import Self
+import time
+from contextlib import suppress
+from typing import Protocol, Self
+from weakref import WeakSet
 
 from streamvc.errors import NodeError
 
+logger = logging.getLogger(__name__)
+
+HANGS_S = 5.0  # without an answer, after which it hangs
+FIRST_S = 60.0  # for the first, as it has a lot to load, on a busy machine
+UNSEEN_S = 2.0  # what is longer than that between two looks is the program's own absence
 CLOSE_S = 5.0  # seconds for all decoders to end, on a busy machine; one that hangs takes half a second
 
 FORK = b"f"  # with the descriptor of a connection
+PING = b"p"  # is answered by the same
 
 # What decoders get of the environment; all else may be a secret.
 ENVIRONMENT = ("PATH", "LANG", "LC_ALL", "LC_CTYPE", "LD_LIBRARY_PATH", "PYTHONHOME", "SSL_CERT_FILE", "SSL_CERT_DIR")
+
+
+class Orphan(Protocol):
+    """A decoder that can do without the process that has forked it."""
+
+    def lose_parent(self, pid: int) -> None:
+        """That process hangs: it has not begun with what it was to do, and will not say when a decoder ends, nor end one that hangs."""
 
 
 class DecoderForkServer:
@@ -35,7 +54,15 @@ class DecoderForkServer:
         """
         if not hasattr(socket, "SOCK_SEQPACKET") or not hasattr(select, "POLLRDHUP"):
             raise NodeError(f"a node runs on Linux alone, not on {sys.platform}; watch single cameras by `streamvc watch`")
+        self._decoders: WeakSet[Orphan] = WeakSet()
+        self._left: list[tuple[socket.socket, subprocess.Popen[bytes]]] = []  # processes that hang, with decoders that may not
+        self._watched = time.monotonic()
+        self._begin()
+
+    def _begin(self) -> None:
         self._control, self._process = _start()
+        self._silent_s: float | None = None  # since it was asked for an answer; None where it was not
+        self._has_answered = False
 
     def fork(self, connection: socket.socket) -> None:
         """Start a decoder at this end of its connection, of which it has its own copy then; it reads its settings there. Waits for nothing.
@@ -46,12 +73,52 @@ class DecoderForkServer:
         try:
             socket.send_fds(self._control, [FORK], [connection.fileno()])
         except BrokenPipeError:  # the process was killed, and all decoders with it; whoever watches those hears of that
-            self.close()
-            self._control, self._process = _start()
+            self._end()
+            self._begin()
             socket.send_fds(self._control, [FORK], [connection.fileno()])
+
+    def register(self, decoder: Orphan) -> None:
+        """Tell a decoder that was started if the process hangs."""
+        self._decoders.add(decoder)
+
+    def watch(self, now: float) -> None:
+        """Replace the process if it hangs. To be called about each second, with `time.monotonic()`; waits for nothing."""
+        passed_s, self._watched = min(now - self._watched, UNSEEN_S), now
+        with suppress(OSError):  # there is none, or nobody
+            while self._control.recv(1):
+                self._silent_s, self._has_answered = None, True
+        if self._silent_s is not None:
+            self._silent_s += passed_s
+            if self._silent_s > (HANGS_S if self._has_answered else FIRST_S):
+                self._replace()
+            return
+        with suppress(OSError):  # it is dead, which the next that is to be forked finds out
+            self._control.send(PING)
+            self._silent_s = 0.0
+
+    def _replace(self) -> None:
+        hanging = self._control, self._process
+        try:
+            self._begin()
+        except OSError as error:
+            logger.error("the process that starts decoders hangs, and there can be no other: %s", error.strerror)
+            return
+        logger.error("the process that starts decoders hangs; another one takes its place")
+        self._left.append(hanging)
+        for decoder in self._decoders:
+            decoder.lose_parent(hanging[1].pid)
+        self._decoders.clear()
 
     def close(self) -> None:
         """End all decoders and the process: half a second where one hangs."""
+        for control, process in self._left:
+            control.close()
+            process.kill()
+            process.wait()
+        self._left = []
+        self._end()
+
+    def _end(self) -> None:
         self._control.close()
         try:
             self._process.wait(CLOSE_S)

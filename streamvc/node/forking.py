@@ -26,6 +26,7 @@ import cv2
 from streamvc.capture.messages import Finished, Message, Started, encode
 from streamvc.capture.ring import num_bytes
 from streamvc.node import decoding
+from streamvc.node.fork_server import PING
 from streamvc.types import MOST_PX
 
 GRACE_S = 0.5  # seconds for a decoder to end by itself
@@ -84,6 +85,9 @@ class Forker:
         order, descriptors, _, _ = socket.recv_fds(self._control, 1, 1)
         if not order:
             self._close()
+        elif order == PING:
+            with suppress(BlockingIOError):
+                self._control.send(PING, socket.MSG_DONTWAIT)
         elif descriptors:  # none, where there are too many open ones: the node sees that the connection was closed
             self._fork(socket.socket(fileno=descriptors[0]))
 

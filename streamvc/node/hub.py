@@ -41,7 +41,7 @@ class Hub:
     """
 
     def __init__(
-        self, node: str, channels: Channels, *, num_connecting: int, ends: bool = False, watch: Callable[[float], None] = lambda _now: None
+        self, node: str, channels: Channels, *, num_connecting: int, ends: bool = False, watches: Sequence[Callable[[float], None]] = ()
     ) -> None:
         """A hub without cameras.
 
@@ -50,7 +50,7 @@ class Hub:
             channels: What its cameras speak to.
             num_connecting: Cameras that may be connecting at the same time.
             ends: Nothing is left to do when nothing comes of any camera any more.
-            watch: Is called each second, with the time of it: what else is to be looked after.
+            watches: Are called each second, with the time of it: what else is to be looked after.
         """
         self.cameras: Mapping[str, Camera] = {}
         self.problem: str | None = None
@@ -63,7 +63,7 @@ class Hub:
         self._closed, self._closing = socket.socketpair()
         self._closing.setblocking(False)
         self._ends = ends
-        self._watch = watch
+        self._watches = watches
         self._overload = Overload()
         self._told_at = 0.0
         self._next_tick = self._next_step = time.monotonic()
@@ -162,7 +162,8 @@ class Hub:
 
     def _tick(self, now: float) -> None:
         self._next_tick, self._next_step = now + TICK_S, now
-        self._watch(now)
+        for watch in self._watches:
+            watch(now)
         clock = datetime.now(UTC)
         for camera in self.cameras.values():
             camera.tick(now, clock)

@@ -75,10 +75,10 @@ class Node:
             opened.enter_context(run_sinks(kept, sinks, site=config.site, node=config.node, labels=lambda: self._labels, drain_s=DRAIN_S))
             opened.callback(self._publisher.flush)
             scheduler = FrameScheduler[Session](config.limits.staleness_s)
-            open_decoder = partial(ProcessDecoder, opened.enter_context(DecoderForkServer()))
-            channels = Channels(open_decoder, DefaultSelector(), scheduler, partial(self._publisher.report, wait=False))
+            fork_server = opened.enter_context(DecoderForkServer())
+            channels = Channels(partial(ProcessDecoder, fork_server), DefaultSelector(), scheduler, partial(self._publisher.report, wait=False))
             pool = WorkerPool(partial(self._worker_thread, scheduler))
-            self._hub = Hub(config.node, channels, num_connecting=config.limits.connecting, watch=pool.watch)
+            self._hub = Hub(config.node, channels, num_connecting=config.limits.connecting, watches=[pool.watch, fork_server.watch])
             opened.callback(pool.close)
             num_workers = config.limits.workers
             for number in range(2 * num_workers):  # to each belongs one that is idle, until a camera is too slow for the others

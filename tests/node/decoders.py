@@ -10,7 +10,7 @@ import psutil
 from streamvc.capture.messages import Arrived, CaptureSettings, Due, Finished, MotionSettings, Opened
 from streamvc.node.decoder import Decoder, ProcessDecoder, Said
 from streamvc.node.decoding import MAX_SETTINGS_BYTES
-from streamvc.node.fork_server import DecoderForkServer
+from streamvc.node.fork_server import DecoderForkServer, Orphan
 
 UNGATED = MotionSettings(gate=False)
 DEADLINE_S = 30.0  # for a busy machine
@@ -79,6 +79,9 @@ class Puppeteer(DecoderForkServer):
     def fork(self, connection: socket.socket) -> None:
         self.puppet = connection.dup()
         self.puppet.recv(MAX_SETTINGS_BYTES)
+
+    def register(self, decoder: Orphan) -> None:
+        """There is no process that could hang."""
 
 
 OPENED = Opened((64, 48), (64, 48), 25.0, "h264", True, 12.0)

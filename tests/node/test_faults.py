@@ -25,6 +25,7 @@ from streamvc.events import Event, Health
 from streamvc.inference import batching
 from streamvc.inference.bundle import load_bundle
 from streamvc.inference.runtime import Model, open_model
+from streamvc.node import fork_server as fork_server_module
 from streamvc.node import node as node_module
 from streamvc.node import worker_pool
 from streamvc.node.fork_server import DecoderForkServer
@@ -61,11 +62,11 @@ class Liar(DecoderForkServer):
         os.close(descriptor)
 
 
-def decoder_of(path: Path) -> psutil.Process:
+def decoder_of(path: Path, parent: psutil.Process | None = None) -> psutil.Process:
     """The process that reads a video."""
     deadline = time.monotonic() + PATIENCE_S
     while time.monotonic() < deadline:
-        for child in forker().children():
+        for child in (parent or forker()).children():
             if str(path) in (each.path for each in child.open_files()):
                 return child
     raise AssertionError("nothing reads it")
@@ -73,6 +74,13 @@ def decoder_of(path: Path) -> psutil.Process:
 
 def of(node: Node, name: str) -> CameraStatus:
     return next(camera for camera in node.snapshot().cameras if camera.name == name)
+
+
+def wait_until(is_so: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + PATIENCE_S
+    while not is_so():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
 
 
 def assert_untouched(node: Node, ear: Ear, name: str = "good") -> None:
@@ -147,6 +155,61 @@ def test_a_recorder_that_cannot_write_costs_its_files_alone_and_the_node_says_so
     assert (degraded.camera, degraded.status) == ("node", "degraded")
 
 
+def test_a_process_that_starts_decoders_and_hangs_is_replaced_and_its_decoders_go_on(
+    jumping: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fork_server_module, "HANGS_S", 1.0)
+    good, killed, new = ({"name": name, "source": str(jumping), **QUICK} for name in ("good", "killed", "new"))
+    killed["source"] = str(shutil.copy(jumping, tmp_path / "killed.mp4"))
+    with running(config(good, killed)) as (node, ear):
+        ear.health("killed", "up")
+        ear.event("good", "start")
+        stopped = forker()
+        stopped.suspend()
+        node.apply(config(good, killed, new))
+        ear.health("new", "up")
+        decoder_of(Path(killed["source"]), stopped).kill()
+        ear.health("killed", "down")
+        ear.health("killed", "up")
+        assert_untouched(node, ear)
+        assert node.problem() is None
+        begun = time.monotonic()
+        node.close()
+        assert time.monotonic() - begun < 5.0
+        ear.rest()
+        assert_no_end_is_lost(ear)
+    assert not stopped.is_running()
+
+
+# Runs in the process that decoders are forked from, before all else.
+GREED = """
+from streamvc.capture import loop
+capture = loop.capture
+def take_all(settings, receiver):
+    if settings.name != "greedy":
+        return capture(settings, receiver)
+    taken = []
+    while True:
+        taken.append(b"x" * (8 << 20))
+loop.capture = take_all
+"""
+
+
+def test_a_decoder_that_takes_too_much_memory_is_ended_alone(jumping: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "sitecustomize.py").write_text(GREED)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    with running(config(*({"name": name, "source": str(jumping)} for name in ("good", "greedy")))) as (node, ear):
+        detail = ear.health("greedy", "down").detail
+        assert detail == "it takes more than 768 MiB of memory, which is too much for one camera; has a picture no end?"
+        ear.event("good", "start")
+        eventually(node, lambda _: of(node, "greedy").deaths > 1)  # it was tried again
+        assert_untouched(node, ear)
+        assert node.problem() is None
+        node.close()
+        ear.rest()
+        assert_no_end_is_lost(ear)
+
+
 class Hanging:
     """A network that does not answer while it is to hang."""
 
@@ -200,6 +263,7 @@ def test_a_network_that_hangs_costs_the_cameras_that_need_it_alone(
         for name in ("good", "hung", "alike"):
             assert_no_end_is_lost(ear, name)
         goes_on.set()
+        wait_until(lambda: not [thread for thread in threading.enumerate() if thread.name.startswith("streamvc-inference")])
 
 
 @pytest.mark.usefixtures("many_descriptors")
