@@ -4,7 +4,7 @@ import json
 import math
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -20,9 +20,14 @@ if TYPE_CHECKING:
 @click.argument("data", type=click.Path(path_type=Path))
 @click.option("--nothing", is_flag=True, help="DATA, any folder or file of videos, has none of MODEL's activities: count the false events.")
 @click.option("--within", "within_s", type=click.FloatRange(0), default=3.0, show_default=True, metavar="S", help="Seconds that an alarm may take.")
+@click.option("--sweep", is_flag=True, help="Move the thresholds, too: what is heard and what is false at each of seven settings.")
+@click.option("--plot", type=click.Path(dir_okay=False, path_type=Path), metavar="PNG", help="Draw that, too, beside the curve of MODEL's own card.")
+@options.thresholds
 @options.cache
 @options.as_json
-def evaluate(model: str, data: Path, nothing: bool, within_s: float, cache: Path | None, as_json: bool) -> None:
+def evaluate(
+    model: str, data: Path, nothing: bool, within_s: float, sweep: bool, plot: Path | None, cache: Path | None, as_json: bool, **chosen: Any
+) -> None:
     """Measure how right MODEL is on the labelled videos of DATA.
 
     DATA is a folder per label, a CSV with the columns path, label and perhaps group, or a folder with a clips.csv; or, for untrimmed video, a folder
@@ -36,23 +41,45 @@ def evaluate(model: str, data: Path, nothing: bool, within_s: float, cache: Path
       streamvc evaluate ./models/mine test.csv --json
       streamvc evaluate exercise office.mp4 --nothing
       streamvc evaluate fall my-home --within 5
+      streamvc evaluate exercise my-clips --sensitivity high
+      streamvc evaluate exercise my-clips --sweep --plot curve.png
     """
-    from streamvc.training.evaluate import evaluate as evaluate_model
-    from streamvc.training.evaluate import is_unknown, measure_unknown
+    thresholds = options.take_thresholds(chosen)
+    from streamvc.thresholds import put_into, with_odds
+    from streamvc.training.evaluate import is_unknown, measure_unknown, predict_data
+    from streamvc.training.operating_curve import COLUMNS, curve_rows, operating_curve, plot_curve
     from streamvc.training.progress import progress_bars
 
     if nothing or is_unknown(model, data):
+        if sweep or plot:
+            raise click.UsageError("--sweep and --plot need clips of MODEL's activities: without any, there is nothing to hear")
         with progress_bars(shown=sys.stderr.isatty()) as advance:
-            background_events = measure_unknown(model, data, cache=cache, advance=advance)
+            background_events = measure_unknown(model, data, thresholds=thresholds, cache=cache, advance=advance)
         click.echo(
             json.dumps(background_events.as_json()) if as_json else f"none of its activities is there: {options.false_events(background_events)}"
         )
         return
     with progress_bars(shown=sys.stderr.isatty()) as advance:
-        found = evaluate_model(model, data, within_s=within_s, cache=cache, advance=advance)
+        predicted = predict_data(model, data, cache=cache, advance=advance)
+    own = predicted.bundle.manifest
+    manifest = put_into(own, thresholds.apply)
+    found = predicted.judge(manifest, within_s)
     for skipped in found.skipped:
         click.echo(printable(f"skipped: {skipped.reason}"), err=True)
-    click.echo(json.dumps(found.as_json()) if as_json else printable(table(found), lines=True))
+    rows: list[tuple[str, ...]] = []
+    if sweep or plot:
+        moved = operating_curve(
+            lambda odds: predicted.judge(put_into(manifest, lambda decision: with_odds(decision, odds)), within_s), untrimmed=predicted.untrimmed
+        )
+        rows = curve_rows(manifest.model_copy(update={"curve": moved}))
+        if plot:
+            plot_curve({"here": moved, **({"its card": own.curve} if own.curve else {})}, plot)
+    if as_json:
+        click.echo(json.dumps(found.as_json() | ({"curve": [dict(zip(COLUMNS, row, strict=True)) for row in rows]} if rows else {})))
+        return
+    click.echo(printable(table(found), lines=True))
+    if rows:
+        click.echo("\n" + options.aligned([COLUMNS, *rows]))
 
 
 def table(found: "Evaluation") -> str:

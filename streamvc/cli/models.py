@@ -57,19 +57,31 @@ def list_(as_json: bool) -> None:
 
 @models.command()
 @click.argument("name", shell_complete=options.complete_model)
+@click.option(
+    "--plot",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="PNG",
+    help="Draw its operating curve: what it hears against false events an hour, as its thresholds move.",
+)
 @options.as_json
-def show(name: str, as_json: bool) -> None:
+def show(name: str, plot: Path | None, as_json: bool) -> None:
     """Show the card of a bundle: data, split, measured figures, licence, limits.
 
     \b
     Examples:
       streamvc models show exercise
       streamvc models show ./models/mine --json | jq .thresholds
+      streamvc models show exercise --plot curve.png
     """
     from streamvc.inference.bundle import load_bundle
     from streamvc.text import printable
 
     bundle = load_bundle(name)
+    if plot:
+        from streamvc.training.operating_curve import plot_curve
+
+        plot_curve({bundle.manifest.name: bundle.manifest.curve}, plot)
+        return
     if as_json:
         click.echo((bundle.path / "model.json").read_text())
         return

@@ -1,6 +1,6 @@
 """Options that several commands share."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -156,7 +156,15 @@ def thresholds(command: F) -> F:
         ("--enter", share, "An activity starts when its score stays at or above this."),
     ):
         command = click.option(name, type=kind, help=f"{text}  [default: the model's]")(command)
-    return command
+    levels = click.Choice(["low", "normal", "high"])  # `thresholds.ODDS`, which costs the time to load it
+    told = "Hear more, and more that is not there (high), or less of both (low); the model's card has figures.  [default: normal]"
+    return click.option("--sensitivity", type=levels, help=told)(command)
+
+
+def aligned(rows: Sequence[Sequence[str]]) -> str:
+    """Rows of a table, their columns as wide as they need."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return "\n".join("  ".join(f"{cell:{width}}" for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows)
 
 
 def take_thresholds(chosen: dict[str, Any]) -> "Thresholds":
@@ -164,7 +172,7 @@ def take_thresholds(chosen: dict[str, Any]) -> "Thresholds":
     from streamvc.thresholds import Thresholds
 
     try:
-        return Thresholds(**{name: chosen.pop(name) for name in ("enter", "leave", "min_s", "cooldown_s", "smoothing_s")})
+        return Thresholds(**{name: chosen.pop(name) for name in ("enter", "leave", "min_s", "cooldown_s", "smoothing_s", "sensitivity")})
     except ValueError as error:
         raise click.UsageError(str(error)) from error
 

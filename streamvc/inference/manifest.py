@@ -194,6 +194,26 @@ class LabelThresholds(Manifest):
     labels: dict[Label, Threshold] = {}
 
 
+class OperatingFigures(Manifest):
+    """A point of a bundle's operating curve, measured on video that the training did not see.
+
+    Attributes:
+        odds: By what the odds of all thresholds were multiplied; see `streamvc.thresholds.with_odds`.
+        heard: Share of the activities that gave their event, and no other.
+        wrong: Share of those that gave another event.
+        num_false: Events where nothing goes on ...
+        hours: ... in so many hours.
+        delay_s: From the start of an activity to its event, median; None where there was none.
+    """
+
+    odds: Annotated[float, Field(gt=0, le=1e6)]
+    heard: Share
+    wrong: Share
+    num_false: Annotated[int, Field(ge=0, le=1 << 31)]
+    hours: Annotated[float, Field(ge=0, le=1e6)]
+    delay_s: Annotated[float, Field(ge=-86400, le=86400)] | None
+
+
 class BundleSettings(Manifest):
     """All of `model.json` but the hashes of the files.
 
@@ -222,6 +242,7 @@ class BundleSettings(Manifest):
         state_size: S, numbers of the head's state; 0 but for the form `step`.
         temperature: The logits are divided by it before the softmax.
         smoothing_s: Time constant of the scores' exponential mean.
+        curve: What it hears, and what it hears that is not there, with its thresholds moved.
     """
 
     schema_: Literal[1] = Field(default=1, alias="schema")
@@ -252,6 +273,7 @@ class BundleSettings(Manifest):
     temperature: Annotated[float, Field(ge=0.01, le=100)]
     smoothing_s: Annotated[float, Field(ge=0, le=600)]
     thresholds: LabelThresholds
+    curve: Annotated[tuple[OperatingFigures, ...], Field(max_length=100)] = ()
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -324,6 +346,9 @@ class BundleSettings(Manifest):
     def first(self) -> int:
         """Features up to the first prediction: the warm-up, and on to where one is due."""
         return -(-self.warm_up // self.stride) * self.stride
+
+
+S = TypeVar("S", bound=BundleSettings)
 
 
 class BundleManifest(BundleSettings):

@@ -11,6 +11,7 @@ from streamvc.metrics import LabelFigures
 from streamvc.training.dataset import Grouping
 from streamvc.training.evaluate import Evaluation
 from streamvc.training.folds import Split
+from streamvc.training.operating_curve import COLUMNS, CONFIDENCE
 from streamvc.training.rates import RateFigures
 from streamvc.training.recipes import RECIPES
 from streamvc.training.report import TrainingReport
@@ -43,7 +44,7 @@ MADE_WITH = ("streamvc", "tensorflow", "keras", "numpy")
 
 def card(report: TrainingReport) -> str:
     """The card of what was trained, as Markdown."""
-    measured = [_figures(report), _events(report), *rates_section(report.rates), *_beside(report)]
+    measured = [_figures(report), _events(report), _curve(report), *rates_section(report.rates), *_beside(report)]
     sections = [_what(report), _data(report), *measured, _head(report), _limits(report), _again(report)]
     return "\n\n".join(sections) + "\n"
 
@@ -143,6 +144,17 @@ def _events(report: TrainingReport) -> str:
     )
     alarms = [_alarms(report)] if report.dataset.untrimmed else []
     return "\n\n".join([" ".join(figures), *alarms, *([_thresholds(report)] if report.tuned else [])])
+
+
+def _curve(report: TrainingReport) -> str:
+    """The operating curve."""
+    where = "that meet no activity" if report.dataset.untrimmed else "where nothing goes on"
+    told = (
+        "With the odds of all thresholds multiplied by 1/27 to 27, all folds together; `--sensitivity low`, `normal` and `high` of `watch` are three "
+        f"of these settings. `enter` is that of most labels; false events are those {where}, and there are no more of them than `at most`, with "
+        f"{CONFIDENCE:.0%} confidence, as far as video of these hours can show:"
+    )
+    return f"## Operating curve\n\n{told}\n\n{_table(list(COLUMNS), report.curve)}"
 
 
 def _has_sources(report: TrainingReport) -> bool:

@@ -6,21 +6,22 @@ from functools import cached_property, reduce
 from itertools import chain
 from operator import add
 from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from streamvc.alarms import WITHIN_S
 from streamvc.inference.bundle import Bundle
-from streamvc.inference.manifest import BundleSettings, LabelThresholds
+from streamvc.inference.manifest import LabelThresholds, OperatingFigures, S
 from streamvc.metrics import fit_temperature, softmax
 from streamvc.stream_metrics import EvaluatedStream
+from streamvc.thresholds import decided, with_odds
 from streamvc.training.dataset import Dataset
 from streamvc.training.evaluate import ClipResult, Evaluation, measure
 from streamvc.training.feature_sequence import ALL_FRAMES, Thinning
 from streamvc.training.feature_set import FeatureSet
 from streamvc.training.history import TrainingHistory
+from streamvc.training.operating_curve import operating_curve
 from streamvc.training.plan import TrainingPlan
 from streamvc.training.prediction_trace import PredictionTrace, detect, length_s, trace_clip, trace_file
 from streamvc.training.rates import RateFigures, count_at_rate
@@ -34,7 +35,6 @@ ALARM_BETA = 2.0  # of alarms: one that is missed counts for more than one that 
 FINENESS = 0.1  # of temperatures: the folds' mostly come to the same one, and what is counted under it need not be counted again
 FALSE_PER_HOUR = 1.0  # of alarms, and in the videos of nothing beside trimmed clips, if nothing else is asked for
 
-S = TypeVar("S", bound=BundleSettings)
 Stretches = list[list[Prediction]]  # the predictions along a clip or a file, stretch by stretch
 
 
@@ -70,6 +70,10 @@ class OperatingPoint:
     temperature: float
     smoothing_s: float
     thresholds: LabelThresholds
+
+    def with_odds(self, odds: float) -> "OperatingPoint":
+        """The same with the odds of all thresholds multiplied."""
+        return replace(self, thresholds=decided(self.thresholds, self.smoothing_s, lambda decision: with_odds(decision, odds)))
 
     def put_into(self, settings: S) -> S:
         """The settings of a bundle, at this operating point."""
@@ -134,14 +138,19 @@ class CrossValidation:
             self._counts[key] = count_events(traces, self.labels, self._plan.background, self._aim(), self._plan.thresholds.default)
         return self._counts[key]
 
-    def measure(self) -> tuple[list[Evaluation], Evaluation]:
-        """The figures of each fold, and those of all together."""
+    def measure(self, odds: float = 1.0) -> tuple[list[Evaluation], Evaluation]:
+        """The figures of each fold, and those of all together; with the odds of all thresholds multiplied."""
         labels, background = self._dataset.labels, self._plan.background
-        judged = [self._judge(*pair) for pair in zip(self.folds, self._choices, strict=True)]
+        choices = [choice.with_odds(odds) for choice in self._choices]
+        judged = [self._judge(*pair) for pair in zip(self.folds, choices, strict=True)]
         results, streams = ([*chain.from_iterable(parts)] for parts in zip(*judged, strict=True))
         within_s = WITHIN_S if self._plan.alarm_s is None else self._plan.alarm_s
         whole = measure(results, labels, background, self._feature_set.extraction.skipped, streams, within_s)
         return [measure(each, labels, background, streams=its_streams, within_s=within_s) for each, its_streams in judged], whole
+
+    def measure_curve(self) -> tuple[OperatingFigures, ...]:
+        """What all folds hear with their thresholds moved."""
+        return operating_curve(lambda odds: self.measure(odds)[1], untrimmed=self._dataset.untrimmed)
 
     def measure_rates(self) -> list[RateFigures]:
         """The events of all folds with all frames, and where some are missing; empty where that was not asked for."""

@@ -21,11 +21,11 @@ from streamvc.inference.manifest import BundleManifest
 from streamvc.inference.recognizer import Recognizer
 from streamvc.metrics import LabelFigures
 from streamvc.stream_metrics import EvaluatedStream, StreamFigures, finite, measure_streams
+from streamvc.thresholds import Thresholds, put_into
 from streamvc.training.dataset import Clip, Dataset, load_dataset, load_videos, merge_labels
 from streamvc.training.features import Extraction, SkippedClip, extract
 from streamvc.training.prediction_trace import PredictionTrace, detect, length_s, predict_file, trace_clip, trace_file, whole_files
 from streamvc.training.progress import Advance, silent
-from streamvc.types import Prediction
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -160,21 +160,41 @@ class Evaluation:
         }
 
 
-def evaluate(
-    model: str | Path,
-    data: Path,
-    *,
-    within_s: float = WITHIN_S,
-    cache: Path | None = None,
-    num_workers: int | None = None,
-    advance: Advance = silent,
-) -> Evaluation:
-    """Measure a bundle on a data set.
+@dataclass(frozen=True, slots=True, eq=False)
+class PredictedData:
+    """The predictions of a bundle on a data set, before smoothing and detection.
+
+    Attributes:
+        bundle: The bundle.
+        clips: Of each clip its label and its trace.
+        files: The traces of whole files, where the data is untrimmed or the bundle speaks of people.
+        untrimmed: Whether the data is.
+        skipped: The clips that could not be used.
+    """
+
+    bundle: Bundle
+    clips: tuple[tuple[str, PredictionTrace], ...]
+    files: tuple[PredictionTrace, ...]
+    untrimmed: bool
+    skipped: tuple[SkippedClip, ...]
+
+    def judge(self, manifest: BundleManifest | None = None, within_s: float = WITHIN_S) -> Evaluation:
+        """The figures, by the smoothing and the thresholds of the bundle or of this manifest in place of its own."""
+        bundle = replace(self.bundle, manifest=manifest or self.bundle.manifest)
+        labels = bundle.manifest.labels
+        results = [ClipResult(labels.index(label), detect(bundle, trace)) for label, trace in self.clips]
+        streams = [detect(bundle, trace) for trace in self.files]
+        return measure(results, labels, bundle.manifest.background, self.skipped, streams, within_s)
+
+
+def predict_data(
+    model: str | Path, data: Path, *, cache: Path | None = None, num_workers: int | None = None, advance: Advance = silent
+) -> PredictedData:
+    """Let a bundle make its predictions on a data set.
 
     Args:
         model: The bundle's name or path.
         data: A folder per label, a CSV or a folder with a `clips.csv`; see `load_dataset`.
-        within_s: How far from the start of an activity an event may be published to be in time, as an alarm.
         cache: Folder of cached features; `cache_folder()` if not given.
         num_workers: How many clips are decoded at a time; as many as there are cores if not given.
         advance: Is called with the progress.
@@ -199,32 +219,51 @@ def evaluate(
         whole = {file.path: sequence for file, sequence in zip(files.clips, files.sequences, strict=True)}
         extraction = extraction.of_actors(whole, manifest.background)
     extraction = extraction.lasting(manifest.first)
-    results = []
+    predicted = []
     for clip, sequence in zip(extraction.clips, extraction.sequences, strict=True):
-        results.append(evaluate_clip(recognizer.bundle, clip.label, predict_file(recognizer, sequence), clip.start_s))
-        advance("predictions", len(results), len(extraction.clips))
+        predicted.append((clip.label, trace_clip(manifest, clip.label, predict_file(recognizer, sequence), clip.start_s)))
+        advance("predictions", len(predicted), len(extraction.clips))
     streams = []
     if files:
         segments = [clip for clip in clips if clip.label not in (dataset.background, manifest.background)]
         streams = [
-            detect(
-                recognizer.bundle,
-                trace_file(manifest, [clip for clip in segments if clip.path == file.path], predict_file(recognizer, sequence), length_s(sequence)),
-            )
+            trace_file(manifest, [clip for clip in segments if clip.path == file.path], predict_file(recognizer, sequence), length_s(sequence))
             for file, sequence in zip(files.clips, files.sequences, strict=True)
             if len(sequence.features)
         ]
-    return measure(results, recognizer.labels, manifest.background, extraction.skipped, streams, within_s)
+    return PredictedData(recognizer.bundle, tuple(predicted), tuple(streams), dataset.untrimmed, extraction.skipped)
+
+
+def evaluate(
+    model: str | Path,
+    data: Path,
+    *,
+    within_s: float = WITHIN_S,
+    cache: Path | None = None,
+    num_workers: int | None = None,
+    advance: Advance = silent,
+) -> Evaluation:
+    """Measure a bundle on a data set; as `predict_data`, and `within_s` is how far from the start of an activity an event may be published to be
+    in time, as an alarm.
+    """
+    return predict_data(model, data, cache=cache, num_workers=num_workers, advance=advance).judge(within_s=within_s)
 
 
 def measure_unknown(
-    model: str | Path, data: Path, *, cache: Path | None = None, num_workers: int | None = None, advance: Advance = silent
+    model: str | Path,
+    data: Path,
+    *,
+    thresholds: Thresholds | None = None,
+    cache: Path | None = None,
+    num_workers: int | None = None,
+    advance: Advance = silent,
 ) -> BackgroundEvents:
     """The events of a bundle on videos in which none of its activities is seen.
 
     Args:
         model: The bundle's name or path.
         data: The videos: a data set, whatever its labels are, a folder or a file; see `load_videos`.
+        thresholds: Settings in place of the bundle's own.
         cache: Folder of cached features; `cache_folder()` if not given.
         num_workers: How many videos are decoded at a time; as many as there are cores if not given.
         advance: Is called with the progress.
@@ -235,9 +274,11 @@ def measure_unknown(
     """
     recognizer = Recognizer.load(model)
     bundle = recognizer.bundle
+    manifest = put_into(bundle.manifest, (thresholds or Thresholds()).apply)
     found = extract(load_videos(data), str(bundle.path), bundle.manifest.rate_hz, cache=cache, num_workers=num_workers, advance=advance)
     sequences = [sequence for sequence in found.sequences if len(sequence.features)]
-    streams = [detect(bundle, PredictionTrace(predict_file(recognizer, sequence), (), length_s(sequence))) for sequence in sequences]
+    traces = [PredictionTrace(predict_file(recognizer, sequence), (), length_s(sequence)) for sequence in sequences]
+    streams = [detect(replace(bundle, manifest=manifest), trace) for trace in traces]
     return count_false(streams, recognizer.labels) or BackgroundEvents(0.0, {})
 
 
@@ -256,11 +297,6 @@ def _known(data: Path, dataset: Dataset, manifest: BundleManifest) -> list[Clip]
     if unknown := sorted({clip.label for clip in clips} - set(manifest.labels)):
         raise DataError(f"{data} has labels that {manifest.name} does not know: {', '.join(unknown)}; it knows {', '.join(manifest.labels)}")
     return clips
-
-
-def evaluate_clip(bundle: Bundle, label: str, stretches: Sequence[Sequence[Prediction]], start_s: float = 0.0) -> ClipResult:
-    """The result of a clip: its predictions, and their events by the bundle's smoothing and thresholds; see `trace_clip`."""
-    return ClipResult(bundle.manifest.labels.index(label), detect(bundle, trace_clip(bundle.manifest, label, stretches, start_s)))
 
 
 def measure(

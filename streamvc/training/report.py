@@ -12,6 +12,7 @@ from streamvc.training.evaluate import Evaluation
 from streamvc.training.features import Extraction
 from streamvc.training.history import TrainingHistory
 from streamvc.training.open_set import OpenSet
+from streamvc.training.operating_curve import COLUMNS
 from streamvc.training.plan import TrainingPlan
 from streamvc.training.rates import RateFigures
 
@@ -40,6 +41,7 @@ class TrainingReport:
         folds: How good each fold's recogniser was, on groups it had not seen.
         pooled: The folds together: each clip once, by the one recogniser that had not seen it.
         rates: The events where frames are missing: of all folds, at `rate_hz` first; empty where no lower rate was asked for.
+        curve: Rows of the operating curve, of all folds together; see `streamvc.training.operating_curve.COLUMNS`.
         open_set: The events on clips of labels that were left out in turn; None where none were.
         tested: These clips, in the order of `pooled.replays`.
         taken_top1: Share of each fold's clips that are right when frames are taken as the training took them, where that is not by time.
@@ -60,6 +62,7 @@ class TrainingReport:
     folds: tuple[Evaluation, ...]
     pooled: Evaluation
     rates: tuple[RateFigures, ...]
+    curve: tuple[tuple[str, ...], ...]
     open_set: OpenSet | None
     tested: tuple[Clip, ...]
     taken_top1: tuple[float, ...]
@@ -118,6 +121,7 @@ class TrainingReport:
             "event_f1": asdict(self.event_f1),
             "folds": [{"clip_top1": fold.clip_top1, "window_top1": fold.window_top1, "num_clips": fold.num_clips} for fold in self.folds],
             "pooled": self.pooled.as_json(),
+            "curve": [dict(zip(COLUMNS, row, strict=True)) for row in self.curve],
             "rates": [asdict(each) for each in self.rates],
             "beside": {name: each.as_json() for name, each in self.beside.items()},
             "open_set": self.open_set.as_json() if self.open_set else None,

@@ -41,8 +41,9 @@ from streamvc.training.history import TrainingHistory
 from streamvc.training.inputs import IdentityInputs, Inputs, fit_inputs, input_sizes
 from streamvc.training.networks.network import HeadFiles, HeadSpec
 from streamvc.training.open_set import OpenSet, measure_left_out
+from streamvc.training.operating_curve import curve_rows
 from streamvc.training.plan import TrainingPlan
-from streamvc.training.prediction_trace import predict_file, predict_people
+from streamvc.training.prediction_trace import length_s, predict_file, predict_people
 from streamvc.training.preparation import check_bundle_folder, rounds_of
 from streamvc.training.progress import Advance, silent
 from streamvc.training.recipes import find_recipe
@@ -199,8 +200,10 @@ class Training:
         difference = check_export(self._trainer, inputs, self._draft(settings, head), self._some_stretches())
         self._advance("heads", self._num_heads, self._num_heads)
         folds, pooled = cross_validation.measure()
+        settings = settings.model_copy(update={"curve": cross_validation.measure_curve()})
         report = TrainingReport(
             name=self._name,
+            curve=tuple(curve_rows(settings)),
             plan=replace(self._plan, smoothing_s=choice.smoothing_s, thresholds=choice.thresholds),
             tuned=cross_validation.tunes,
             dataset=self._dataset,
@@ -224,9 +227,11 @@ class Training:
         """Train once without each fold, and once without the labels of each leave-out round, and make predictions for the clips left out.
 
         Raises:
-            DataError: A fold has no clip that can be used, or too few labels are left to train on.
+            DataError: A fold has no clip that can be used, too few labels are left to train on, or there is too little video for the bound on
+                false events that is asked for.
         """
         plan, dataset, feature_set = self._plan, self._dataset, self._feature_set
+        self._check_bound()
         # All clips are dealt, also those that cannot be used: recipes that need longer clips have the same folds as the others.
         dealt = dict(zip(dataset.clips, make_folds(dataset.clips, plan.split, plan.num_folds, plan.seed), strict=True))
         fold_of = np.array([dealt[clip] for clip in feature_set.clips])
@@ -241,6 +246,22 @@ class Training:
             for number, labels in enumerate(rounds, start=num_folds)
         ]
         return CrossValidation(plan, dataset, feature_set, folds, left_out)
+
+    def _check_bound(self) -> None:
+        """Refuse a bound on false events that so little video cannot show."""
+        bound, feature_set = self._plan.false_per_hour, self._feature_set
+        if not bound:
+            return
+        pairs = zip(feature_set.clips, feature_set.extraction.sequences, strict=True)
+        nothing = [sequence for clip, sequence in pairs if clip.label == self._plan.background]
+        video = list(feature_set.files.values()) if self._dataset.untrimmed else nothing
+        hours = sum(map(length_s, video)) / 3600
+        if bound * hours < 1:
+            what = "video" if self._dataset.untrimmed else "video in which nothing goes on"
+            raise DataError(
+                f"--false-per-hour {bound:g} cannot be shown: that takes {1 / bound:.3g} h of {what} at least, and there are {hours:.2g} h; "
+                "give more of it with --nothing, or leave it out"
+            )
 
     def _part(self, name: str, tested: Flags, number: int) -> Fold:
         """Train without some clips, and make predictions for these, at temperature 1."""

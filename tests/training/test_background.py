@@ -4,6 +4,8 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 from click.testing import CliRunner
 
@@ -12,6 +14,7 @@ from streamvc.errors import DataError
 from streamvc.training.background import resolve_background
 from streamvc.training.dataset import Clip, Dataset, load_dataset, load_videos
 from streamvc.training.feature_set import load_feature_set
+from streamvc.training.operating_curve import CURVE_ODDS
 from streamvc.training.plan import TrainingPlan
 from streamvc.training.progress import silent
 from tests.training.clips import ACTIONS, render
@@ -104,7 +107,7 @@ def test_training_beside_nothing_tells_activities_and_nothing_apart(rendered: Pa
     from streamvc.inference.bundle import check_bundle
     from streamvc.training.train import train
 
-    report = train(rendered, tmp_path / "shapes", replace(PLAN, background_videos=(background_events,), false_per_hour=60.0), cache=cache)
+    report = train(rendered, tmp_path / "shapes", replace(PLAN, background_videos=(background_events,), false_per_hour=200.0), cache=cache)
     active = [result for result, clip in zip(report.pooled.results, report.tested, strict=True) if clip.label != "nothing"]
     assert len(active) == 8
     right = [result.scores.mean(axis=0).argmax() == result.truth for result in active]
@@ -119,6 +122,27 @@ def test_training_beside_nothing_tells_activities_and_nothing_apart(rendered: Pa
     card = (tmp_path / "shapes" / "CARD.md").read_text()
     assert "false events an hour" in card
     assert "chosen on the folds" in card
+
+    with pytest.raises(DataError, match=r"--false-per-hour 0\.04 cannot be shown: that takes 25 h of video in which nothing goes on"):
+        train(rendered, tmp_path / "silent", replace(PLAN, background_videos=(background_events,), false_per_hour=0.04), cache=cache)
+    assert [each.odds for each in manifest.curve] == list(CURVE_ODDS)
+    wrong = [(each.wrong, each.num_false) for each in manifest.curve]
+    assert wrong[0] >= wrong[3] >= wrong[-1]
+    assert wrong[0] > wrong[-1]
+    assert manifest.curve[3].heard == pytest.approx(report.pooled.active_outcomes.right)
+    assert f"| high | {report.curve[2][1]} |" in card
+
+    swept = json.loads(run("evaluate", tmp_path / "shapes", rendered, "--cache", cache, "--sweep", "--plot", tmp_path / "swept.png", "--json"))
+    assert [row["sensitivity"] for row in swept["curve"]] == ["", "", "high", "normal", "low", "", ""]
+    assert float(swept["curve"][3]["heard right"]) == pytest.approx(swept["active_outcomes"]["right"], abs=1e-3)
+    low = json.loads(run("evaluate", tmp_path / "shapes", rendered, "--cache", cache, "--sensitivity", "low", "--json"))
+    assert low["active_outcomes"]["right"] == pytest.approx(float(swept["curve"][4]["heard right"]), abs=1e-3)
+    never = json.loads(run("evaluate", tmp_path / "shapes", rendered, "--cache", cache, "--enter", "1", "--min-s", "60", "--json"))
+    assert never["active_outcomes"]["right"] == 0
+    assert "high" in run("evaluate", tmp_path / "shapes", rendered, "--cache", cache, "--sweep")
+    run("models", "show", tmp_path / "shapes", "--plot", tmp_path / "card.png")
+    for drawn in ("swept.png", "card.png"):
+        assert np.asarray(cv2.imread(str(tmp_path / drawn))).std() > 10
 
     false_events = json.loads(run("evaluate", tmp_path / "shapes", background_events, "--nothing", "--cache", cache, "--json"))
     assert false_events["hours"] * 3600 == pytest.approx(36, abs=1.0)

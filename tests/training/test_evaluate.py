@@ -17,7 +17,8 @@ from streamvc.errors import DataError
 from streamvc.events import Event
 from streamvc.inference.bundle import Bundle
 from streamvc.inference.manifest import BundleManifest
-from streamvc.training.evaluate import evaluate, evaluate_clip, measure
+from streamvc.training.evaluate import ClipResult, evaluate, measure
+from streamvc.training.prediction_trace import detect, trace_clip
 from streamvc.types import Prediction
 from tests.inference.settings import settings
 
@@ -36,6 +37,10 @@ def predictions(*scores: tuple[float, float, float]) -> list[list[Prediction]]:
 
 
 WALKING, JUMPING, UNSURE, NOTHING = (0.9, 0.05, 0.05), (0.02, 0.96, 0.02), (0.5, 0.3, 0.2), (0.1, 0.1, 0.8)
+
+
+def evaluate_clip(bundle: Bundle, label: str, stretches: Sequence[Sequence[Prediction]], start_s: float = 0.0) -> ClipResult:
+    return ClipResult(LABELS.index(label), detect(bundle, trace_clip(bundle.manifest, label, stretches, start_s)))
 
 
 def begun(bundle: Bundle, said: list[list[Prediction]]) -> set[str]:
