@@ -19,7 +19,7 @@ from streamvc.capture.address import camera_name
 from streamvc.capture.messages import CaptureSettings, Policy
 from streamvc.capture.opencv import one_opencv_thread
 from streamvc.capture.opening import content_id
-from streamvc.capture.video import creation_time
+from streamvc.capture.video_file import creation_time
 from streamvc.detection import UPDATE_S
 from streamvc.errors import SourceError
 from streamvc.events import Event, Health

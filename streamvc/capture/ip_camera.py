@@ -14,12 +14,13 @@ from urllib.parse import urlsplit
 import av
 from av.video.codeccontext import VideoCodecContext
 
+from streamvc.capture.container import Timeouts
 from streamvc.capture.decoder import refuse
 from streamvc.capture.display import Converter, Shown, orientation_of
 from streamvc.capture.http import Body, HttpClient
 from streamvc.capture.jpegs import MAX_BYTES, START, START_MARK, JpegSplitter
 from streamvc.capture.stream import Decode, Picture, Stream, check_size
-from streamvc.capture.video import Timeouts, open_body, open_url
+from streamvc.capture.video import open_body, open_url
 from streamvc.errors import AccessError, SourceError
 from streamvc.types import MOST_PX
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from streamvc.capture.address import redact
 from streamvc.capture.messages import Arrived, Finished, MotionSettings, Opened
-from streamvc.capture.video import LONGEST_GOP_S
+from streamvc.capture.video_file import LONGEST_GOP_S
 from streamvc.errors import StreamvcError
 from streamvc.health import is_sparse
 from streamvc.inference.bundle import load_bundle

@@ -41,7 +41,14 @@ class Hub:
     """
 
     def __init__(
-        self, node: str, channels: Channels, *, num_connecting: int, ends: bool = False, watches: Sequence[Callable[[float], None]] = ()
+        self,
+        node: str,
+        channels: Channels,
+        *,
+        num_connecting: int,
+        ends: bool = False,
+        watches: Sequence[Callable[[float], None]] = (),
+        other_problem: Callable[[], str | None] = lambda: None,
     ) -> None:
         """A hub without cameras.
 
@@ -51,6 +58,7 @@ class Hub:
             num_connecting: Cameras that may be connecting at the same time.
             ends: Nothing is left to do when nothing comes of any camera any more.
             watches: Are called each second, with the time of it: what else is to be looked after.
+            other_problem: What the node lacks besides, in words; None for nothing.
         """
         self.cameras: Mapping[str, Camera] = {}
         self.problem: str | None = None
@@ -64,6 +72,7 @@ class Hub:
         self._closing.setblocking(False)
         self._ends = ends
         self._watches = watches
+        self._other_problem = other_problem
         self._overload = Overload()
         self._told_at = 0.0
         self._next_tick = self._next_step = time.monotonic()
@@ -169,7 +178,7 @@ class Hub:
             camera.tick(now, clock)
         demands = [demand for camera in self.cameras.values() if (demand := camera.demand())]
         problem = self._overload.step(demands) or next((problem for camera in self.cameras.values() if (problem := camera.problem)), None)
-        self._tell(problem, now)
+        self._tell(problem or self._other_problem(), now)
         self.is_ready = self.is_ready or all(camera.was_tried for camera in self.cameras.values())
 
     def _tell(self, problem: str | None, now: float) -> None:

@@ -11,6 +11,7 @@ from typing import Self
 import psutil
 
 from streamvc._version import __version__
+from streamvc.capture.address import redact
 from streamvc.capture.opencv import one_opencv_thread
 from streamvc.errors import PublishError
 from streamvc.events import Event, Health
@@ -72,13 +73,21 @@ class Node:
             opened.enter_context(one_opencv_thread())
             self._publisher = opened.enter_context(_publisher(config))
             kept, sinks = self._publisher.kept, config.sinks
-            opened.enter_context(run_sinks(kept, sinks, site=config.site, node=config.node, labels=lambda: self._labels, drain_s=DRAIN_S))
+            sinks_problem = opened.enter_context(
+                run_sinks(kept, sinks, site=config.site, node=config.node, labels=lambda: self._labels, drain_s=DRAIN_S)
+            )
             opened.callback(self._publisher.flush)
             scheduler = FrameScheduler[Session](config.limits.staleness_s)
             fork_server = opened.enter_context(DecoderForkServer())
             channels = Channels(partial(ProcessDecoder, fork_server), DefaultSelector(), scheduler, partial(self._publisher.report, wait=False))
             pool = WorkerPool(partial(self._worker_thread, scheduler))
-            self._hub = Hub(config.node, channels, num_connecting=config.limits.connecting, watches=[pool.watch, fork_server.watch])
+            self._hub = Hub(
+                config.node,
+                channels,
+                num_connecting=config.limits.connecting,
+                watches=[pool.watch, fork_server.watch],
+                other_problem=lambda: redact(sinks_problem() or "") or None,
+            )
             opened.callback(pool.close)
             num_workers = config.limits.workers
             for number in range(2 * num_workers):  # to each belongs one that is idle, until a camera is too slow for the others

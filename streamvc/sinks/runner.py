@@ -47,8 +47,10 @@ class MessageLog(Protocol):
 @contextmanager
 def run_sinks(
     log: MessageLog, addresses: Sequence[str], *, site: str, node: str, labels: Callable[[], Labels] | None = None, drain_s: float = DRAIN_S
-) -> Iterator[None]:
+) -> Iterator[Callable[[], str | None]]:
     """Deliver to these sinks what is written to the log until the block is left, and then the rest, for at most `drain_s`.
+
+    Gives what says, in words, which of them takes nothing just now; None while all do. Any thread may ask.
 
     A sink that an earlier run had too goes on at its position, if the log is a file; a new one begins with what comes.
 
@@ -65,7 +67,7 @@ def run_sinks(
     """
     with ExitStack() as stack:
         if not addresses:
-            yield
+            yield lambda: None
             return
         sinks: dict[str, Sink] = {}
         positions = stack.enter_context(closing(Positions(log.path and Path(f"{log.path}.sinks"))))
@@ -76,14 +78,18 @@ def run_sinks(
         for delivery in deliveries:
             stack.enter_context(closing(delivery))
         try:
-            yield
+            yield lambda: next((delivery.problem for delivery in deliveries if delivery.problem), None)
         finally:
             for delivery in deliveries:  # all at once, and not one after the other
                 delivery.finish()
 
 
 class SinkRunner:
-    """Delivers to one sink, from now until `close`."""
+    """Delivers to one sink, from now until `close`.
+
+    Attributes:
+        problem: Why it takes nothing just now, in words; None while it does.
+    """
 
     def __init__(self, log: MessageLog, sink: Sink, key: str, positions: Positions, drain_s: float) -> None:
         """Begin behind the position that is kept for `key`."""
@@ -93,6 +99,7 @@ class SinkRunner:
         self._positions = positions
         self._drain_s = drain_s
         self._row = positions.begin(key, row_at(time.time()))
+        self.problem: str | None = None
         self._num_failures = 0
         self._closing: Mailbox[None] = Mailbox(1)
         self._finish_by = math.inf
@@ -120,6 +127,9 @@ class SinkRunner:
         try:
             with self._log.listening() as news:
                 self._deliver_all(news)
+        except BaseException as error:  # handed over to who closes it
+            self.problem = f"{self._sink.name} gets nothing any more: its thread has failed with {type(error).__name__}"
+            raise
         finally:
             self._finished.set_result(None)
 
@@ -163,6 +173,7 @@ class SinkRunner:
         self._num_failures += 1
         is_expected = isinstance(error, StreamvcError)
         reason = str(error) if is_expected else f"{self._sink.name} fails with {type(error).__name__}: {error}"
+        self.problem = reason
         if self._num_failures == 1:
             logger.error("%s; what is published waits in the log, and is tried again", reason, exc_info=not is_expected)
         else:
@@ -171,7 +182,7 @@ class SinkRunner:
     def _succeed(self) -> None:
         if self._num_failures:
             logger.warning("%s takes events again, after %d failures", self._sink.name, self._num_failures)
-        self._num_failures = 0
+        self._num_failures, self.problem = 0, None
 
 
 def pause(num_failures: int) -> float:

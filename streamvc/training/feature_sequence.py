@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from streamvc.capture.opening import open_stream
 from streamvc.capture.stream import Picture, Stream
-from streamvc.capture.video import Recording, open_recording
+from streamvc.capture.video_file import Recording, open_recording
 from streamvc.errors import SourceError
 from streamvc.inference.backbone import Extractor
 from streamvc.sampling import Sample, Sampler

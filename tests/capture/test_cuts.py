@@ -8,7 +8,7 @@ import av
 import pytest
 
 from streamvc.capture.source import open_source
-from streamvc.capture.video import open_recording
+from streamvc.capture.video_file import open_recording
 from streamvc.training.check.probe import probe
 
 from .test_files import read

@@ -7,7 +7,7 @@ import pytest
 
 from streamvc.capture.source import open_source
 from streamvc.capture.stream import Picture
-from streamvc.capture.video import open_recording
+from streamvc.capture.video_file import open_recording
 from streamvc.errors import SourceError
 
 from .videos import number_of, textured, write_plain, write_sound, write_video

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from streamvc.capture.source import open_source
-from streamvc.capture.video import creation_time, open_recording
+from streamvc.capture.video_file import creation_time, open_recording
 from streamvc.capture.web import may_lead_to
 from streamvc.errors import AccessError, SourceError
 

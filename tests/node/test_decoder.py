@@ -309,6 +309,13 @@ def test_a_signal_to_the_whole_service_is_left_to_the_node(fork_server: DecoderF
     assert os.getsid(forker().pid) == os.getsid(0)  # by which Linux shares out the processors first
 
 
+def test_a_fork_server_whose_answer_nobody_reads_ends_in_order(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    with DecoderForkServer() as own:
+        own.watch(time.monotonic())
+        assert arrivals(read(own, write_plain(tmp_path / "a.mp4", 5)))  # it has answered before
+    assert "Error" not in capfd.readouterr().err
+
+
 def test_a_fork_server_that_was_killed_takes_its_decoders_with_it_and_is_replaced(tmp_path: Path) -> None:
     with DecoderForkServer() as own:
         decoder, pid = hanging(own, tmp_path)

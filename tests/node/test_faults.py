@@ -266,6 +266,20 @@ def test_a_network_that_hangs_costs_the_cameras_that_need_it_alone(
         wait_until(lambda: not [thread for thread in threading.enumerate() if thread.name.startswith("streamvc-inference")])
 
 
+def test_a_sink_that_takes_nothing_is_told_by_health(jumping: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    settings = config({"name": "good", "source": str(jumping)}, sinks=[f"http://127.0.0.1:{port}/s3cret-hook?token=s3cret"])
+    with running(settings) as (node, ear):
+        ear.event("good", "start")
+        degraded = ear.until(lambda body: isinstance(body, Health) and f"127.0.0.1:{port}" in str(body.detail))
+        assert node.snapshot().state == "degraded"
+        assert_untouched(node, ear)
+    assert isinstance(degraded, Health)
+    assert (degraded.camera, degraded.status) == ("node", "degraded")
+    assert "token=s3cret" not in str(degraded.detail)
+
+
 @pytest.mark.usefixtures("many_descriptors")
 def test_a_node_with_many_open_files_watches_records_and_stops_as_any(jumping: Path, tmp_path: Path) -> None:
     settings = config({"name": "good", "source": str(jumping)}, recording={"folder": tmp_path / "recorded"}, http="127.0.0.1:0")

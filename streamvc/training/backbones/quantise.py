@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tensorflow.lite.python.convert import mlir_quantize
 
-from streamvc.capture.video import FILE_OPTIONS
+from streamvc.capture.container import FILE_OPTIONS
 from streamvc.errors import DataError
 from streamvc.inference.manifest import ImageInput
 from streamvc.inference.native_logs import hide_native_logs

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from streamvc.capture import address
 from streamvc.capture.stream import Picture
-from streamvc.capture.video import Recording, open_recording
+from streamvc.capture.video_file import Recording, open_recording
 from streamvc.errors import SourceError
 from streamvc.training.progress import Advance, silent
 
