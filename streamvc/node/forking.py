@@ -89,7 +89,7 @@ class Forker:
         if not order:
             self._close()
         elif order == PING:
-            with suppress(BlockingIOError):
+            with suppress(BlockingIOError, BrokenPipeError, ConnectionResetError):  # who asked may be gone by now
                 self._control.send(PING, socket.MSG_DONTWAIT)
         elif descriptors:  # none, where there are too many open ones: the node sees that the connection was closed
             self._fork(socket.socket(fileno=descriptors[0]))

@@ -168,7 +168,7 @@ def test_a_process_that_starts_decoders_and_hangs_is_replaced_and_its_decoders_g
         stopped.suspend()
         node.apply(config(good, killed, new))
         ear.health("new", "up")
-        decoder_of(Path(killed["source"]), stopped).kill()
+        decoder_of(Path(str(killed["source"])), stopped).kill()
         ear.health("killed", "down")
         ear.health("killed", "up")
         assert_untouched(node, ear)

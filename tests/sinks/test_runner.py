@@ -30,7 +30,7 @@ def numbers(path: Path) -> list[int]:
     return [number(line) for line in path.read_bytes().splitlines()] if path.exists() else []
 
 
-def running(log: EventLog, *addresses: str) -> AbstractContextManager[None]:
+def running(log: EventLog, *addresses: str) -> AbstractContextManager[object]:
     return run_sinks(log, addresses, site="site", node="node", drain_s=PATIENCE_S)
 
 
