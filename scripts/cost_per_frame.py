@@ -3,14 +3,17 @@
     python scripts/cost_per_frame.py [BUNDLE ...] [--video PATH] [--rounds 5] [--threads 1]
 
 Without names it takes all bundles that are found. Frames, 640x480, are those of the demo's clip, or of the video. A frame's cost is all that happens
-from the picture to the scores: views, preprocessing, networks, numbers and head; decoding is not in it. Milliseconds depend on the machine; what
+from the picture to the events: views, preprocessing, networks, numbers and head; decoding is not in it. The structure of MoViNet-A0-Stream, the
+strongest peer, runs beside them where TensorFlow is there to build it. Milliseconds depend on the machine; what
 can be carried to another is `x Lite0`: the CPU time of a frame by that of the bare pass, the median over the rounds.
 """
 
 import argparse
+import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from statistics import median
 
@@ -23,11 +26,12 @@ from streamvc.demo import CLIP
 from streamvc.errors import StreamvcError
 from streamvc.inference.backbone import find_backbone
 from streamvc.inference.bundle import list_bundles
-from streamvc.inference.recognizer import Recognizer
 from streamvc.inference.runtime import open_model
+from streamvc.session import Session
 from streamvc.types import Frame
 
 LITE0 = "efficientnet-lite0-f16"
+PEER = "MoViNet-A0-Stream, random"
 SIZE = (640, 480)
 APART_S = 0.2  # from one frame to the next, as at 5 Hz
 NUM_FRAMES = 60
@@ -64,15 +68,25 @@ def bare_pass(threads: int) -> Step:
 
 
 def watch(name: str, threads: int) -> Step:
-    recognizer = Recognizer.load(name, threads=threads)
-    period_s = 1 / recognizer.bundle.manifest.rate_hz
+    session = Session(name, threads=threads)
+    period_s = 1 / session.rates_hz[-1]
 
     def step(number: int, image: NDArray[np.uint8]) -> object:
         if number == 0:
-            recognizer.reset()
-        return recognizer.step(Frame(number, number * period_s, image))
+            session.gap()
+        return session.take(Frame(number, number * period_s, image))
 
     return step
+
+
+def movinet(threads: int) -> Step:
+    """The strongest peer, as TensorFlow makes it; see `scripts/movinet.py`."""
+    with tempfile.TemporaryDirectory() as folder:
+        from movinet import MoViNet, convert
+
+        convert(path := Path(folder, "movinet.tflite"))
+        network = MoViNet(path, threads)
+    return lambda _number, image: network.step(image)
 
 
 def one_round(steps: Sequence[Step], images: Sequence[NDArray[np.uint8]]) -> list[Spent]:
@@ -96,12 +110,13 @@ def main() -> None:
     names = arguments.bundles or list_bundles()
     try:
         images = read_frames(arguments.video)
-        steps = [bare_pass(arguments.threads), *(watch(name, arguments.threads) for name in names)]
+        peers = {PEER: movinet(arguments.threads)} if find_spec("tensorflow") else {}  # which makes it
+        steps = [bare_pass(arguments.threads), *peers.values(), *(watch(name, arguments.threads) for name in names)]
         rounds = [one_round(steps, images) for _ in range(arguments.rounds)]
     except StreamvcError as error:
         raise SystemExit(str(error)) from error
     print(f"{'':32}{'x Lite0':>8}{'lowest':>8}{'highest':>8}{'ms':>8}")
-    for row, name in enumerate([f"a bare pass of {LITE0}", *names]):
+    for row, name in enumerate([f"a bare pass of {LITE0}", *peers, *names]):
         ratios = [spent[row].cpu_s / spent[0].cpu_s for spent in rounds]
         wall_ms = median(spent[row].wall_s for spent in rounds) * 1e3
         print(f"{name:32}{median(ratios):8.2f}{min(ratios):8.2f}{max(ratios):8.2f}{wall_ms:8.1f}")
