@@ -68,9 +68,7 @@ class Bundle:
             opener = opener or open_model
             return PeopleExtractor.open(manifest.parts, folder, manifest.rate_hz, runtime=runtime, threads=threads, opener=opener)
         if manifest.input is None:
-            return CompositeExtractor(
-                _sources(self.path, manifest), _pose(self.path, manifest), manifest.rate_hz, runtime=runtime, threads=threads, opener=opener
-            )
+            return CompositeExtractor(_sources(self.path, manifest), _pose(self.path, manifest), runtime, threads, opener=opener)
         if manifest.pictures:
             return PictureExtractor(manifest.pictures, manifest.input.size_px, manifest.input.crop)
         folder, crop = self.find_backbone(), manifest.input.crop

@@ -17,11 +17,9 @@ from streamvc.inference.folders import check_sha256
 from streamvc.inference.foreground import Foreground, ForegroundView
 from streamvc.inference.manifest import UNFRAMED, Crop, FeaturePart, ImageInput, PartKind, PoseReference, read_manifest
 from streamvc.inference.model_cache import ModelCache
-from streamvc.inference.people import interaction, keypoint_features, movenet, tracking
-from streamvc.inference.people.interaction import Interaction
+from streamvc.inference.people import keypoint_features
 from streamvc.inference.people.keypoint_features import KeypointFeatures
 from streamvc.inference.people.movenet import FILE as MOVENET_FILE
-from streamvc.inference.people.movenet import MultiPose
 from streamvc.inference.people.single import PersonFollower
 from streamvc.inference.person import Person, PersonSearch
 from streamvc.inference.pose.features import FEATURE_SIZE, IDENTITY
@@ -38,7 +36,6 @@ HANDCRAFTED_SIZES: dict[PartKind, int] = {
     "foreground": foreground.FEATURE_SIZE,
     "flow": flow.FEATURE_SIZE,
     "movenet": keypoint_features.FEATURE_SIZE,
-    "interaction": interaction.FEATURE_SIZE,
 }
 HANDCRAFTED_IDENTITIES: dict[PartKind, str] = {"pose": f"pose {IDENTITY}", "foreground": foreground.IDENTITY, "flow": flow.IDENTITY}
 IDENTITIES: dict[Crop, str] = {**views.IDENTITIES, "foreground": foreground.IDENTITY}
@@ -129,23 +126,13 @@ class CompositeExtractor:
     """
 
     def __init__(
-        self,
-        sources: Sequence[LocatedPart],
-        pose: Path | None,
-        rate_hz: float | None = None,
-        *,
-        runtime: str | None = None,
-        threads: int = 1,
-        opener: Opener | None = None,
+        self, sources: Sequence[LocatedPart], pose: Path | None, runtime: str | None = None, threads: int = 1, *, opener: Opener | None = None
     ) -> None:
         """Load all parts; those of one network share it. See `streamvc.inference.bundle.Bundle.open_extractor`.
-
-        `rate_hz` are the ticks per second, which a part that follows several people needs.
 
         Raises:
             BundleError: A part is damaged or cannot be joined.
             InferenceError: The runtime cannot run it.
-            ValueError: A part needs a `rate_hz`.
         """
         self.parts = tuple(source.part for source in sources)
         self.pose = sound_pose(pose) if pose else None
@@ -153,8 +140,7 @@ class CompositeExtractor:
         opener = opener or ModelCache().open
         self._search = PersonSearch(PoseTracker.open(pose, runtime=runtime, threads=threads, opener=opener), every) if pose else None
         self._flow = FlowFeatures()
-        self._followers: list[KeypointFeatures | Interaction] = []
-        self._rate_hz = rate_hz
+        self._followers: list[KeypointFeatures] = []
         self._movement = MovementView() if any(part.crop == "movement" for part in self.parts) else None
         self._foreground = ForegroundView() if any("foreground" in (part.crop, part.kind) for part in self.parts) else None
         self._looks = [self._open(source, runtime, threads, opener) for source in sources]
@@ -192,7 +178,7 @@ class CompositeExtractor:
         """What says whether two of them give the same features."""
         found = [self._search.identity] if self._search else []
         followed = {part.crop: IDENTITIES[part.crop] for part in self.parts if part.crop in IDENTITIES}
-        return " + ".join([*(_identity(part, self._rate_hz) for part in self.parts), *found, *followed.values()])
+        return " + ".join([*(_identity(part) for part in self.parts), *found, *followed.values()])
 
     def step(self, image: NDArray[np.uint8], num_ticks: int = 1) -> Feature:
         """Take the next frame that is due; see `Extractor.step`."""
@@ -242,8 +228,8 @@ class CompositeExtractor:
         part = source.part
         if source.folder is None:
             return self._handcrafted(part.kind)
-        if part.kind in ("movenet", "interaction"):
-            follower = self._open_follower(part.kind, source.folder, runtime, threads, opener)
+        if part.kind == "movenet":
+            follower = KeypointFeatures(PersonFollower.open(source.folder, runtime=runtime, threads=threads, opener=opener))
             self._followers.append(follower)
             return lambda context: follower.step(context.image, context.num_ticks)
         backbone = Backbone.open(source.folder, crop=part.crop, runtime=runtime, threads=threads, opener=opener)
@@ -255,13 +241,6 @@ class CompositeExtractor:
         if part.kind == "greys":
             return lambda context: backbone.greys([_ago(context, sees, num_ticks) for num_ticks in range(3)])
         return lambda context: backbone.difference(sees(context, context.image), _ago(context, sees, 1) if context.before else None)
-
-    def _open_follower(self, kind: PartKind, folder: Path, runtime: str | None, threads: int, opener: Opener) -> KeypointFeatures | Interaction:
-        if kind == "movenet":
-            return KeypointFeatures(PersonFollower.open(folder, runtime=runtime, threads=threads, opener=opener))
-        if self._rate_hz is None:
-            raise ValueError("what follows several people needs a rate_hz")
-        return Interaction(MultiPose.open(folder, runtime=runtime, threads=threads, opener=opener), self._rate_hz)
 
     def _handcrafted(self, kind: PartKind) -> Callable[[FrameContext], Array]:
         if kind == "foreground":
@@ -299,11 +278,9 @@ def sound_pose(folder: Path) -> PoseReference:
     return PoseReference(name=manifest.name, detect_sha256=manifest.detect_sha256, landmark_sha256=manifest.landmark_sha256)
 
 
-def _identity(part: FeaturePart, rate_hz: float | None) -> str:
+def _identity(part: FeaturePart) -> str:
     if part.backbone is None:
         return HANDCRAFTED_IDENTITIES[part.kind]
-    if part.kind == "interaction":
-        return f"{part.kind} {interaction.IDENTITY} {part.backbone.sha256} {movenet.VERSION} {tracking.VERSION} {rate_hz!r}"
     if part.input is None:
         return f"{part.kind} {part.backbone.sha256} {keypoint_features.IDENTITY}"
     version = f" {BEFORE_VERSION}" if part.kind in NUM_BEFORE else ""

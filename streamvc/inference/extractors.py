@@ -8,7 +8,7 @@ from streamvc.inference import bundle
 from streamvc.inference.backbone import MANIFEST, Backbone, Extractor, find_backbone
 from streamvc.inference.composite import HANDCRAFTED_SIZES, CompositeExtractor, LocatedPart, find_pose, handcrafted_part
 from streamvc.inference.folders import find
-from streamvc.inference.manifest import FOLLOWING, HANDCRAFTED, PERSONAL, BackboneManifest, BackboneReference, FeaturePart, PartKind, read_manifest
+from streamvc.inference.manifest import FOLLOWING, HANDCRAFTED, PERSONAL, BackboneManifest, BackboneReference, FeaturePart, read_manifest
 from streamvc.inference.people.extractor import PeopleExtractor, person_part
 from streamvc.inference.people.movenet import LIGHTNING_INT8, MoveNetManifest, find_movenet
 from streamvc.inference.people.movenet import MANIFEST as MOVENET_MANIFEST
@@ -16,7 +16,7 @@ from streamvc.inference.pictures import PictureExtractor
 
 PICTURES = re.compile(r"(colour|flow|colour\+flow):([1-9]\d{1,3})(?::(whole|center))?")
 NUMBER = re.compile(rf"(?P<kind>{'|'.join(HANDCRAFTED)})(?:(?<=pose)/(?P<every>[2-9]))?")
-PEOPLE = re.compile(rf"(?P<network>.+):(?P<kind>interaction|{'|'.join(PERSONAL)})")
+PEOPLE = re.compile(rf"(?P<network>.+):(?P<kind>{'|'.join(PERSONAL)})")
 PART = re.compile(r"(?P<backbone>.+?)(?::(?P<crop>whole|center|person|movement|foreground))?(?::(?P<kind>difference|greys))?")
 
 
@@ -35,7 +35,6 @@ def open_extractor(name: str, rate_hz: float | None = None) -> Extractor:
             - `movenet`: numbers of the posture and movement of the person whom MoveNet Lightning (int8) follows; `movenet-lightning` is the same in
               float16.
             - `movenet-multipose-int8:fall`: numbers of each person whom this network finds, who tell a fall from sitting down.
-            - `movenet-multipose-int8:interaction`: numbers of how the people in the picture move against each other.
             - Several of these, joined by `+`: `pose+efficientnet-lite0-f16:person`. Those of each person are joined with none but their like.
             - What is in pictures and how large they are: `colour:64`, `flow:112`, `colour+flow:64`.
             - The folder of a bundle: the one that the bundle was trained on.
@@ -63,9 +62,7 @@ def open_extractor(name: str, rate_hz: float | None = None) -> Extractor:
         return Backbone.open(first.folder, crop=first.part.input.crop)
     if twice := [source.part.name for number, source in enumerate(sources) if source in sources[:number]]:
         raise BundleError(f"{name}: {twice[0]} is there twice")
-    if rate_hz is None and any(source.part.kind == "interaction" for source in sources):
-        raise ValueError(f"{name} needs a rate_hz")
-    return CompositeExtractor(sources, find_pose() if any(source.part.needs_pose for source in sources) else None, rate_hz)
+    return CompositeExtractor(sources, find_pose() if any(source.part.needs_pose for source in sources) else None)
 
 
 def parts_of(name: str) -> list[str]:
@@ -85,11 +82,10 @@ def _source(name: str) -> LocatedPart:
         return LocatedPart(handcrafted_part(numbers["kind"], int(numbers["every"] or 1)), None)  # type: ignore[arg-type]  # the pattern has checked it
     if name == "movenet" or (Path(name) / MOVENET_MANIFEST).is_file() or any(find(f"backbones/{name}", MOVENET_MANIFEST)):
         folder, movenet = _movenet(name)
-        return LocatedPart(_movenet_part("movenet", movenet), folder)
+        reference = BackboneReference(name=movenet.name, sha256=movenet.sha256)
+        return LocatedPart(FeaturePart(kind="movenet", backbone=reference, input=None, feature_size=HANDCRAFTED_SIZES["movenet"]), folder)
     if people := PEOPLE.fullmatch(name):
         folder, movenet = _movenet(people["network"])
-        if people["kind"] == "interaction":
-            return LocatedPart(_movenet_part("interaction", movenet), folder)
         return LocatedPart(person_part(people["kind"], movenet), folder)  # type: ignore[arg-type]  # the pattern has checked it
     if sees_pictures(name):
         raise BundleError(f"{name}: pictures cannot be joined with features")
@@ -108,11 +104,6 @@ def _source(name: str) -> LocatedPart:
 def _movenet(name: str) -> tuple[Path, MoveNetManifest]:
     folder = Path(name) if (Path(name) / MOVENET_MANIFEST).is_file() else find_movenet(LIGHTNING_INT8 if name == "movenet" else name)
     return folder, read_manifest(folder / MOVENET_MANIFEST, MoveNetManifest)
-
-
-def _movenet_part(kind: PartKind, manifest: MoveNetManifest) -> FeaturePart:
-    reference = BackboneReference(name=manifest.name, sha256=manifest.sha256)
-    return FeaturePart(kind=kind, backbone=reference, input=None, feature_size=HANDCRAFTED_SIZES[kind])
 
 
 def _folder(backbone: str) -> Path:
