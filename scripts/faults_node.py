@@ -163,7 +163,7 @@ def raising(_: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def slow(scores: NDArray[np.float32]) -> NDArray[np.float32]:
-    time.sleep(0.6)
+    time.sleep(0.06)  # some ten times a frame
     return scores
 
 
@@ -368,6 +368,7 @@ FAULTS: Mapping[str, Fault] = {
     "decoder takes all memory": Fault(nothing, around=greedy),
     "fork server is stopped": Fault(fork_server_stopped),
     "camera is not there": Fault(nothing, camera=lambda _: {"source": "rtsp://127.0.0.1:9/none"}),
+    "calm, with log and recordings": Fault(nothing, at_its_folder("log", "recording")),
     "calm again": Fault(nothing),
 }
 
