@@ -306,7 +306,7 @@ def many_descriptors(_scene: Scene) -> Iterator[None]:
 def one_colour(scene: Scene) -> Iterator[None]:
     """The faulty camera sees nothing for ten seconds, then a room, and so on."""
     dark = repeat(np.zeros((SIZE[1], SIZE[0], 3), np.uint8), 10 * FPS)
-    room = (np.asarray(image[: SIZE[1], : SIZE[0]], np.uint8) for image in islice(recording(scene.video), 10 * FPS))
+    room = (np.asarray(image, np.uint8) for image in islice(recording(scene.video), 10 * FPS))
     encode(scene.faulty_video, chain(dark, room), SIZE, FPS)
     yield
 
