@@ -253,10 +253,17 @@ def _missing_models(documents: Documents, config: NodeConfig) -> Iterator[Fault]
     for index, camera in enumerate(config.cameras):
         above: Place = ("cameras", index) if given["cameras"][index].get("models") else ("defaults",)
         for number, use in enumerate(camera.models):
-            if use.name not in known and not Path(use.name, MANIFEST).is_file() and not VARIABLE.search(use.name):
+            if use.name not in known and not _is_bundle(Path(use.name)) and not VARIABLE.search(use.name):
                 close = get_close_matches(use.name, known, n=1)
                 advice = f"did you mean {close[0]}?" if close else f"there are {', '.join(known) or 'none'}"
                 yield Fault((*above, "models", number), f"there is no model {use.name}; {advice}")
+
+
+def _is_bundle(folder: Path) -> bool:
+    try:
+        return (folder / MANIFEST).is_file()
+    except OSError:  # no folder can be called so
+        return False
 
 
 def _faults(error: ValidationError, above: Place = ()) -> Iterator[Fault]:

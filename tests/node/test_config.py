@@ -381,6 +381,8 @@ def test_no_variable_is_in_what_is_told_wherever_it_stands(tmp_path: Path) -> No
     path.write_text("cameras: [{name: yard, source: '0', models: ['${KEY}']}]\n")
     with pytest.raises(NodeError, match=r"there is no model \$\{KEY\}"):
         read_config(path, {"KEY": "hunter2"})
+    with pytest.raises(NodeError, match=r"there is no model \$\{KEY\}"):
+        read_config(path, {"KEY": "x" * 5000})  # longer than a file's name can be
 
 
 def test_a_file_that_is_not_there_is_told(tmp_path: Path) -> None:
