@@ -163,7 +163,7 @@ def raising(_: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def slow(scores: NDArray[np.float32]) -> NDArray[np.float32]:
-    time.sleep(0.6)
+    time.sleep(0.06)  # some ten times a frame
     return scores
 
 
@@ -306,7 +306,7 @@ def many_descriptors(_scene: Scene) -> Iterator[None]:
 def one_colour(scene: Scene) -> Iterator[None]:
     """The faulty camera sees nothing for ten seconds, then a room, and so on."""
     dark = repeat(np.zeros((SIZE[1], SIZE[0], 3), np.uint8), 10 * FPS)
-    room = (np.asarray(image[: SIZE[1], : SIZE[0]], np.uint8) for image in islice(recording(scene.video), 10 * FPS))
+    room = (np.asarray(image, np.uint8) for image in islice(recording(scene.video), 10 * FPS))
     encode(scene.faulty_video, chain(dark, room), SIZE, FPS)
     yield
 
@@ -368,6 +368,7 @@ FAULTS: Mapping[str, Fault] = {
     "decoder takes all memory": Fault(nothing, around=greedy),
     "fork server is stopped": Fault(fork_server_stopped),
     "camera is not there": Fault(nothing, camera=lambda _: {"source": "rtsp://127.0.0.1:9/none"}),
+    "calm, with log and recordings": Fault(nothing, at_its_folder("log", "recording")),
     "calm again": Fault(nothing),
 }
 

@@ -1,6 +1,6 @@
 """Gives many mutated inputs to the real program, in a process of its own, and says what crashed, hung, grew, or got no clear answer.
 
-python scripts/fuzz.py                               10,000 of each kind
+python scripts/fuzz.py                               10,000 of each kind; a day, and of networks and bundles most of it
 python scripts/fuzz.py 500 networks bundles          fewer, of these
 python scripts/fuzz.py 1 networks --first 4711       that one again
 python scripts/fuzz.py 5000 --first 5000 --out bad   the second half; what is found is written there
@@ -34,6 +34,10 @@ KINDS = {
     "networks": "fuzz_models:networks",
     "bundles": "fuzz_models:bundles",
     "manifests": "fuzz_models:manifests",
+    "videos": "fuzz_videos:videos",
+    "configurations": "tests.publish.mutations:configurations",
+    "messages": "tests.publish.mutations:messages",
+    "requests": "tests.publish.mutations:requests",
 }
 NUM_INPUTS = 10_000
 GROWTH_MB, PEAK_MB = 200.0, 1000.0  # of memory: kept from then on, and at any time

@@ -1,26 +1,25 @@
-"""Reads damaged videos by real decoder processes, and tells what costs more than its own decoder: python scripts/fuzz_videos.py --number 1000
+"""Inputs for `fuzz.py`: damaged videos, read by real decoder processes.
 
-A decoder may die of a video. It may not hang, nor take more memory than it may, nor end the process that all are forked from. What fails is kept.
+A decoder may die of a video. It may not hang, nor take more memory than it may, nor end the process that all are forked from.
 """
 
 import random
 import selectors
-import sys
 import tempfile
 import time
-from collections.abc import Iterator
 from contextlib import suppress
 from fractions import Fraction
-from itertools import islice
+from functools import cache
 from pathlib import Path
 
 import av
-import click
 import numpy as np
 import psutil
 from av.video.stream import VideoStream
 
+from fuzz import Kind
 from streamvc.capture.messages import Arrived, CaptureSettings, Finished, MotionSettings, Opened
+from streamvc.errors import SourceError
 from streamvc.node.decoder import ProcessDecoder
 from streamvc.node.decoding import MEMORY_BYTES
 from streamvc.node.fork_server import DecoderForkServer
@@ -32,16 +31,37 @@ LONGEST_S = 60.0  # for one video of a second, on a busy machine
 SLACK_BYTES = 200 << 20  # of libraries, and of pictures that are shared
 
 
-def mutated_videos(seed: int = 0) -> Iterator[tuple[str, bytes]]:
-    """Videos with something wrong in each, without an end: the suffix of a file, and what is in it."""
-    rng = random.Random(seed)
+def videos() -> Kind:
+    """Videos with something wrong in each, behind a line with the suffix of their file."""
     whole = [(suffix, _video(suffix, codec)) for suffix, codec in CODECS.items()]
-    while True:
+
+    def make(rng: random.Random) -> bytes:
         suffix, data = rng.choice(whole)
         mutant = bytearray(data)
         for _ in range(rng.choice((1, 1, 2, 5, 20, 100))):
             _mutate(mutant, rng)
-        yield suffix, bytes(mutant)
+        return suffix.encode() + b"\n" + (mutant or b"\0")
+
+    def use(path: Path) -> None:
+        suffix, _, data = path.read_bytes().partition(b"\n")
+        video = path.with_suffix(f".{suffix.decode()}")
+        video.write_bytes(data)
+        fork_server, process = _fork_server()
+        try:
+            reason = read(fork_server, video)
+        finally:
+            video.unlink()
+        assert psutil.Process().children()[0].pid == process, "it has ended the process that all decoders are forked from"
+        if reason != "end_of_stream":
+            raise SourceError(reason)
+
+    return Kind(make, use, "video", timeout_s=2 * LONGEST_S)
+
+
+@cache
+def _fork_server() -> tuple[DecoderForkServer, int]:
+    fork_server = DecoderForkServer()
+    return fork_server, psutil.Process().children()[0].pid
 
 
 def _mutate(data: bytearray, rng: random.Random) -> None:
@@ -111,32 +131,3 @@ def read(fork_server: DecoderForkServer, path: Path) -> str:
                         pass
     decoder.close()
     raise AssertionError(f"it hung for {LONGEST_S:g} s")
-
-
-@click.command()
-@click.option("--number", default=1000, show_default=True)
-@click.option("--seed", default=0, show_default=True)
-@click.option("--keep", default=Path("fuzzed"), show_default=True, type=click.Path(path_type=Path), help="Where what failed is kept.")
-def main(number: int, seed: int, keep: Path) -> None:
-    """Read so many damaged videos, and count how they ended."""
-    ended: dict[str, int] = {}
-    num_failed = 0
-    with tempfile.TemporaryDirectory() as folder, DecoderForkServer() as fork_server:
-        for index, (suffix, data) in enumerate(islice(mutated_videos(seed), number)):
-            path = Path(folder, f"{seed}-{index}.{suffix}")
-            path.write_bytes(data or b"\0")
-            try:
-                reason = read(fork_server, path)
-                ended[reason] = ended.get(reason, 0) + 1
-            except AssertionError as error:
-                num_failed += 1
-                keep.mkdir(exist_ok=True)
-                path.rename(keep / path.name)
-                click.echo(f"{keep / path.name}: {error}")
-            path.unlink(missing_ok=True)
-    click.echo(f"{number} videos: {', '.join(f'{count} {reason}' for reason, count in sorted(ended.items()))}; {num_failed} failed")
-    sys.exit(num_failed > 0)
-
-
-if __name__ == "__main__":
-    main()

@@ -57,6 +57,13 @@ def test_an_input_depends_on_its_number_alone() -> None:
     assert mutated(b"", random.Random(0)) is not None
 
 
+@pytest.mark.parametrize(("kind", "num_inputs"), [("configurations", 200), ("messages", 200), ("requests", 100)])
+def test_mutated_configurations_and_messages_do_no_more_than_they_may(kind: str, num_inputs: int) -> None:
+    result = run(kind, num_inputs, seed=1)
+    assert result.findings == []
+    assert result.outcomes["used"] + result.outcomes["refused"] == num_inputs
+
+
 @pytest.mark.parametrize(("kind", "num_inputs"), [("networks", 6), ("bundles", 6), ("manifests", 20)])
 def test_mutated_models_are_used_or_refused_in_one_line(kind: str, num_inputs: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))

@@ -12,7 +12,7 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from streamvc.capture.address import redact
+from streamvc.capture.address import MIN_PART, redact
 from streamvc.errors import NodeError
 from streamvc.inference.bundle import MANIFEST, list_bundles
 from streamvc.node.document import Documents, Place, read_document, read_documents
@@ -109,7 +109,7 @@ def interpret(documents: Documents, environment: Mapping[str, str] | None) -> No
     faults: list[Fault] = []
     if environment is not None:
         missing: dict[str, list[Place]] = {}
-        given = _fill_in(given, {**environment, **_secrets(documents, faults)}, (), missing)
+        given = _fill_in(given, _Variables({**environment, **_secrets(documents, faults)}, documents.filled_in, missing), ())
         faults += _missing_variables(missing)
     config = None
     try:
@@ -133,7 +133,7 @@ def read_log_path(path: Path, environment: Mapping[str, str] = os.environ) -> Pa
     given = documents.data
     given = {key: given[key] for key in LOG_KEYS if key in given} if isinstance(given, dict) else {}
     missing: dict[str, list[Place]] = {}
-    given = _fill_in(given, {**environment, **_secrets(documents, [])}, (), missing)
+    given = _fill_in(given, _Variables({**environment, **_secrets(documents, [])}, documents.filled_in, missing), ())
     faults += _missing_variables(missing)
     log = None
     try:
@@ -180,21 +180,33 @@ def _missing_variables(missing: Mapping[str, Sequence[Place]]) -> Iterator[Fault
         yield Fault(place, f"there {what} in the environment, nor in a file of `secrets`{more}")
 
 
-def _fill_in(value: Any, environment: Mapping[str, str], place: Place, missing: dict[str, list[Place]]) -> Any:
-    """The value with its environment variables; where those are that are missing is noted."""
+@dataclass(frozen=True, slots=True)
+class _Variables:
+    """What `${NAME}` stands for; notes the names by the values that were filled in, and where those stand that are missing."""
+
+    environment: Mapping[str, str]
+    filled_in: dict[str, str]
+    missing: dict[str, list[Place]]
+
+
+def _fill_in(value: Any, variables: _Variables, place: Place) -> Any:
+    """The value with its variables."""
     if isinstance(value, dict):
-        return {key: _fill_in(part, environment, (*place, key), missing) for key, part in value.items()}
+        return {key: _fill_in(part, variables, (*place, key)) for key, part in value.items()}
     if isinstance(value, list):
-        return [_fill_in(part, environment, (*place, index), missing) for index, part in enumerate(value)]
+        return [_fill_in(part, variables, (*place, index)) for index, part in enumerate(value)]
     if not isinstance(value, str):
         return value
 
     def put(found: re.Match[str]) -> str:
         if found["literal"]:
             return found["literal"]
-        if found["name"] not in environment:
-            missing.setdefault(found["name"], []).append(place)
-        return environment.get(found["name"], "?")
+        name = found["name"]
+        if name not in variables.environment:
+            variables.missing.setdefault(name, []).append(place)
+            return "?"
+        variables.filled_in[variables.environment[name]] = name
+        return variables.environment[name]
 
     return VARIABLE.sub(put, value)
 
@@ -241,10 +253,17 @@ def _missing_models(documents: Documents, config: NodeConfig) -> Iterator[Fault]
     for index, camera in enumerate(config.cameras):
         above: Place = ("cameras", index) if given["cameras"][index].get("models") else ("defaults",)
         for number, use in enumerate(camera.models):
-            if use.name not in known and not Path(use.name, MANIFEST).is_file() and not VARIABLE.search(use.name):
+            if use.name not in known and not _is_bundle(Path(use.name)) and not VARIABLE.search(use.name):
                 close = get_close_matches(use.name, known, n=1)
                 advice = f"did you mean {close[0]}?" if close else f"there are {', '.join(known) or 'none'}"
                 yield Fault((*above, "models", number), f"there is no model {use.name}; {advice}")
+
+
+def _is_bundle(folder: Path) -> bool:
+    try:
+        return (folder / MANIFEST).is_file()
+    except OSError:  # no folder can be called so
+        return False
 
 
 def _faults(error: ValidationError, above: Place = ()) -> Iterator[Fault]:
@@ -285,11 +304,18 @@ def _tell(documents: Documents, faults: Sequence[Fault]) -> list[str]:
     for fault in islice(first.values(), MAX_FAULTS):
         number, document, place = documents.find(fault.place)
         written = _written(place)
-        told.append(
-            (number, document.line(place), redact(f"{document.path}:{document.line(place)}: {written + ': ' if written else ''}{fault.text}"))
-        )
+        text = f"{written + ': ' if written else ''}{_hide(fault.text, documents.filled_in)}"
+        told.append((number, document.line(place), redact(f"{document.path}:{document.line(place)}: {text}")))
     lines = [line for *_, line in sorted(told)]
     return [*lines, f"{documents.main.path}: and more of it"] if len(faults) >= MAX_FAULTS else lines
+
+
+def _hide(text: str, filled_in: Mapping[str, str]) -> str:
+    """A text with the names of variables in place of their values, wherever these stand: each may be a secret, in the wrong place too."""
+    for value in sorted(filled_in, key=len, reverse=True):
+        for form in (value, ascii(value)[1:-1], repr(value)[1:-1]):
+            text = text.replace(form, f"${{{filled_in[value]}}}") if len(form) >= MIN_PART else text
+    return text
 
 
 def _written(place: Place) -> str:

@@ -2,7 +2,7 @@
 
 import re
 import unicodedata
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -65,10 +65,12 @@ class Documents:
     Attributes:
         main: The configuration's own.
         cameras: Those of `cameras.d`, in the order of their names; each holds the keys of one camera.
+        filled_in: The names of the variables that were filled in, by their values.
     """
 
     main: Document
     cameras: tuple[Document, ...] = ()
+    filled_in: dict[str, str] = field(default_factory=dict)
 
     @property
     def num_listed(self) -> int:

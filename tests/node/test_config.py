@@ -371,6 +371,20 @@ def test_no_password_is_in_what_is_told(tmp_path: Path) -> None:
     assert "hunter2" not in "\n".join(told)
 
 
+def test_no_variable_is_in_what_is_told_wherever_it_stands(tmp_path: Path) -> None:
+    told = faults(tmp_path, 'publish: "tcp://12${KEY}"\nsite: "${KEY}/é${KEY}\\n"\nlog: {a: "${KEY}"}\n', KEY="h'unter2é")
+    assert len(told) == 2
+    assert "publish: " in told[0]
+    assert "${KEY}" in told[0]
+    assert "unter2" not in "\n".join(told)
+    path = tmp_path / "node.yaml"
+    path.write_text("cameras: [{name: yard, source: '0', models: ['${KEY}']}]\n")
+    with pytest.raises(NodeError, match=r"there is no model \$\{KEY\}"):
+        read_config(path, {"KEY": "hunter2"})
+    with pytest.raises(NodeError, match=r"there is no model \$\{KEY\}"):
+        read_config(path, {"KEY": "x" * 5000})  # longer than a file's name can be
+
+
 def test_a_file_that_is_not_there_is_told(tmp_path: Path) -> None:
     with pytest.raises(NodeError, match=r"none\.yaml: cannot be read: No such file"):
         read_config(tmp_path / "none.yaml")

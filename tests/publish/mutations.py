@@ -1,20 +1,17 @@
-"""Inputs that were changed at random, through the real Subscriber, Publisher and reader of configurations: kinds for scripts/fuzz.py.
+"""Inputs that were changed at random, through the real Subscriber, Publisher and reader of configurations: kinds for scripts/fuzz.py."""
 
-Each kind is a function of a seed and a number: it feeds so many inputs and raises AssertionError where one of them does more than it may.
-"""
-
+import json
 import random
-import tempfile
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import replace
+from functools import cache
 from itertools import count
 from pathlib import Path
 
-import psutil
 import zmq
 
+from fuzz import Kind
 from streamvc.errors import NodeError
 from streamvc.events import Event, Health, State
 from streamvc.node.config import read_config
@@ -26,7 +23,6 @@ from tests.publish.bare import ANY_PORT, PATIENCE_S, bare_socket
 from tests.publish.fuzzing import ASKED, EPOCH, MESSAGES
 from tests.publish.samples import START, message
 
-MAX_GROWTH_BYTES = 200e6
 MAX_BYTES = 10_000  # YAML is read at some 100 kB a second
 SLOW_S = 10.0  # for one input; on a busy machine
 CONFIG = """\
@@ -41,6 +37,7 @@ cameras:
   - {name: yard, source: "rtsp://${CAM_USER}:${CAM_PASSWORD}@192.0.2.7/stream", zones: {include: [[[0, 0], [1, 0], [1, 1]]]}}
   - {<<: *defaults, name: door, source: "0", schedule: ["mon-fri 18:00-08:00"], timezone: Europe/Berlin}
 """
+ENVIRONMENT = {"CAM_USER": "admin", "CAM_PASSWORD": "hunter2#Xy"}
 PIECES = (b"", b"\0", b"\xff", b"[", b"{", b"*a", b"&a ", b"<<: ", b": ", b"- ", b"\n", b"'", b'"', b"!!", b"%", b"/", b"9" * 400)
 WORDS = (b"null", b"-1", b"NaN", b"1e999", b"2026-02-30", b"&defaults ", b"*defaults", b"${CAM_PASSWORD}")
 
@@ -56,6 +53,49 @@ def mutated(chance: random.Random, data: bytes) -> bytes:
     return data[:MAX_BYTES]
 
 
+def configurations() -> Kind:
+    """Configurations: each is read or refused, soon, and no password is in what is said."""
+
+    def use(path: Path) -> None:
+        path.with_name("node.env").touch(0o600)
+        try:
+            read_config(path, ENVIRONMENT)
+        except NodeError as error:
+            said = str(error)
+        else:
+            return
+        assert "hunter2" not in said
+        raise NodeError(said.replace("\n", " "))  # a line for each of its problems, all of which must be printable
+
+    return Kind(lambda chance: mutated(chance, CONFIG.encode()), use, "node.yaml", timeout_s=SLOW_S)
+
+
+def messages() -> Kind:
+    """Messages, and answers, to a subscriber: it skips what is none, and goes on to give what is right."""
+
+    def make(chance: random.Random) -> bytes:
+        end = wire.AnswerEnd(chance.choice(("since", "snapshot")), 0, EPOCH)
+        return _written(_altered(chance, wire.join(chance.choice(MESSAGES))), _altered(chance, wire.join_answer(b"", end)))
+
+    def use(path: Path) -> None:
+        _listener().hear(*_read(path))
+
+    return Kind(make, use, "messages.json", timeout_s=2 * PATIENCE_S)
+
+
+def requests() -> Kind:
+    """Requests and subscriptions to a publisher: it answers what is right, before and after."""
+
+    def make(chance: random.Random) -> bytes:
+        asked = _altered(chance, wire.join_request(wire.Request(b"any", chance.choice(ASKED))))
+        return _written(asked, [mutated(chance, b"\1sv1/site/front_door/event/")])
+
+    def use(path: Path) -> None:
+        _teller().ask(*_read(path))
+
+    return Kind(make, use, "requests.json", timeout_s=2 * PATIENCE_S)
+
+
 def _altered(chance: random.Random, parts: list[bytes]) -> list[bytes]:
     parts = [mutated(chance, part) if chance.random() < 0.5 else part for part in parts]
     if chance.random() < 0.1:
@@ -63,84 +103,77 @@ def _altered(chance: random.Random, parts: list[bytes]) -> list[bytes]:
     return parts[: chance.randint(1, len(parts))] if chance.random() < 0.1 else parts
 
 
-def _growth(before: int) -> int:
-    return int(psutil.Process().memory_info().rss) - before
+def _written(*all_parts: list[bytes]) -> bytes:
+    return json.dumps([[part.hex() for part in parts] for parts in all_parts]).encode()
 
 
-def to_subscriber(seed: int, number: int) -> None:
-    """Messages and answers to a subscriber: it skips what is none, and goes on to give what is right."""
-    chance, before = random.Random(seed), psutil.Process().memory_info().rss
-    with bare_socket(zmq.XPUB) as feed, bare_socket(zmq.ROUTER) as requests:
-        ports = [each.bind_to_random_port("tcp://127.0.0.1") for each in (feed, requests)]
+def _read(path: Path) -> list[list[bytes]]:
+    return [[bytes.fromhex(part) for part in parts] for parts in json.loads(path.read_text())]
+
+
+class _Listener:
+    """A subscriber to a publisher that says anything."""
+
+    def __init__(self) -> None:
+        opened = ExitStack()
+        self._feed, self._requests = (opened.enter_context(bare_socket(kind)) for kind in (zmq.XPUB, zmq.ROUTER))
+        ports = [each.bind_to_random_port("tcp://127.0.0.1") for each in (self._feed, self._requests)]
         endpoint, asked = (f"tcp://127.0.0.1:{port}" for port in ports)
-        subscriber: Subscriber[Event | State | Health] = Subscriber(
-            endpoint, kinds=("event", "state", "health"), requests=asked, on_notice=lambda _notice: None, queue_size=100_000
+        kinds = ("event", "state", "health")
+        self._subscriber = Subscriber[Event | State | Health](
+            endpoint, kinds=kinds, requests=asked, on_notice=lambda _notice: None, queue_size=100_000
         )
-        with subscriber:
-            feed.recv()
-            numbers = count()
-            for _ in range(0, number, 100):
-                for _ in range(100):
-                    feed.send_multipart(_altered(chance, wire.join(chance.choice(MESSAGES))))
-                while requests.poll(0):
-                    client, identifier, command, _ = requests.recv_multipart()
-                    end = wire.AnswerEnd("since" if command == b"since" else "snapshot", 0, EPOCH)
-                    requests.send_multipart([client, *_altered(chance, wire.join_answer(identifier, end))])
-                    requests.send_multipart([client, *wire.join_answer(identifier, end)])
-                camera = f"right {next(numbers)}"
-                feed.send_multipart(wire.join(message(replace(START, camera=camera), 1, EPOCH)))
-                deadline = time.monotonic() + PATIENCE_S
-                while (item := subscriber.receive(0.05)) is None or item.camera != camera:
-                    assert time.monotonic() < deadline, f"seed {seed}: {camera} never came"
-                    while requests.poll(0):
-                        client, identifier, command, _ = requests.recv_multipart()
-                        requests.send_multipart([client, *wire.join_answer(identifier, wire.AnswerEnd(command.decode(), 0, EPOCH))])  # type: ignore[arg-type]
-    assert _growth(before) < MAX_GROWTH_BYTES
+        self._opened, self._numbers = opened, count()
+        self._feed.recv()
+
+    def hear(self, said: list[bytes], answer: list[bytes]) -> None:
+        """Say it, and answer so what is asked; then say what is right, and wait for it."""
+        self._feed.send_multipart(said)
+        self._answer(answer)
+        camera = f"right {next(self._numbers)}"
+        self._feed.send_multipart(wire.join(message(replace(START, camera=camera), 1, EPOCH)))
+        deadline = time.monotonic() + PATIENCE_S
+        while (item := self._subscriber.receive(0.05)) is None or item.camera != camera:
+            assert time.monotonic() < deadline, "what is right never came"
+            self._answer(answer)
+
+    def _answer(self, parts: list[bytes]) -> None:
+        while self._requests.poll(0):
+            client, identifier, command, _ = self._requests.recv_multipart()
+            self._requests.send_multipart([client, identifier, *parts[1:]])
+            self._requests.send_multipart([client, *wire.join_answer(identifier, wire.AnswerEnd(command.decode(), 0, EPOCH))])  # type: ignore[arg-type]
 
 
-def to_publisher(seed: int, number: int) -> None:
-    """Requests and subscriptions to a publisher: it answers what is right, before and after."""
-    chance, before = random.Random(seed), psutil.Process().memory_info().rss
-    right = wire.Request(b"right", wire.SnapshotQuery())
-    with Publisher(ANY_PORT) as publisher, bare_socket(zmq.XSUB) as chatty:
-        publisher.publish(START)
-        chatty.connect(publisher.endpoint)
-        for _ in range(0, number, 100):
-            with bare_socket(zmq.DEALER) as client:
-                client.connect(neighbour(publisher.endpoint, "requests"))
-                for _ in range(50):
-                    client.send_multipart(_altered(chance, wire.join_request(wire.Request(b"any", chance.choice(ASKED)))))
-                    with suppress(zmq.Again):
-                        chatty.send(mutated(chance, b"\1sv1/site/front_door/event/"), zmq.DONTWAIT)
-            with bare_socket(zmq.DEALER) as friend:
-                friend.connect(neighbour(publisher.endpoint, "requests"))
-                friend.send_multipart(wire.join_request(right))
-                while friend.recv_multipart()[:2] != [b"right", b"end"]:
-                    pass
-    assert _growth(before) < MAX_GROWTH_BYTES
+class _Teller:
+    """A publisher to which anything is said."""
+
+    def __init__(self) -> None:
+        opened = ExitStack()
+        self._publisher = opened.enter_context(Publisher(ANY_PORT))
+        self._publisher.publish(START)
+        self._chatty = opened.enter_context(bare_socket(zmq.XSUB))
+        self._chatty.connect(self._publisher.endpoint)
+        self._opened = opened
+
+    def ask(self, asked: list[bytes], subscription: list[bytes]) -> None:
+        """Ask and subscribe; then somebody else asks what is right, and waits for the answer."""
+        place = neighbour(self._publisher.endpoint, "requests")
+        with bare_socket(zmq.DEALER) as client, bare_socket(zmq.DEALER) as friend:
+            client.connect(place)
+            client.send_multipart(asked)
+            with suppress(zmq.Again):
+                self._chatty.send(subscription[0], zmq.DONTWAIT)
+            friend.connect(place)
+            friend.send_multipart(wire.join_request(wire.Request(b"right", wire.SnapshotQuery())))
+            while friend.recv_multipart()[:2] != [b"right", b"end"]:
+                pass
 
 
-def _refusal(path: Path, environment: dict[str, str]) -> str:
-    try:
-        read_config(path, environment)
-    except NodeError as error:
-        return str(error)
-    return ""
+@cache
+def _listener() -> _Listener:
+    return _Listener()
 
 
-def to_configuration(seed: int, number: int) -> None:
-    """Configurations: each is read or refused, soon, and no password is in what is said."""
-    chance, before = random.Random(seed), psutil.Process().memory_info().rss
-    environment = {"CAM_USER": "admin", "CAM_PASSWORD": "hunter2#Xy"}
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder, "node.yaml")
-        for _ in range(number):
-            content = mutated(chance, CONFIG.encode())
-            path.write_bytes(content)
-            began = time.monotonic()
-            assert "hunter2" not in _refusal(path, environment), content[:1000]
-            assert time.monotonic() - began < SLOW_S, content[:1000]
-    assert _growth(before) < MAX_GROWTH_BYTES
-
-
-KINDS: dict[str, Callable[[int, int], None]] = {"messages": to_subscriber, "requests": to_publisher, "configurations": to_configuration}
+@cache
+def _teller() -> _Teller:
+    return _Teller()
