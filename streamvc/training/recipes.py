@@ -157,6 +157,8 @@ _RECIPES = (
             background_weight=3.0,
             background_share=0.9,
             windows_per_clip=8,
+            augment=("flip",),
+            num_variations=1,
         ),
     ),
     Recipe(
