@@ -27,7 +27,7 @@ Floats64 = NDArray[np.float64]
 
 NUM_AT_ONCE = 1 << 22  # numbers that a network is given at a time for prediction
 FINAL_RATE = 0.05  # of the learning rate, after the last epoch
-MAX_STEPS = 300  # to the minimum of a linear head's loss
+MAX_STEPS = 100  # to the minimum of a linear head's loss; more bring nothing that shows
 LEAST_DEVIATION = 0.01  # of what a linear layer is given; what differs less says nothing, and would need huge weights
 USUAL_WIDTH = 100  # numbers given to a linear layer at which `l2` is the penalty on those weights that numbers of deviation 1 have
 
