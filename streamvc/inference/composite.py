@@ -196,6 +196,17 @@ class CompositeExtractor:
         self._before.keep(image)
         return Feature(values, num_ticks)
 
+    @property
+    def mirrors(self) -> bool:
+        """Whether `mirrored` can be told."""
+        return {part.kind for part in self.parts} <= {"movenet", "flow"}
+
+    def mirrored(self, features: Array) -> Array:
+        """What it would make of the mirrored pictures, left for right, from what it made of them, (..., D). Flow's numbers know no left or right."""
+        cut = np.split(features, np.cumsum(self.part_sizes)[:-1], axis=-1)
+        pairs = zip(self.parts, cut, strict=True)
+        return np.concatenate([keypoint_features.mirrored(each) if part.kind == "movenet" else each for part, each in pairs], axis=-1)
+
     def reset(self) -> None:
         """Forget the person, the movement, the background and the frames before."""
         if self._search:

@@ -23,7 +23,8 @@ def resolve_background(
     """The plan with its background label, and the data with the background videos as clips of that label.
 
     Videos of the data itself are no background videos, and are left out of them. Where there are several sources of background videos (a room, a
-    street, a data set), each of them is one group, so that the false events of a fold are counted in places that its training never saw.
+    street), each of them is one group, unless its table names groups (cameras), so that the false events of a fold are counted in places that its
+    training never saw.
 
     Raises:
         DataError: The label is not one of the data's, though nothing else has it, or not one of the videos can be used.
@@ -49,7 +50,8 @@ def background_label(plan: TrainingPlan, dataset: Dataset) -> str | None:
 
 def _with_nothing(dataset: Dataset, plan: TrainingPlan, *, cache: Path, num_workers: int | None, advance: Advance) -> Dataset:
     own = {clip.path.resolve() for clip in dataset.clips}
-    videos = list({clip.path.resolve(): clip for path in plan.background_videos for clip in _load_source(path, plan.background_videos)}.items())
+    sources = plan.background_videos
+    videos = list({clip.path.resolve(): clip for path in sources for clip in load_videos(path, as_one=len(sources) > 1)}.items())
     if not (foreign := [clip for path, clip in videos if path not in own]):
         raise DataError(f"{', '.join(map(str, plan.background_videos))}: all videos there are those of the data itself")
     found = extract(foreign, plan.backbone, plan.rate_hz, cache=cache, num_workers=num_workers, advance=advance)
@@ -58,11 +60,6 @@ def _with_nothing(dataset: Dataset, plan: TrainingPlan, *, cache: Path, num_work
     unusable = [replace(skipped.clip, label=label) for skipped in found.skipped]  # they are reported where all others are
     clips = (*dataset.clips, *_sided([*pieces, *unusable], dataset, plan))
     return replace(dataset, clips=clips, labels=tuple(sorted({*dataset.labels, label})))
-
-
-def _load_source(path: Path, sources: Sequence[Path]) -> Iterator[Clip]:
-    """The videos of a source; a group of their own if there are others."""
-    return (replace(clip, group=str(path)) if len(sources) > 1 else clip for clip in load_videos(path))
 
 
 def _cut(clip: Clip, sequence: FeatureSequence) -> Iterator[Clip]:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from streamvc.errors import BundleError, DataError
 from streamvc.inference.backbone import Extractor
+from streamvc.inference.composite import CompositeExtractor
 from streamvc.inference.extractors import open_extractor, parts_of
 from streamvc.inference.people.extractor import PeopleExtractor
 from streamvc.training.augment import AS_IT_IS, Variation, variations
@@ -25,6 +26,8 @@ from streamvc.training.windows import FeatureTable, Ints, build_table, evenly_sp
 from streamvc.types import Array
 
 Flags = NDArray[np.bool_]
+
+MIRRORED = Variation(flip=True)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -127,6 +130,8 @@ def load_feature_set(dataset: Dataset, plan: TrainingPlan, *, cache: Path, num_w
 
     def look(clips: Sequence[Clip], variation: Variation, thinning: Thinning = ALL_FRAMES) -> Extraction:
         sees = plan.backbone, plan.rate_hz
+        if variation == MIRRORED and isinstance(extractor, CompositeExtractor) and extractor.mirrors:
+            return look(clips, AS_IT_IS, thinning).mirrored(extractor)  # which costs nothing
         return extract(clips, *sees, variation=variation, thinning=thinning, cache=cache, num_workers=num_workers, advance=advance)
 
     def look_at_files(clips: Sequence[Clip], variation: Variation, thinning: Thinning = ALL_FRAMES) -> dict[Path, FeatureSequence]:

@@ -21,6 +21,7 @@ import numpy as np
 
 from streamvc.errors import DataError, InferenceError, SourceError
 from streamvc.inference.backbone import Extractor
+from streamvc.inference.composite import CompositeExtractor
 from streamvc.inference.extractors import open_extractor
 from streamvc.training.augment import AS_IT_IS, Variation
 from streamvc.training.dataset import Clip
@@ -56,6 +57,11 @@ class Extraction:
     digests: tuple[str, ...]
     skipped: tuple[SkippedClip, ...]
     num_cached: int
+
+    def mirrored(self, extractor: CompositeExtractor) -> Self:
+        """As of mirrored pictures; see `CompositeExtractor.mirrored`."""
+        sequences = (replace(sequence, features=extractor.mirrored(sequence.features)) for sequence in self.sequences)
+        return replace(self, sequences=tuple(sequences))
 
     def of_actors(self, files: Mapping[Path, FeatureSequence], background: str | None) -> Self:
         """With the features of the people alone whom the labels are of, by the whole of each file; see `actors`."""

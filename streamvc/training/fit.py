@@ -16,6 +16,7 @@ from streamvc.training.checkpoint import Checkpoint
 from streamvc.training.history import Epoch, TrainingHistory
 from streamvc.training.inputs import Inputs, take_deltas
 from streamvc.training.minimum import minimise
+from streamvc.training.networks.gate import Standard
 from streamvc.training.networks.network import Network
 from streamvc.training.plan import HeadSettings
 from streamvc.training.progress import Advance, silent
@@ -27,8 +28,8 @@ Floats64 = NDArray[np.float64]
 
 NUM_AT_ONCE = 1 << 22  # numbers that a network is given at a time for prediction
 FINAL_RATE = 0.05  # of the learning rate, after the last epoch
-MAX_STEPS = 300  # to the minimum of a linear head's loss
-LEAST_DEVIATION = 0.01  # of what a linear layer is given; what differs less says nothing, and would need huge weights
+MAX_STEPS = 100  # to the minimum of a linear head's loss; more bring nothing that shows
+LEAST_DEVIATION = 0.01  # of what a linear layer is given; what differs less says nothing
 USUAL_WIDTH = 100  # numbers given to a linear layer at which `l2` is the penalty on those weights that numbers of deviation 1 have
 
 
@@ -115,7 +116,7 @@ class Trainer:
         """Find the weights of a network with one dense layer exactly: those of the lowest mean loss and penalty `l2` together.
 
         The windows are evenly spaced over each clip. All labels count alike in sum, but the background label `background_weight` times as much.
-        What the layer is given is brought to mean 0 and deviation 1 first, so that the penalty holds for all of it alike.
+        What the layer is given is brought to one size first, so that the penalty holds for all of it alike.
 
         Args:
             training: The clips to learn from.
@@ -123,23 +124,23 @@ class Trainer:
         """
         settings, model = self._settings, self._model
         layers = [layer for layer in model.layers if layer.trainable_variables]
-        if len(layers) != 1 or not isinstance(layers[0], keras.layers.Dense) or settings.l2 is None:
+        standard = [layer for layer in model.layers if isinstance(layer, Standard)]
+        if len(layers) != 1 or len(standard) != 1 or settings.l2 is None:
             raise DataError("l2 is for recipes of one linear layer, such as linear; leave it out")
         windows = all_windows(training.table, self._window, min(settings.warm_up, self._window)).thinned(settings.windows_per_clip)
-        before = keras.Model(model.inputs, layers[0].input)
+        before = keras.Model(model.inputs, standard[0].input)
         behind = tf.identity if layers[0] is model.layers[-1] else keras.Model(layers[0].output, model.output)
         given = self._predict(lambda x, lengths: before([x, lengths], training=False), training, windows)
-        mean, deviation = given.mean(axis=0, dtype=np.float64), given.std(axis=0, dtype=np.float64)
-        scale = np.sqrt(USUAL_WIDTH / len(mean)) / np.maximum(deviation, LEAST_DEVIATION)
+        standard[0].fit(given.mean(axis=0), np.maximum(given.std(axis=0), LEAST_DEVIATION), np.sqrt(USUAL_WIDTH / given.shape[1]))
+        given = standard[0](given).numpy()
         truth = training.truth[windows.clips]
         counts = class_weights(truth, self._num_labels)
         if background is not None:
             counts[background] *= settings.background_weight
-        loss = _penalised_loss(behind, (given - mean) * scale, truth, counts[truth], self._num_labels, settings.l2)
-        found, losses = minimise(loss, np.zeros((len(mean) + 1) * self._num_labels), max_steps=MAX_STEPS)
+        loss = _penalised_loss(behind, given, truth, counts[truth], self._num_labels, settings.l2)
+        found, losses = minimise(loss, np.zeros((given.shape[1] + 1) * self._num_labels), max_steps=MAX_STEPS)
         weights = found.reshape(-1, self._num_labels)
-        kernel = weights[:-1] * scale[:, None]
-        layers[0].set_weights([kernel, weights[-1] - mean @ kernel])
+        layers[0].set_weights([weights[:-1], weights[-1]])
         return TrainingHistory((), 0, num_steps=len(losses) - 1)
 
     def logits(self, side: SplitData, windows: Windows) -> Floats:
@@ -227,7 +228,7 @@ class Trainer:
 
 
 def _penalised_loss(
-    behind: Any, given: Floats64, truth: Ints, counts: Floats, num_labels: int, l2: float
+    behind: Any, given: Floats, truth: Ints, counts: Floats, num_labels: int, l2: float
 ) -> Callable[[Floats64], tuple[float, Floats64]]:
     """The weighted mean loss of a linear layer's weights, a flat (D + 1, L), the last row being the bias, and the penalty; with the gradient.
 

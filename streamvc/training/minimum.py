@@ -14,7 +14,7 @@ SHORTEST = 1e-10  # a step that must be shorter than this brings nothing any mor
 
 
 def minimise(
-    function: Callable[[Floats], tuple[float, Floats]], start: Floats, *, max_steps: int, tolerance: float = 1e-5
+    function: Callable[[Floats], tuple[float, Floats]], start: Floats, *, max_steps: int, tolerance: float = 1e-4
 ) -> tuple[Floats, list[float]]:
     """Go downhill from a point until the slope is that flat, or for so many steps.
 

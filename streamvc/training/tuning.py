@@ -23,9 +23,9 @@ from streamvc.training.sweep import FloatArray, Grid, IntArray, SweptEvents, swe
 
 # What is tried, the defaults first: of equal settings the first is taken.
 SMOOTHING_S = (0.6, 0.3, 1.0, 0.0, 2.0)
-ENTER = (0.7, 0.6, 0.8, 0.5, 0.9, 0.4, 0.95, 0.3, 0.98, 0.93, 0.97, 0.99)
+ENTER = (0.7, 0.75, 0.65, 0.6, 0.8, 0.85, 0.5, 0.9, 0.4, 0.95, 0.3, 0.98, 0.93, 0.97, 0.99)
 LEAVE = (0.55, 0.35, 0.8)  # as shares of `enter`
-MIN_S = (0.5, 1.0, 0.0, 2.0)
+MIN_S = (0.5, 0.8, 1.2, 0.0, 2.0)
 
 HEARD_SHARE = 0.5
 DEVIATION = 0.05
@@ -40,7 +40,7 @@ class TuningObjective:
         overlap: An event is right if it overlaps a segment of its label by this much at least (intersection over union); at 0, if it meets one.
         false_per_hour: How many false events an hour there may be; None for no bound.
         background_only: Whether they are counted only on streams without any segment.
-        within_s: Of alarms: an event is right only if it was published so far from the segment's start at most; None for no such bound.
+        within_s: An event is right only if it was published so far from the segment's start at most; None for no such bound.
     """
 
     beta: float

@@ -58,6 +58,16 @@ def test_each_of_several_sources_is_one_group(rendered: Path, background_events:
     assert groups["street.mp4"] != groups["room0.mp4"]
 
 
+def test_a_source_keeps_the_groups_of_its_table(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        render(tmp_path / f"{name}.mp4", "rest", actor=0, seconds=0.5)
+    (tmp_path / "clips.csv").write_text("path,label,group\na.mp4,run,camera one\nb.mp4,walk,camera two\n")
+    assert len({clip.group for clip in load_videos(tmp_path, as_one=True)}) == 2
+    (tmp_path / "clips.csv").write_text("path,label\na.mp4,run\nb.mp4,walk\n")
+    assert len({clip.group for clip in load_videos(tmp_path, as_one=True)}) == 1
+    assert len({clip.group for clip in load_videos(tmp_path)}) == 2
+
+
 def test_videos_of_the_data_are_not_nothing(rendered: Path, background_events: Path, cache: Path) -> None:
     with pytest.raises(DataError, match="those of the data itself"):
         settle(TrainingPlan(background_videos=(rendered,)), load_dataset(rendered), cache)

@@ -27,8 +27,8 @@ PLAN = TrainingPlan(background="Nothing", tune=True)
 
 def shown(label: int, num: int) -> Stretches:
     """Nothing, then so many predictions that are sure of a label, then nothing."""
-    rows = np.full((num + 40, len(LABELS)), 0.01, np.float32)
-    rows[:, NOTHING], rows[20 : 20 + num, NOTHING], rows[20 : 20 + num, label] = 0.98, 0.01, 0.98
+    rows, on = np.full((num + 25, len(LABELS)), 0.01, np.float32), slice(5, 5 + num)
+    rows[:, NOTHING], rows[on, NOTHING], rows[on, label] = 0.98, 0.01, 0.98
     return [[Prediction(index, index / 5, row) for index, row in enumerate(rows)]]
 
 

@@ -21,6 +21,27 @@ NUM_POSTURE = 3 * NUM_KEYPOINTS + len(ANGLES) + 2 + 4
 FEATURE_SIZE = NUM_POSTURE + 3 * NUM_KEYPOINTS + len(ANGLES) + 2
 
 
+def mirrored(features: FloatArray) -> FloatArray:
+    """What `KeypointFeatures` would make of the mirrored pictures, left for right: (..., FEATURE_SIZE) float32."""
+    return np.asarray(features[..., MIRRORED_FROM] * MIRRORED_SIGN, np.float32)
+
+
+def _mirror() -> tuple[NDArray[np.int64], FloatArray]:
+    """(FEATURE_SIZE,) from which number each number of a mirrored feature comes, and its sign."""
+    keypoints = np.array([0, *(other for left in range(1, NUM_KEYPOINTS, 2) for other in (left + 1, left))])  # left and right take turns
+    points = (2 * keypoints[:, None] + [0, 1]).ravel()
+    angles = np.arange(len(ANGLES)).reshape(-1, 2)[:, ::-1].ravel()
+    across = np.tile([-1, 1], NUM_KEYPOINTS)
+    blocks = [(points, across), (keypoints, 1), (angles, 1), (np.arange(6), 1)]  # posture
+    blocks += [(points, across), (np.arange(2), [-1, 1]), (angles, 1), (keypoints, 1)]  # movement
+    starts = np.cumsum([0, *(len(order) for order, _ in blocks)])
+    order = np.concatenate([start + order for start, (order, _) in zip(starts[:-1], blocks, strict=True)])
+    return order, np.concatenate([np.full(len(order), sign) for order, sign in blocks]).astype(np.float32)
+
+
+MIRRORED_FROM, MIRRORED_SIGN = _mirror()
+
+
 class KeypointFeatures:
     """Follows the person in one stream; features of `FEATURE_SIZE` numbers.
 

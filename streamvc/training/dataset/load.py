@@ -39,8 +39,12 @@ def load_dataset(data: Path, group: str | None = None) -> Dataset:
     return Dataset(clips, labels, grouping, tally(listing.others), listing.background or background_of(labels), listing.untrimmed)
 
 
-def load_videos(path: Path) -> tuple[Clip, ...]:
+def load_videos(path: Path, *, as_one: bool = False) -> tuple[Clip, ...]:
     """The videos of a data set, or those of any folder, or one video: each whole, without a label, and in a group that no other path has.
+
+    Args:
+        path: Where they are.
+        as_one: Whether all of them are one group, unless a table names groups (cameras, say).
 
     Raises:
         DataError: There are none.
@@ -51,7 +55,8 @@ def load_videos(path: Path) -> tuple[Clip, ...]:
         raise DataError(f"{error.filename or path} cannot be read ({error.strerror})") from error
     if not listing.entries:
         raise DataError(f"{path} holds no video files")
-    groups = {clip.path: f"{path}:{clip.group}" for clip in group_clips(listing, None)[0]}
+    clips, grouping = group_clips(listing, None)
+    groups = {clip.path: str(path) if as_one and grouping != "column" else f"{path}:{clip.group}" for clip in clips}
     return tuple(Clip(video, label="", group=group) for video, group in groups.items())
 
 

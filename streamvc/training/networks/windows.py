@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamvc.training.inputs import Inputs
-from streamvc.training.networks.gate import FAR, Gate
+from streamvc.training.networks.gate import FAR, Gate, Standard
 from streamvc.training.networks.network import (
     DeltaState,
     HeadFiles,
@@ -100,7 +100,7 @@ def linear(spec: HeadSpec) -> Network:
 
     It has one minimum, which is found exactly; see `streamvc.training.fit.Trainer.solve`.
     """
-    return _over_windows(spec, lambda windows, present: _Pooled()(windows, present), gated=True)
+    return _over_windows(spec, lambda windows, present: Standard()(_Pooled()(windows, present)), gated=True)
 
 
 def scales(spec: HeadSpec) -> Network:

@@ -9,9 +9,9 @@ from figure import render_clip
 from streamvc.errors import BundleError
 from streamvc.inference.composite import CompositeExtractor
 from streamvc.inference.extractors import open_extractor
-from streamvc.inference.people.keypoint_features import FEATURE_SIZE, KeypointFeatures
+from streamvc.inference.people.keypoint_features import FEATURE_SIZE, KeypointFeatures, mirrored
 from streamvc.inference.people.movenet import LIGHTNING, LIGHTNING_INT8, find_movenet
-from streamvc.inference.people.single import PersonFollower
+from streamvc.inference.people.single import Look, PersonFollower
 from streamvc.inference.people.skeletons import HIPS, SHOULDERS
 from tests.inference.people.conftest import Image, read_frames
 
@@ -36,6 +36,28 @@ def test_a_person_is_looked_at_more_closely_once_they_are_found(follower: Person
     assert np.median(off) < 12  # pixels of 480
     far = np.hypot(*(looks[0].keypoints[:, :2] - [1200, 500] - whole.keypoints[:, :2]).T)
     assert np.median(off) <= np.median(far)
+
+
+class Played(PersonFollower):
+    """Gives looks that are known."""
+
+    def __init__(self, looks: list[Look]) -> None:
+        self._looks = iter(looks)
+
+    def step(self, image: Image) -> Look:
+        return next(self._looks)
+
+
+def test_the_features_of_mirrored_pictures_are_told_from_those_of_the_pictures() -> None:
+    keypoints = np.random.default_rng(0).uniform(0.2, 1, (3, 17, 3)).astype(np.float32)
+    swapped = keypoints[:, [0, *(other for left in range(1, 17, 2) for other in (left + 1, left))]] * [-1, 1, 1] + [1, 0, 0]
+    seen, otherwise = ([Look(each, 0.6, False) for each in looks] for looks in (keypoints * [200, 100, 1], swapped * [200, 100, 1]))
+    features = [KeypointFeatures(Played(looks)) for looks in (seen, otherwise)]
+    for _ in seen:
+        one, other = (each.step(np.zeros((100, 200, 3), np.uint8)) for each in features)
+        assert np.allclose(mirrored(one), other, atol=1e-5)
+        assert np.array_equal(mirrored(mirrored(one)), one)
+        assert not np.allclose(one, other, atol=1e-2)
 
 
 def test_who_stands_on_their_hands_is_seen_by_turning_the_picture(follower: PersonFollower, shared_data: Path) -> None:
