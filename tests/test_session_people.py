@@ -238,7 +238,7 @@ def test_a_recognizer_by_itself_cannot_keep_people_apart(model: Path) -> None:
 @pytest.mark.parametrize(
     ("changes", "complaint"),
     [
-        ({"subject": "scene"}, "subject is scene: all parts are of the kind fall where it is person, and only there"),
+        ({"subject": "scene"}, "subject is scene: all parts are of the kind fall or posture where it is person, and only there"),
         ({"parts": [{"kind": "flow", "backbone": None, "input": None, "feature_size": 44}], "feature_size": 44}, "subject is person: all parts"),
         ({"feature_size": 70}, "feature_size"),
     ],
@@ -281,3 +281,13 @@ def test_two_models_of_people_share_one_pass_and_the_numbers_of_the_tracks(model
     heard = [{(event.subject, event.label) for event in events if event.model.version == version} for version in ("1", "2")]
     assert heard[0] == heard[1]
     assert len(heard[0]) > 3
+
+
+def test_two_kinds_of_numbers_of_each_person_share_a_pass() -> None:
+    names = [f"{NETWORK}:fall", f"{NETWORK}:posture", f"{NETWORK}:fall+{NETWORK}:posture"]
+    fall, posture, both = (open_extractor(name, RATE_HZ) for name in names)
+    assert both.feature_size == fall.feature_size + posture.feature_size
+    for image in pictures()[:3]:
+        joined = both.step(image).values
+        assert joined.shape == (2, both.feature_size)
+        np.testing.assert_array_equal(joined, np.concatenate([fall.step(image).values, posture.step(image).values], axis=1))

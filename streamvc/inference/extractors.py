@@ -35,6 +35,8 @@ def open_extractor(name: str, rate_hz: float | None = None) -> Extractor:
             - `movenet`: numbers of the posture and movement of the person whom MoveNet Lightning (int8) follows; `movenet-lightning` is the same in
               float16.
             - `movenet-multipose-int8:fall`: numbers of each person whom this network finds, who tell a fall from sitting down.
+            - `movenet-multipose-int8:posture`: numbers of how each of them holds themselves and moves; `:fall` and `:posture` of one network may be
+              joined, and share its pass.
             - Several of these, joined by `+`: `pose+efficientnet-lite0-f16:person`. Those of each person are joined with none but their like.
             - What is in pictures and how large they are: `colour:64`, `flow:112`, `colour+flow:64`.
             - The folder of a bundle: the one that the bundle was trained on.

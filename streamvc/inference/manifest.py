@@ -41,11 +41,11 @@ MOST_MANIFEST_BYTES = 1 << 20
 Form = Literal["step", "window", "clip"]
 Crop = Literal["whole", "center", "person", "movement", "foreground"]
 PictureKind = Literal["colour", "flow", "colour+flow"]
-PartKind = Literal["pose", "foreground", "flow", "movenet", "fall", "picture", "difference", "greys"]
+PartKind = Literal["pose", "foreground", "flow", "movenet", "fall", "posture", "picture", "difference", "greys"]
 
 FOLLOWING: tuple[Crop, ...] = ("person", "movement", "foreground")  # those that depend on the frames before
 HANDCRAFTED: tuple[PartKind, ...] = ("pose", "foreground", "flow")  # those that are numbers, of no backbone
-PERSONAL: tuple[PartKind, ...] = ("fall",)  # those that are numbers of each person whom a network finds
+PERSONAL: tuple[PartKind, ...] = ("fall", "posture")  # those that are numbers of each person whom a network finds
 UNFRAMED: tuple[PartKind, ...] = ("movenet", *PERSONAL)  # those whose backbone brings pictures into its form by itself
 
 UNMEASURED = 0.8  # share of its frames that a model needs of which nothing else is known: cameras lose some, now and then
@@ -127,10 +127,11 @@ class FeaturePart(Manifest):
     """What makes a part of a feature.
 
     Attributes:
-        kind: `pose`: the numbers of a pose; `movenet`: those of one that MoveNet finds, which is its backbone; `fall`: those of
-            each of several whom it finds, which tell a fall from sitting down; `foreground`: those of what stands
-            out from the background; `flow`: those of the optical flow; `picture`: a backbone looks at the frame; `difference`: at how it differs
-            from the one before; `greys`: at it and the two before, in grey, as the three colours of one picture.
+        kind: `pose`: the numbers of a pose; `movenet`: those of one that MoveNet finds, which is its backbone; `fall`: those of each of several
+            whom it finds, which tell a fall from sitting down; `posture`: those of how each of them holds themselves and moves, which mean the
+            same for other networks that find keypoints; `foreground`: those of what stands out from the background; `flow`: those of the optical
+            flow; `picture`: a backbone looks at the frame; `difference`: at how it differs from the one before; `greys`: at it and the two before,
+            in grey, as the three colours of one picture.
         backbone: Of any but `HANDCRAFTED`.
         input: How that is brought into the backbone's form; None of MoveNet, which looks where people are.
         feature_size: How many numbers of the feature it makes.

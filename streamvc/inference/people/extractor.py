@@ -8,9 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamvc.inference.manifest import BackboneReference, FeaturePart, ImageInput, PartKind
-from streamvc.inference.people import features, movenet, tracking
+from streamvc.inference.people import features, movenet, posture, tracking
 from streamvc.inference.people.features import FallFeatures
 from streamvc.inference.people.movenet import MultiPose
+from streamvc.inference.people.posture import PostureFeatures
 from streamvc.inference.people.skeletons import FloatArray, Skeleton
 from streamvc.inference.people.tracking import PeopleTracker, Track
 from streamvc.inference.runtime import Opener, open_model
@@ -26,6 +27,7 @@ class PersonFeatures(Protocol):
 
 KINDS: dict[PartKind, tuple[Callable[[], PersonFeatures], int, str]] = {  # what makes them, how many numbers, and their version
     "fall": (FallFeatures, features.FEATURE_SIZE, str(features.IDENTITY)),
+    "posture": (PostureFeatures, posture.FEATURE_SIZE, str(posture.IDENTITY)),
 }
 
 

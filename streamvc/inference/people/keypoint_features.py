@@ -7,18 +7,16 @@ from numpy.typing import NDArray
 
 from streamvc.inference.people import single
 from streamvc.inference.people.single import Look, PersonFollower
-from streamvc.inference.people.skeletons import HIPS, NUM_KEYPOINTS, SEEN, SHOULDERS, FloatArray
+from streamvc.inference.people.skeletons import HIPS, JOINTS, NUM_KEYPOINTS, SEEN, SHOULDERS, FloatArray, joint_cosines
 
-# Joints and what they lie between: elbows, shoulders, hips, knees.
-ANGLES = np.array([(5, 7, 9), (6, 8, 10), (7, 5, 11), (8, 6, 12), (5, 11, 13), (6, 12, 14), (11, 13, 15), (12, 14, 16)])
 NUM_SIZES = 10  # looks at a person that their size is the mean of
 WELL_SEEN = 6  # keypoints that must be seen for one of them
 LEAST_PX, UNKNOWN_SHARE = 10.0, 0.7  # the smallest size, and the size of one not seen yet by the shorter side of the image
 LEAST_SCORE, LEAST_MOVING = 0.05, 0.15  # that a hip or shoulder counts with; of a keypoint whose movement is believed
 FARTHEST, FASTEST, MOST = 2.0, 1.0, 5.0  # sizes, sizes a tick; and what any number can be
 IDENTITY = f"1 {single.VERSION}"  # raise its first number when the same looks make other features
-NUM_POSTURE = 3 * NUM_KEYPOINTS + len(ANGLES) + 2 + 4
-FEATURE_SIZE = NUM_POSTURE + 3 * NUM_KEYPOINTS + len(ANGLES) + 2
+NUM_POSTURE = 3 * NUM_KEYPOINTS + len(JOINTS) + 2 + 4
+FEATURE_SIZE = NUM_POSTURE + 3 * NUM_KEYPOINTS + len(JOINTS) + 2
 
 
 def mirrored(features: FloatArray) -> FloatArray:
@@ -89,7 +87,7 @@ class _Posture:
         points, self._scores = look.keypoints[:, :2], look.keypoints[:, 2]
         self._points, self._size = points, np.float32(size)
         self._hips = _mean(look.keypoints, HIPS)
-        self._angles = _cosines(points)
+        self._angles = joint_cosines(points)
         trunk = _mean(look.keypoints, SHOULDERS) - self._hips
         trunk /= max(float(np.hypot(*trunk)), 1e-3)
         seen = points[self._scores > SEEN]
@@ -113,12 +111,3 @@ def _mean(keypoints: FloatArray, pair: tuple[int, int]) -> FloatArray:
     weights = np.maximum(points[:, 2:], LEAST_SCORE)
     middle: FloatArray = (points[:, :2] * weights).sum(axis=0) / weights.sum()
     return middle
-
-
-def _cosines(points: FloatArray) -> FloatArray:
-    """(8,) of the joints' angles."""
-    first, joint, second = points[ANGLES.T]
-    u, v = first - joint, second - joint
-    lengths = np.hypot(*u.T) * np.hypot(*v.T)
-    cosines: FloatArray = ((u * v).sum(axis=1) / np.maximum(lengths, 1e-3)).astype(np.float32)
-    return cosines

@@ -10,6 +10,8 @@ FloatArray = NDArray[np.float32]
 NUM_KEYPOINTS = 17  # COCO's: nose, eyes, ears, shoulders, elbows, wrists, hips, knees, ankles; of each pair the person's left one first
 NOSE, LEFT_WRIST, RIGHT_WRIST = 0, 9, 10
 FACE, SHOULDERS, HIPS, KNEES, ANKLES = (0, 1, 2, 3, 4), (5, 6), (11, 12), (13, 14), (15, 16)
+# Joints and what they lie between: elbows, shoulders, hips, knees.
+JOINTS = np.array([(5, 7, 9), (6, 8, 10), (7, 5, 11), (8, 6, 12), (5, 11, 13), (6, 12, 14), (11, 13, 15), (12, 14, 16)])
 SEEN = 0.2  # from which score on a keypoint counts
 
 
@@ -40,3 +42,12 @@ def overlap(one: FloatArray, others: FloatArray) -> FloatArray:
     areas = np.clip(others[:, 2:] - others[:, :2], 0, None).prod(axis=1) + np.clip(one[2:] - one[:2], 0, None).prod()
     ratio: FloatArray = (shared / np.maximum(areas - shared, 1e-6)).astype(np.float32)
     return ratio
+
+
+def joint_cosines(points: FloatArray) -> FloatArray:
+    """(8,) of the angles of the `JOINTS`, of (17, 2) points: -1 for a stretched limb."""
+    first, joint, second = points[JOINTS.T]
+    u, v = first - joint, second - joint
+    lengths = np.hypot(*u.T) * np.hypot(*v.T)
+    cosines: FloatArray = ((u * v).sum(axis=1) / np.maximum(lengths, 1e-3)).astype(np.float32)
+    return cosines
