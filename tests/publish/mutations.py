@@ -119,9 +119,8 @@ class _Listener:
         self._feed, self._requests = (opened.enter_context(bare_socket(kind)) for kind in (zmq.XPUB, zmq.ROUTER))
         ports = [each.bind_to_random_port("tcp://127.0.0.1") for each in (self._feed, self._requests)]
         endpoint, asked = (f"tcp://127.0.0.1:{port}" for port in ports)
-        kinds = ("event", "state", "health")
         self._subscriber = Subscriber[Event | State | Health](
-            endpoint, kinds=kinds, requests=asked, on_notice=lambda _notice: None, queue_size=100_000
+            endpoint, kinds=("event", "state", "health"), requests=asked, on_notice=lambda _notice: None, queue_size=100_000
         )
         self._opened, self._numbers = opened, count()
         self._feed.recv()

@@ -28,7 +28,7 @@ def _mirror() -> tuple[NDArray[np.int64], FloatArray]:
     """(FEATURE_SIZE,) from which number each number of a mirrored feature comes, and its sign."""
     keypoints = np.array([0, *(other for left in range(1, NUM_KEYPOINTS, 2) for other in (left + 1, left))])  # left and right take turns
     points = (2 * keypoints[:, None] + [0, 1]).ravel()
-    angles = np.arange(len(ANGLES)).reshape(-1, 2)[:, ::-1].ravel()
+    angles = np.arange(len(JOINTS)).reshape(-1, 2)[:, ::-1].ravel()
     across = np.tile([-1, 1], NUM_KEYPOINTS)
     blocks = [(points, across), (keypoints, 1), (angles, 1), (np.arange(6), 1)]  # posture
     blocks += [(points, across), (np.arange(2), [-1, 1]), (angles, 1), (keypoints, 1)]  # movement
