@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from streamvc.training.report import TrainingReport
 
 
+NO_NOTHING = (
+    "warning: the data shows nothing but activities, so that all else will be taken for one of them; give some minutes of ordinary life in such "
+    "places, as video: --nothing PATH"
+)
 SPLITS = ("groups", "given", "given-leaky", "random-leaky")
 
 
@@ -61,7 +65,12 @@ SPLITS = ("groups", "given", "given-leaky", "random-leaky")
     """'{"default": {"cooldown_s": 0}, "labels": {"lying": {"min_s": 5}}}'.""",
 )
 @click.option("--about", default="", metavar="TEXT", help="Where the data is from and under which licence, for the card.")
-@click.option("--recipe", default="gru", show_default=True, metavar="NAME", shell_complete=options.complete_recipe, help="See `streamvc recipes`.")
+@click.option(
+    "--recipe",
+    metavar="NAME",
+    shell_complete=options.complete_recipe,
+    help="See `streamvc recipes`.  [default: linear and gru are trained, and the one that is better on the folds is kept]",
+)
 @click.option(
     "--backbone",
     metavar="NAME",
@@ -106,18 +115,21 @@ def train(data: Path, out: Path, overwrite: bool, curves: Path | None, cache: Pa
       streamvc train my-clips --out models/mine --nothing my-office --nothing street.mp4 --false-per-hour 0.5
       streamvc train my-clips --out models/mine --recipe stacked-lstm --set units=64,32 --augment flip,speed
     """
-    from streamvc.training.preparation import check_bundle_folder, check_file, check_training
+    from streamvc.training.preparation import check_bundle_folder, check_file, check_training, lacks_nothing
     from streamvc.training.progress import progress_bars
 
-    plan = _plan(**chosen)
+    plans = _plans(**chosen)
     check_bundle_folder(out, overwrite)
     if curves:
         check_file(curves)
-    check_training(data, plan, cache=cache)
-    from streamvc.training.train import train as train_model  # loads TensorFlow
+    for plan in plans:
+        check_training(data, plan, cache=cache)
+    if lacks_nothing(data, plans[0]):
+        click.echo(NO_NOTHING, err=True)
+    from streamvc.training.train import train_best  # loads TensorFlow
 
     with progress_bars(shown=sys.stderr.isatty()) as advance:
-        report = train_model(data, out, plan, overwrite=overwrite, cache=cache, advance=advance)
+        report = train_best(data, out, plans, overwrite=overwrite, cache=cache, advance=advance)
     for skipped in report.extraction.skipped:
         click.echo(printable(f"skipped: {skipped.reason}"), err=True)
     if curves:
@@ -128,7 +140,7 @@ def train(data: Path, out: Path, overwrite: bool, curves: Path | None, cache: Pa
     click.echo(json.dumps(report.as_json()) if as_json else printable(summary(report, out), lines=True))
 
 
-def _plan(
+def _plans(
     changes: tuple[str, ...],
     merge: tuple[str, ...],
     window: int | None,
@@ -136,10 +148,11 @@ def _plan(
     augment: str | None,
     thresholds: str | None,
     background_videos: tuple[Path, ...],
+    recipe: str | None,
     **chosen: Any,
-) -> "TrainingPlan":
-    """The recipe's plan with what was chosen in its place."""
-    from streamvc.training.recipes import plan_for
+) -> "list[TrainingPlan]":
+    """The recipe's plan, or those of all `CANDIDATES`, with what was chosen in its place."""
+    from streamvc.training.recipes import CANDIDATES, plan_for
 
     own = {"window": window, "mode": mode, "augment": augment}
     settings = {**{name: value for name, value in own.items() if value is not None}, **options.read_settings(changes)}
@@ -147,7 +160,8 @@ def _plan(
     if thresholds is not None:
         given["thresholds"] = _read_thresholds(thresholds)
     pairs = tuple(options.read_pair("--merge", "LABEL=OTHER", text) for text in merge)
-    return plan_for(**given, merge=pairs, settings=settings, background_videos=background_videos, command=shlex.join(["streamvc", *sys.argv[1:]]))
+    given |= {"merge": pairs, "settings": settings, "background_videos": background_videos, "command": shlex.join(["streamvc", *sys.argv[1:]])}
+    return [plan_for(name, **given) for name in ([recipe] if recipe else CANDIDATES)]
 
 
 def _read_thresholds(text: str) -> "LabelThresholds":
@@ -178,6 +192,8 @@ def _open_set_line(open_set: "OpenSet") -> str:
 
 def summary(report: "TrainingReport", out: Path) -> str:
     """What was made, and how good it is."""
+    from streamvc.training.card import chosen_from
+
     folds = len(report.folds)
     stream = report.pooled.stream
     events = f"F1 {report.event_f1} at overlap 0.3, {stream.false_events_per_hour:.1f} false an hour"
@@ -192,6 +208,7 @@ def summary(report: "TrainingReport", out: Path) -> str:
             *(f"{each.rate}: {each.num_found} of {each.num} activities found, {each.num_false} false events" for each in report.rates),
             *([f"taken_top1   {report.taken}   frames taken as in the training, by {report.plan.head.take}"] if report.taken else []),
             *([f"as events    {events}; frame mAP {report.frame_map}"] if report.dataset.untrimmed else []),
+            *filter(None, [chosen_from(report)]),
             f"trained in {report.train_s:.0f} s on {len(report.extraction.clips)} clips of {report.dataset.num_groups} groups; "
             f"the exported head differs from Keras by {report.difference:.1g} at most",
             f"Next: streamvc models show {out}",

@@ -55,6 +55,13 @@ def _what(report: TrainingReport) -> str:
     return f"# {report.name}\n\nRecognises {labels}.{nothing}"
 
 
+def chosen_from(report: TrainingReport) -> str:
+    """Why it has this recipe; empty where there was no choice."""
+    figures = ", ".join(f"{recipe} {figure:.3f}" for recipe, figure in sorted(report.chosen_from.items(), key=lambda item: -item[1]))
+    by = "F1 of the events" if report.dataset.untrimmed else "share of the clips right"
+    return f"Of these recipes {report.plan.recipe} was taken, by the {by} on the held-out folds: {figures}." if figures else ""
+
+
 def _nothing(report: TrainingReport) -> str:
     label, share = report.plan.background, report.plan.head.background_share
     num_clips = sum(clip.label == label for clip in report.extraction.clips)
@@ -242,8 +249,8 @@ def _head(report: TrainingReport) -> str:
         f"## Head\n\nThe recipe `{recipe.name}`: {recipe.summary[0].lower()}{recipe.summary[1:]}. It sees {source} at {plan.rate_hz:g} Hz, over "
         f"{reach}; the first prediction comes after {head.warm_up}. It has {report.num_parameters:,} parameters. {how} "
         f"The exported files give Keras' scores within "
-        f"{report.difference:.1g}." + (f" Set apart from the recipe: {', '.join(changed)}." if changed else "")
-    )
+        f"{report.difference:.1g}." + (f" Set apart from the recipe: {', '.join(changed)}." if changed else "") + f" {chosen_from(report)}"
+    ).rstrip()
 
 
 def _limits(report: TrainingReport) -> str:

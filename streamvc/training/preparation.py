@@ -34,6 +34,12 @@ def check_training(data: Path, plan: TrainingPlan, *, cache: Path | None = None)
     check_data(data, plan)
 
 
+def lacks_nothing(data: Path, plan: TrainingPlan) -> bool:
+    """Whether a recogniser would see nothing but activities in its training."""
+    dataset = merge_labels(load_dataset(data, plan.group), dict(plan.merge))
+    return background_label(plan, dataset) is None and not dataset.untrimmed
+
+
 def check_data(data: Path, plan: TrainingPlan) -> None:
     """As `check_training`, of the data alone: its labels, groups and background.
 

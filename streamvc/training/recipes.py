@@ -94,7 +94,7 @@ _RECIPES = (
         head=replace(WHOLE, units=(64,), batch=16, stride=1),
     ),
     Recipe("c3d", "A 3D convolutional network, trained as one", "clip", "clips:c3d", backbone="colour:112", head=replace(WHOLE, warm_up=8)),
-    Recipe("gru", "A GRU over a frozen CNN's features and the size of their changes; the default", "step", "recurrent:gru"),
+    Recipe("gru", "A GRU over a frozen CNN's features and the size of their changes", "step", "recurrent:gru"),
     Recipe(
         "gru-classic",
         "The classic preset: InceptionV3's 2048 features of a clip's first 20 frames, GRU(16), GRU(8), dropout 0.4, dense 8",
@@ -251,6 +251,7 @@ OLD_SETTINGS = {  # names that settings had in commands and cards of before, whi
 }
 RECIPES: Mapping[str, Recipe] = {recipe.name: recipe for recipe in _RECIPES}
 DEFAULT = "gru"
+CANDIDATES = ("linear", "gru")  # of which `streamvc train` takes the one that is best on the folds, where none is named
 
 
 def find_recipe(name: str) -> Recipe:

@@ -51,6 +51,7 @@ class TrainingReport:
         num_parameters: Of the head, or of the whole network where there is no backbone.
         difference: Largest difference between a score of the exported head and of Keras.
         beside: The figures of other recipes, by name: of all folds, on the same features.
+        chosen_from: The recipes that this one was chosen from, by the `figure` of each; empty where there was no choice.
         train_s: Seconds for all but the features; of one that was killed and went on, those since then.
     """
 
@@ -73,6 +74,15 @@ class TrainingReport:
     difference: float
     train_s: float
     beside: Mapping[str, Evaluation] = field(default_factory=dict)
+    chosen_from: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def figure(self) -> float:
+        """What recipes are compared by: the share of the clips of activities that are right or, in untrimmed video, the F1 of the events."""
+        pooled = self.pooled
+        if self.dataset.untrimmed:
+            return pooled.stream.events[0.3].f1
+        return pooled.clip_top1 if math.isnan(pooled.active_clip_top1) else pooled.active_clip_top1
 
     @property
     def clip_top1(self) -> Spread:
@@ -124,6 +134,8 @@ class TrainingReport:
             "curve": [dict(zip(COLUMNS, row, strict=True)) for row in self.curve],
             "rates": [asdict(each) for each in self.rates],
             "beside": {name: each.as_json() for name, each in self.beside.items()},
+            "recipe": self.plan.recipe,
+            "chosen_from": dict(self.chosen_from),
             "open_set": self.open_set.as_json() if self.open_set else None,
             "temperature": self.temperature,
             "smoothing_s": self.plan.smoothing_s,

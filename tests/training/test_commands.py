@@ -34,6 +34,20 @@ def test_a_model_is_trained_shown_and_evaluated(rendered: Path, cache: Path, tmp
     assert "--overwrite" in again.stderr
 
 
+def test_of_two_recipes_the_one_that_is_better_on_the_folds_is_kept_and_the_card_says_why(rendered: Path, cache: Path, tmp_path: Path) -> None:
+    out = tmp_path / "models" / "mine"
+    trained = run("train", rendered, "--out", out, "--folds", "2", "--window", "8", "--cache", cache, "--json")
+    report = json.loads(trained.stdout)
+
+    assert set(report["chosen_from"]) == {"linear", "gru"}
+    assert report["chosen_from"][report["recipe"]] == max(report["chosen_from"].values()) == report["pooled"]["clip_top1"]
+    assert json.loads((out / "model.json").read_text())["recipe"] == report["recipe"]
+    assert f"Of these recipes {report['recipe']} was taken, by the share of the clips right on the held-out folds" in (out / "CARD.md").read_text()
+    assert "warning: the data shows nothing but activities" in trained.stderr
+    named = run("train", rendered, "--out", tmp_path / "gru", "--recipe", "gru", "--folds", "2", "--window", "8", "--cache", cache, "--json")
+    assert json.loads(named.stdout)["chosen_from"] == {}
+
+
 def test_labels_are_merged_by_pairs(rendered: Path, cache: Path, tmp_path: Path) -> None:
     out = tmp_path / "models" / "merged"
     assert "given as LABEL=OTHER" in run("train", rendered, "--out", out, "--merge", "jump").stderr
