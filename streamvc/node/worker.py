@@ -4,7 +4,7 @@ import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from streamvc.capture.messages import Arrived
 from streamvc.errors import InferenceError, MessageError
@@ -56,8 +56,9 @@ class Step:
 class InferenceWorker:
     """Analyses the frames of its cameras as they are due. What goes wrong with one camera does not touch the others.
 
-    It may hang, as networks are foreign code. Then it is left behind (`replace`): what its thread still does is not published, and the camera of that
-    frame is told as failed for as long as it is there.
+    Where a frame takes long, another one takes its place (`hand_over`), and this one does nothing more behind that frame. Networks are foreign code:
+    it may hang there for ever. Then it is given up (`give_up`): what its thread still does is not published, and the camera of that frame is told as
+    failed for as long as it is there.
 
     Attributes:
         number: Which of the workers it is.
@@ -90,13 +91,14 @@ class InferenceWorker:
         self._relief = relief
         self._costs: dict[str, _Cost] = {}  # by camera
         self._recorders: list[Recorder] = []  # of cameras that have left
-        self._hanging: set[Session] = set()  # in threads that were left behind
-        self._changing = Lock()
-        self._is_left = False
+        self._apart: dict[Session, _Apart] = {}  # at frames of workers whose place was taken; shared with these
+        self._changing = Lock()  # of what is shared, and of `at`
 
     def steps(self) -> Iterator[Step]:
         """Work until the scheduler is closed, and all that it still held is done."""
         while work := self._scheduler.take(self.number):
+            if self._is_put_off(work):
+                continue
             self.at = work
             if work.arrival:
                 yield from self._analyse(work, work.arrival)
@@ -107,25 +109,43 @@ class InferenceWorker:
                 self._part(work.session)
             with self._changing:
                 self.at = None
-            if self._is_left:
-                self._come_back(work)
+                apart = self._apart.get(work.session)
+            if apart and apart.work is work:
+                yield from self._come_back(work, apart)
                 return
         for recorder in self._recorders:
             with _logged("a recording could not be completed"):
                 recorder.close()
 
-    def replace(self, hanging: Work[Session]) -> "InferenceWorker | None":
-        """Leave it behind, as it hangs at this; gives the worker to be run in its place, or None where it has just come back. For any thread."""
+    def is_slower(self, work: Work[Session], took_s: float) -> bool:
+        """Whether others wait for a frame that has taken so long, for which theirs do not wait so long. For any thread."""
+        others = (cost.last_s for name, cost in self._costs.copy().items() if name != work.camera)
+        return work.session.num_samples > 0 and any(SLOWER * last_s < took_s for last_s in others)
+
+    def hand_over(self, work: Work[Session]) -> "InferenceWorker | None":
+        """Do nothing more behind this; gives the worker to be run in its place, or None where this is done. For any thread."""
         with self._changing:
-            if self.at is not hanging:
+            if self.at is not work:
                 return None
-            self._is_left = True
+            self._apart[work.session] = _Apart(work)
         other = InferenceWorker(self.number, self._scheduler, publish=self._publish, failed=self._failed, relief=self._relief)
-        other._recorders, other._hanging = self._recorders, self._hanging
-        self._hanging.add(hanging.session)
-        took_s = time.monotonic() - hanging.taken
-        self._failed(hanging.camera, InferenceError(f"it has been at one frame for {took_s:.0f} s, and is left behind"))
+        other._recorders, other._apart, other._changing, other._costs = self._recorders, self._apart, self._changing, self._costs.copy()
         return other
+
+    def give_up(self, work: Work[Session]) -> bool:
+        """It hangs at this, which was handed over: tell so, and end what goes on there; False where it has come back. For any thread."""
+        with self._changing:
+            if self.at is not work:
+                return False
+            apart = self._apart[work.session]
+            apart.is_given_up, put_off = True, apart.put_off
+        took_s = time.monotonic() - work.taken
+        self._failed(work.camera, InferenceError(f"it has been at one frame for {took_s:.0f} s, and is left behind"))
+        for each in put_off:
+            self._end(each, each.end or "error")
+            if each.is_last:
+                self._part(each.session)
+        return True
 
     def run(self) -> None:
         """As `steps`, for a thread that does nothing else."""
@@ -134,22 +154,18 @@ class InferenceWorker:
 
     def _analyse(self, work: Work[Session], arrival: Arrived) -> Iterator[Step]:
         session, due = work.session, arrival.due
-        if session in self._hanging:
-            arrival.release()
-            self._failed(work.camera, InferenceError("an earlier frame of it hangs in a network still"))
-            return
         frame = arrival.frame or Frame(due.index, due.timestamp, NO_IMAGE, due.clock, due.captured, due.decoded, due.segment, due.began)
         num_samples = session.num_samples
         try:
             try:
                 events = session.take(frame, is_still=arrival.is_still, num_dropped=work.dropped + due.dropped)
             except Exception as error:  # whatever it is, it is this camera's alone
-                if not self._is_left:
+                if not self._is_given_up(session):
                     yield self._end(work, "error")
                     self._failed(work.camera, error)
                 return
             decided = time.monotonic()
-            if self._is_left:
+            if self._is_given_up(session):
                 return
             if problem := self._publish_all(events):
                 yield self._end(work, "error")
@@ -174,13 +190,41 @@ class InferenceWorker:
             self._failed(work.camera, problem)
         return Step(work.camera, work.session, None, events, False, *[time.monotonic()] * 6)
 
-    def _come_back(self, work: Work[Session]) -> None:
-        """It was left behind: what went on at that camera was ended by another worker, and what it has seen since nobody knows of."""
-        with _logged("what was seen meanwhile could not be forgotten"):
-            work.session.flush("error")
-        self._hanging.discard(work.session)
-        took_s = time.monotonic() - work.taken
-        logger.warning("%s: the frame that hung has come back after %.0f s", work.camera, took_s, extra={"camera": work.camera})
+    def _is_put_off(self, work: Work[Session]) -> bool:
+        """Whether this cannot be done now, as a thread is at an earlier frame of the camera still."""
+        with self._changing:
+            apart = self._apart.get(work.session)
+            if apart is None or (work.end and apart.is_given_up):
+                return False
+            if work.end:
+                apart.put_off.append(work)
+        if work.arrival:
+            work.arrival.release()
+            if apart.is_given_up:
+                self._failed(work.camera, InferenceError("an earlier frame of it hangs in a network still"))
+        return True
+
+    def _is_given_up(self, session: Session) -> bool:
+        apart = self._apart.get(session)
+        return apart is not None and apart.is_given_up
+
+    def _come_back(self, work: Work[Session], apart: "_Apart") -> Iterator[Step]:
+        """Another one has taken its place meanwhile. Where it was given up, what has been seen since is forgotten: nobody knows of it."""
+        if apart.is_given_up:
+            with _logged("what was seen meanwhile could not be forgotten"):
+                work.session.flush("error")
+            took_s = time.monotonic() - work.taken
+            logger.warning("%s: the frame that hung has come back after %.0f s", work.camera, took_s, extra={"camera": work.camera})
+        while True:
+            with self._changing:
+                put_off, apart.put_off = apart.put_off, []
+                if apart.is_given_up or not put_off:
+                    del self._apart[work.session]
+                    return
+            for each in put_off:
+                yield self._end(each, each.end or "stop")
+                if each.is_last:
+                    self._part(each.session)
 
     def _publish_all(self, events: Sequence[Event]) -> MessageError | None:
         """Publish each; returns what was wrong with the first of those that cannot be."""
@@ -219,6 +263,15 @@ class _Cost:
 
     last_s: float
     excess_s: float
+
+
+@dataclass(slots=True, eq=False)
+class _Apart:
+    """At what a thread is, while another one serves the other cameras; and what could not be done for that camera meanwhile."""
+
+    work: Work[Session]
+    is_given_up: bool = False
+    put_off: list[Work[Session]] = field(default_factory=list)
 
 
 @contextmanager
