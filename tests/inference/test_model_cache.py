@@ -70,8 +70,8 @@ def test_a_bundle_of_parts_shares_all_its_networks() -> None:
     bundle = load_bundle("exercise")
     kept = [(bundle.open_extractor(opener=models.open), bundle.open_head(opener=models.open)) for _ in range(2)]
     names = {name for name, _ in models.opened}
-    assert names == {"backbone.tflite", "detect.tflite", "landmark.tflite", *(name for name in bundle.manifest.files if name.endswith(".tflite"))}
-    assert len(set(models.opened)) == len(names) + len(bundle.find_backbones()) - 2
+    assert names == {"movenet.tflite", *(name for name in bundle.manifest.files if name.endswith(".tflite"))}
+    assert len(set(models.opened)) == len(names)
     assert kept
 
 
