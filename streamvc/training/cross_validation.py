@@ -31,7 +31,6 @@ from streamvc.types import Prediction
 
 OVERLAP = 0.3  # of an event with its segment in untrimmed video
 BETA = 0.5  # of trimmed clips, which are all activity, as a stream is not: there a wrong event counts for more
-LATEST_S = 4.0  # behind the start of a trimmed clip: what is heard later is of no use
 ALARM_BETA = 2.0  # of alarms: one that is missed counts for more than one that is late
 FINENESS = 0.1  # of temperatures: the folds' mostly come to the same one, and what is counted under it need not be counted again
 FALSE_PER_HOUR = 1.0  # of alarms, and in the videos of nothing beside trimmed clips, if nothing else is asked for
@@ -186,7 +185,7 @@ class CrossValidation:
             )
         if untrimmed:
             return TuningObjective(1.0, OVERLAP, per_hour, background_only=False)
-        return TuningObjective(BETA, 0.0, FALSE_PER_HOUR if per_hour is None else per_hour, background_only=True, within_s=LATEST_S)
+        return TuningObjective(BETA, 0.0, FALSE_PER_HOUR if per_hour is None else per_hour, background_only=True)
 
     def _judge(self, fold: Fold, choice: OperatingPoint) -> tuple[list[ClipResult], list[EvaluatedStream]]:
         """The events on the tested clips; and on these as streams, or on the whole files that they are parts of."""
