@@ -33,7 +33,7 @@ EVERY, LEAST_GROUP_KEPT = 4, 17  # one clip of so many of `exercise`, of the gro
 APART = 3  # ticks from one of their windows to the next
 SMOOTHING_S = 0.8
 COMMON = Threshold(enter=0.5, leave=0.3, min_s=0.2, cooldown_s=1.0)
-MIN_RATE_HZ = 2.5
+MIN_RATE_HZ = 1.5
 CARD = Path(__file__).parent / "home" / "CARD.md"
 
 

@@ -56,11 +56,11 @@ def test_a_figure_that_stands_does_not_walk_nor_wave() -> None:
     assert not {"walk", "wave", "lie down"} & set(starts(events))
 
 
-def test_it_speaks_of_each_person_down_to_half_its_rate() -> None:
+def test_it_speaks_of_each_person_down_to_a_third_of_its_rate() -> None:
     manifest = load_bundle("home").manifest
     assert manifest.subject == "person"
     assert manifest.extractor == "movenet-multipose-int8:posture"
-    assert (manifest.rate_hz, manifest.least_hz) == (5.0, 2.5)
+    assert (manifest.rate_hz, manifest.least_hz) == (5.0, 1.5)
     assert manifest.background == "nothing"
     assert {"sit down", "stand up", "walk", STILL} < set(manifest.labels)
 
