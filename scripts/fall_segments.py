@@ -1,8 +1,8 @@
 """Makes the data of the bundle `fall` out of several data sets: `python scripts/fall_segments.py data falls` writes falls/segments.csv.
 
-`fall` begins where half of the way down is done, as before that it could be much else, and is over when somebody has been lying for a moment: to lie
-is another label, whether they fell or lay down on purpose. What is neither is `nothing`; a moment around each fall is left open. Each room or source
-is one group (see `GROUPS`), so that folds leave it out as a whole.
+`fall` begins where nearly all of the way down is done, as before that it could be much else, and is over when somebody has been lying for a moment.
+To lie is another label, whether they fell or lay down on purpose. What is neither is `nothing`; a moment around each fall is left open. Each room or
+source is one group, so that folds leave it out as a whole; of exercises, each person with their place; of the one room seen from above, each video.
 """
 
 import csv
@@ -15,29 +15,28 @@ from pathlib import Path
 
 import cv2
 
-SHARE_DOWN = 0.5  # of the way down, as the labels of `falls` have it, from which on it is a fall ...
-LIES_S = 1.5  # ... for so long after they lie
+SHARE_DOWN = 0.9  # of the way down, as the labels of `falls` have it, from which on it is a fall ...
+LIES_S = 2.0  # ... for so long after they lie
 # `ceiling` and `fall` say within a second when a fall begins, and not when it is over.
-LATE_S, LASTS_S = 0.8, 4.0
+LATE_S, LASTS_S = 1.2, 4.0
 EARLY_S, LATER_S = 0.5, 1.0  # what is left open before a fall begins, and between it and lying
 AROUND_S = 0.3, 0.5  # what is left open before and after lying
 # What is nothing is cut into pieces, so that what is most like a fall is learned from as often; those that touch would be taken for one.
 PIECE_S, APART_S = 3.4, 0.6
 SHORTEST_S = 0.5
 LYING = ("lying", "falled", "sleeping")
-# By the beginning of a video's path. Coffee rooms share their actors, and so do homes; exercises and outdoor clips are one source of nothing, streets another.
+# By the beginning of a path: rooms and sources. Coffee rooms share their actors, and so do homes.
 GROUPS = {
     "falls/le2i/coffee": "coffee rooms",
     "falls/le2i/home": "homes",
     "falls/le2i/office": "office",
     "falls/urfd": "URFD",
     "fall/": "GMDCSA",
-    "ceiling/": "from above",
-    "exercise/": "exercises",
-    "everyday/clips/": "exercises",
     "cctv-fight/": "streets",
     "streams/": "streets",
 }
+
+SOURCES = ("falls", "fall", "ceiling", "exercise", "everyday/clips", "cctv-fight", "streams")
 
 Span = tuple[float, float]
 
@@ -115,18 +114,25 @@ def pieces(start_s: float, end_s: float) -> Iterator[tuple[float, float, str]]:
 
 
 def videos(data: Path) -> Iterator[tuple[str, str, Told]]:
-    """The data set of each video, its way from the data set's folder, and what is told of it."""
-    for source, inside in (("falls", ""), ("fall", ""), ("ceiling", "videos/")):
-        for video, told in read(data / source / "segments.csv").items():
-            yield source, f"{inside}{video}", told
-    listed = {
-        f"{inside}{video}" for inside in ("", "videos/") for source in ("falls", "fall", "ceiling") for video in read(data / source / "segments.csv")
-    }
-    for source in ("falls", "fall", "ceiling", "exercise", "everyday/clips", "cctv-fight", "streams"):
-        for path in sorted((data / source).rglob("*")):
+    """The data set of each video, its way from the data set's folder, and what is told of it: nothing, of most."""
+    for source in SOURCES:
+        table, inside = data / source / "segments.csv", "videos/" if source == "ceiling" else ""
+        told = {f"{inside}{video}": each for video, each in read(table).items()} if table.is_file() else {}
+        paths = sorted(path for path in (data / source).rglob("*") if path.suffix in (".mp4", ".avi"))
+        if source == "exercise":  # clips of one person and place differ in a number behind `_c`, and hardly in anything else
+            paths = list({path.stem.rpartition("_c")[0]: path for path in reversed(paths)}.values())[::-1]
+        for path in paths:
             video = path.relative_to(data / source).as_posix()
-            if path.suffix in (".mp4", ".avi") and not (source in ("falls", "fall", "ceiling") and video in listed):
-                yield source, video, Told()
+            yield source, video, told.get(video, Told())
+
+
+def group_of(source: str, video: str) -> str:
+    """What a video may not be parted from."""
+    if source == "exercise":  # the person and the place
+        return f"exercises {video.rpartition('_c')[0].rpartition('_')[2]}"
+    if source == "everyday/clips":  # the person
+        return f"outdoors {Path(video).name[:3]}"
+    return next((group for begin, group in GROUPS.items() if f"{source}/{video}".startswith(begin)), f"from above {Path(video).stem}")
 
 
 def main(data: Path, out: Path) -> None:
@@ -135,7 +141,7 @@ def main(data: Path, out: Path) -> None:
     rows = []
     for source, video, told in videos(data):
         path = data / source / video
-        group = next(group for begin, group in GROUPS.items() if f"{source}/{video}".startswith(begin))
+        group = group_of(source, video)
         end_s = length_s(path)
         rows += [
             (os.path.relpath(path, out), f"{start_s:.2f}", f"{over_s:.2f}", label, group)

@@ -41,17 +41,23 @@ class AlarmFigures:
         return {**asdict(self), "found": finite(self.found), "false_per_hour": finite(self.false_per_hour)}
 
 
-def count_alarms(streams: Sequence[EvaluatedStream], label: int, within_s: float = WITHIN_S) -> AlarmFigures:
+def count_alarms(streams: Sequence[EvaluatedStream], label: int, within_s: float = WITHIN_S, min_s: float = 0.0) -> AlarmFigures:
     """Count the segments of a label that have an event in time, and its false events.
 
     Args:
         streams: What is true, and what was said.
         label: The one that is counted.
         within_s: How far from a segment's start an event may be published to count for it.
+        min_s: For how long the label must go on before its events are published. Where that is longer than `within_s`, as of somebody who lies still,
+            segments that are shorter do not count, and an event is in time so long after the start, `within_s` more or less.
     """
+    due_s = min_s if min_s > within_s else 0.0
+    counted = [
+        (segment, stream) for stream in streams for segment in stream.segments if segment.label == label and segment.end_s - segment.start_s >= due_s
+    ]
     return AlarmFigures(
-        num=sum(segment.label == label for stream in streams for segment in stream.segments),
-        num_found=sum(segment.label == label and _is_found(segment, stream, within_s) for stream in streams for segment in stream.segments),
+        num=len(counted),
+        num_found=sum(_is_found(segment, stream, within_s, due_s) for segment, stream in counted),
         num_false=sum(
             event.label == label and not any(meets(event, segment) for segment in stream.segments) for stream in streams for event in stream.events
         ),
@@ -59,6 +65,6 @@ def count_alarms(streams: Sequence[EvaluatedStream], label: int, within_s: float
     )
 
 
-def _is_found(segment: Segment, stream: EvaluatedStream, within_s: float) -> bool:
+def _is_found(segment: Segment, stream: EvaluatedStream, within_s: float, due_s: float) -> bool:
     """Whether an event that meets a segment was published near its start: an event that had long been running is no alarm for it."""
-    return any(meets(event, segment) and abs(event.published_s - segment.start_s) <= within_s for event in stream.events)
+    return any(meets(event, segment) and abs(event.published_s - segment.start_s - due_s) <= within_s for event in stream.events)

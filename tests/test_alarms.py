@@ -27,6 +27,14 @@ def test_what_counts_is_when_an_event_is_published() -> None:
     assert count_alarms([stream(truth, [fall(8, 9.9, 8.5)])], FALL).num_found == 0  # this one was over before it began
 
 
+def test_what_must_go_on_for_long_is_due_when_it_has() -> None:
+    truth = [Segment(FALL, 10, 18), Segment(FALL, 40, 43)]
+    events = [fall(11, 18, 16), fall(40, 43, 41)]
+    assert count_alarms([stream(truth, events)], FALL, min_s=5) == AlarmFigures(num=1, num_found=1, num_false=0, hours=0.5)
+    assert count_alarms([stream(truth, [fall(14, 18, 19)])], FALL, min_s=5).num_found == 0
+    assert count_alarms([stream(truth, events)], FALL, min_s=2).num_found == 1  # it can be told within 3 s, and is to be
+
+
 def test_an_alarm_that_has_been_running_for_long_tells_of_no_second_fall() -> None:
     two = [Segment(FALL, 10, 18), Segment(FALL, 30, 38)]
     assert count_alarms([stream(two, [fall(10, 50, 11)])], FALL) == AlarmFigures(2, 1, 0, 0.5)

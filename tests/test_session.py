@@ -476,8 +476,8 @@ def test_other_thresholds_are_used_from_the_next_frame_on_and_what_goes_on_goes_
 
 
 def test_a_rate_below_what_a_model_was_measured_at_is_refused() -> None:
-    with pytest.raises(BundleError, match=r"fall needs 4 frames/s at least, and rate_hz allows 2\.5: raise it, or leave it out"):
-        session("fall", rate_hz=2.5)
+    with pytest.raises(BundleError, match=r"fall needs 2\.5 frames/s at least, and rate_hz allows 2: raise it, or leave it out"):
+        session("fall", rate_hz=2)
 
 
 def test_what_goes_on_ends_when_there_are_too_few_frames_and_begins_anew_when_there_are_enough(clip_frames: list[Frame]) -> None:

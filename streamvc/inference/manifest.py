@@ -210,7 +210,7 @@ class OperatingFigures(Manifest):
     odds: Annotated[float, Field(gt=0, le=1e6)]
     heard: Share
     wrong: Share
-    num_false: Annotated[int, Field(ge=0, le=1 << 31)]
+    num_false: Annotated[int, Field(ge=0, le=1_000_000)]
     hours: Annotated[float, Field(ge=0, le=1e6)]
     delay_s: Annotated[float, Field(ge=-86400, le=86400)] | None
 

@@ -7,6 +7,7 @@ from dataclasses import asdict
 from importlib.metadata import version
 
 from streamvc.inference.extractors import parts_of, sees_pictures
+from streamvc.inference.manifest import PERSONAL
 from streamvc.metrics import LabelFigures
 from streamvc.training.dataset import Grouping
 from streamvc.training.evaluate import Evaluation
@@ -188,9 +189,12 @@ def _alarms(report: TrainingReport) -> str:
         )
         for label, alarm in report.pooled.alarms.items()
     ]
+    within_s, labels = report.pooled.within_s, report.plan.thresholds.labels
+    waiting = [f"`{label}` for {labels[label].min_s:g} s" for label in report.pooled.alarms if label in labels and labels[label].min_s > within_s]
+    later = f" What must go on for longer counts from then, where it does ({', '.join(waiting)})." if waiting else ""
     return (
-        f"As alarms: of how many segments an event was published within {report.pooled.within_s:g} s of their start, and how many events meet no "
-        f"segment of their label:\n\n{_table(['label', 'found', 'by folds', 'false', 'false an hour'], rows)}"
+        f"As alarms: of how many segments an event was published within {within_s:g} s of their start, and how many events meet no segment of their "
+        f"label.{later}\n\n{_table(['label', 'found', 'by folds', 'false', 'false an hour'], rows)}"
     )
 
 
@@ -260,6 +264,11 @@ def _limits(report: TrainingReport) -> str:
     ]
     if any(part.partition("/")[0] == "pose" or ":person" in part for part in parts_of(report.plan.backbone)):
         limits.append("It follows one person, who is seen best when it begins to look: of several people it judges one.")
+    if any(part.rpartition(":")[2] in PERSONAL for part in parts_of(report.plan.backbone)):
+        limits.append(
+            "Each person is judged by themselves, six in a picture at most. Who is not found (in the dark, behind furniture, far away) is not "
+            "judged, and who is lost for more than 1.6 s is somebody new."
+        )
     if "foreground" in report.plan.backbone:
         limits.append(
             "It is for a camera that stands still. What is there from the start is taken for a part of the room: somebody who was is seen badly, and "

@@ -145,8 +145,9 @@ class CrossValidation:
         judged = [self._judge(*pair) for pair in zip(self.folds, choices, strict=True)]
         results, streams = ([*chain.from_iterable(parts)] for parts in zip(*judged, strict=True))
         within_s = WITHIN_S if self._plan.alarm_s is None else self._plan.alarm_s
-        whole = measure(results, labels, background, self._feature_set.extraction.skipped, streams, within_s)
-        return [measure(each, labels, background, streams=its_streams, within_s=within_s) for each, its_streams in judged], whole
+        min_s = {label: threshold.min_s for label, threshold in self._plan.thresholds.labels.items()}
+        whole = measure(results, labels, background, self._feature_set.extraction.skipped, streams, within_s, min_s)
+        return [measure(each, labels, background, streams=its_streams, within_s=within_s, min_s=min_s) for each, its_streams in judged], whole
 
     def measure_curve(self) -> tuple[OperatingFigures, ...]:
         """What all folds hear with their thresholds moved."""

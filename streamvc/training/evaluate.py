@@ -5,7 +5,7 @@ activity. A trimmed clip is a stream of one segment.
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -184,7 +184,8 @@ class PredictedData:
         labels = bundle.manifest.labels
         results = [ClipResult(labels.index(label), detect(bundle, trace)) for label, trace in self.clips]
         streams = [detect(bundle, trace) for trace in self.files]
-        return measure(results, labels, bundle.manifest.background, self.skipped, streams, within_s)
+        min_s = {label: bundle.decision(label).min_s for label in labels}
+        return measure(results, labels, bundle.manifest.background, self.skipped, streams, within_s, min_s)
 
 
 def predict_data(
@@ -306,8 +307,9 @@ def measure(
     skipped: tuple[SkippedClip, ...] = (),
     streams: Sequence[EvaluatedStream] = (),
     within_s: float = WITHIN_S,
+    min_s: Mapping[str, float] | None = None,
 ) -> Evaluation:
-    """All figures of clips, and of the streams that they are from; of the clips as streams where none are given."""
+    """All figures of clips, and of the streams that they are from; of the clips as streams where none are given. See `count_alarms` for `min_s`."""
     streams = streams or [result.stream for result in results]
     truth = np.array([result.truth for result in results])
     clip_scores = np.stack([result.scores.mean(axis=0) for result in results])
@@ -332,7 +334,9 @@ def measure(
         },
         calibration_error=metrics.calibration_error(window_scores, window_truth),
         stream=measure_streams(streams),
-        alarms={label: count_alarms(streams, index, within_s) for index, label in enumerate(labels) if label != background},
+        alarms={
+            label: count_alarms(streams, index, within_s, (min_s or {}).get(label, 0.0)) for index, label in enumerate(labels) if label != background
+        },
         within_s=within_s,
         background_events=count_false(streams, labels),
         results=tuple(results),

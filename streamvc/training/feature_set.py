@@ -105,7 +105,7 @@ class FeatureSet:
         return thinned
 
     def choose_validation(self, chosen: Flags, settings: HeadSettings, seed: int) -> Flags:
-        """Of chosen clips, those for validation: whole groups, the last rows of the table sorted by label, or none."""
+        """Of chosen clips, those for validation: whole groups, the last rows of the table sorted by label, or none of them."""
         clips = list(compress(self.clips, chosen))
         held = np.zeros(len(chosen), bool)
         if settings.validation == "groups":

@@ -32,6 +32,7 @@ class HeadSettings:
         num_delta: With `basis`: how many principal components of the features' changes; it is given their absolute values.
         units: Sizes of the layers: of the recurrent ones, of the convolutions, or of the dense ones where there are no others.
         dense: Sizes of dense layers between these and the logits.
+        embedding: Size of a dense layer that each feature goes through before GRU or LSTM layers; without one if None. Its inputs have no deltas.
         kernel: Features that a temporal convolution spans.
         causal: Whether a temporal convolution sees the past alone, so that it runs step by step.
         part: Features of a sub-sequence.
@@ -39,6 +40,7 @@ class HeadSettings:
         width: Share of the published numbers of channels.
         weights: Path of a published checkpoint to begin with.
         feature_dropout: Share of the inputs that is hidden from a window, from all its features alike.
+        noise: Standard deviation of what is added to the inputs of GRU and LSTM layers while they learn.
         dropout: Share that is hidden before each dense layer.
         label_smoothing: Share of the target that is spread over all labels.
         learning_rate: At the start; it falls by half a cosine.
@@ -58,7 +60,7 @@ class HeadSettings:
             as `min_rate_hz` says.
         num_variations: How many variations of its pictures are made of each clip.
         validation: Which clips are kept for validation: whole groups; the last rows of the table sorted by label (the fault of many notebooks); or
-            none, so that all are learned from and the loss on these, without dropout, says which epoch is kept.
+            none, by `training`: the loss on those that are learned from, without dropout, says which epoch is kept.
         validation_share: Share of the clips that are kept for it.
         max_epochs: When to stop at the latest.
         patience: Stop after so many epochs without a lower validation loss.
@@ -74,6 +76,7 @@ class HeadSettings:
     num_delta: Annotated[int, Field(ge=0)] = 64
     units: Annotated[tuple[Count, ...], Field(min_length=1)] = (48,)
     dense: tuple[Count, ...] = ()
+    embedding: Count | None = None
     kernel: Count = 3
     causal: bool = True
     part: Count = 4
@@ -81,6 +84,7 @@ class HeadSettings:
     width: Positive = 1.0
     weights: str | None = None
     feature_dropout: Annotated[float, Field(ge=0, lt=1)] = 0.5
+    noise: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.5
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.05
     learning_rate: Positive = 3e-3
@@ -97,7 +101,7 @@ class HeadSettings:
     background_share: Annotated[float, Field(gt=0, lt=1)] = 0.5
     augment: tuple[Augmentation, ...] = ()
     num_variations: Count = 2
-    validation: Literal["groups", "last-rows", "none"] = "groups"
+    validation: Literal["groups", "last-rows", "training"] = "groups"
     validation_share: Annotated[float, Field(ge=0.01, le=0.9)] = 1 / 6
     max_epochs: Count = 40
     patience: Count = 8

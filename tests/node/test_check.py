@@ -84,7 +84,7 @@ def test_a_sink_that_cannot_be_used_is_told_without_its_password() -> None:
 def test_a_rate_below_what_a_model_was_measured_at_is_told(demo_clip: Path) -> None:
     cameras = [{"name": f"c{number}", "source": str(demo_clip), "models": ["fall"], "rate_hz": number} for number in (2, 5)]
     findings = check(config(*cameras))
-    assert findings.problems == ("c2: fall needs 4 frames/s at least, and rate_hz allows 2: raise it, or leave it out",)
+    assert findings.problems == ("c2: fall needs 2.5 frames/s at least, and rate_hz allows 2: raise it, or leave it out",)
     assert not findings.is_well
 
 

@@ -54,6 +54,16 @@ def test_labels_are_merged_by_pairs(rendered: Path, cache: Path, tmp_path: Path)
     assert "no clip has the label swim" in run("train", rendered, "--out", out, "--merge", "swim=jump", "--cache", cache).stderr
 
 
+def test_thresholds_are_json_as_in_a_manifest(rendered: Path, tmp_path: Path) -> None:
+    def refused(text: str) -> str:
+        result = run("train", rendered, "--out", tmp_path / "out", "--thresholds", text)
+        assert result.exit_code == 2
+        return result.stderr.splitlines()[-1]
+
+    assert "Invalid JSON" in refused("{")
+    assert refused('{"labels": {"jump": {"enter": 2}}}').startswith("Error: Invalid value for --thresholds: labels.jump.enter: ")
+
+
 def test_repetitions_are_counted_where_asked_of_labels_that_there_are_by_what_sees_keypoints(rendered: Path, cache: Path, tmp_path: Path) -> None:
     given = ("train", rendered, "--out", tmp_path / "counted", "--cache", cache, "--folds", "2", "--window", "8")
     assert "--count needs keypoints, which efficientnet-lite0-f16 does not give" in run(*given, "--count", "jump").stderr

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from streamvc.inference.bundle import Bundle
-from streamvc.inference.manifest import BundleManifest
+from streamvc.inference.manifest import BundleManifest, LabelThresholds, Threshold
 from streamvc.training.cross_validation import CrossValidation, Fold, Stretches
 from streamvc.training.dataset import Clip, Dataset
 from streamvc.training.feature_set import ClipStretches, FeatureSet
@@ -41,10 +41,10 @@ def fold(number: int, walks: Stretches | None, jumps: Stretches | None) -> Fold:
     return Fold(Bundle(Path(), manifest, "0" * 64), clips, {}, TrainingHistory((), 0), None)
 
 
-def cross_validation(folds: Sequence[Fold], left_out: Sequence[Fold] = ()) -> CrossValidation:
+def cross_validation(folds: Sequence[Fold], left_out: Sequence[Fold] = (), plan: TrainingPlan = PLAN) -> CrossValidation:
     truth = np.array([LABELS.index(clip.label) for clip in CLIPS])
     feature_set = FeatureSet(Extraction(CLIPS, (), (), (), 0), ClipStretches((), ()), (), truth, {}, {})
-    return CrossValidation(PLAN, Dataset(CLIPS, LABELS, "name"), feature_set, folds, left_out)
+    return CrossValidation(plan, Dataset(CLIPS, LABELS, "name"), feature_set, folds, left_out)
 
 
 def two_folds(walk: int, jump: int) -> list[Fold]:
@@ -57,6 +57,19 @@ def test_the_operating_point_of_a_fold_is_chosen_on_the_others() -> None:
     assert both.choose().thresholds.default.min_s < 0.5  # by which the short ones would begin
     (short, long), _ = both.measure()
     assert (short.outcomes.silent, long.outcomes.right) == (1.0, 1.0)
+
+
+def test_thresholds_that_are_set_by_hand_are_not_chosen() -> None:
+    own = Threshold(enter=0.6, leave=0.5, min_s=8.0, cooldown_s=0.0)
+    plan = replace(PLAN, thresholds=LabelThresholds(default=Threshold(cooldown_s=0.0), labels={"Jump": own}))
+    both = cross_validation(two_folds(LONG, LONG), plan=plan)
+    chosen = both.choose().thresholds
+    assert chosen.labels["Jump"] == own
+    assert {each.cooldown_s for each in (chosen.default, *chosen.labels.values())} == {0.0}
+    (first, _), _ = both.measure()
+    began = {event.label: event.published_s - event.start_s for result in first.results for event in result.stream.events}
+    assert began[JUMP] == 8.0
+    assert began[WALK] < 8.0
 
 
 def heard(folds: Sequence[Fold], left_out: Sequence[Fold]) -> list[int]:

@@ -80,6 +80,7 @@ class Untrained:
     [
         ("gru", {}),
         ("gru", {"inputs": "standard"}),
+        ("gru", {"inputs": "standard", "embedding": 5, "noise": 0.1}),
         ("stacked-lstm", {}),
         ("bilstm", {}),
         ("cnn-lstm", {"part": 4}),

@@ -79,6 +79,11 @@ def test_whole_groups_watch_over_the_training(feature_set: FeatureSet) -> None:
     assert {clip.group for clip, is_left in zip(feature_set.clips, chosen & ~held, strict=True) if is_left}.isdisjoint(groups)
 
 
+def test_all_may_be_learned_from(feature_set: FeatureSet) -> None:
+    chosen = np.full(len(feature_set.clips), True)
+    assert not feature_set.choose_validation(chosen, HeadSettings(validation="training"), seed=0).any()
+
+
 def test_the_fault_of_notebooks_is_to_watch_by_the_last_rows_which_are_one_label(feature_set: FeatureSet) -> None:
     chosen = np.full(len(feature_set.clips), True)
     held = feature_set.choose_validation(chosen, HeadSettings(validation="last-rows", validation_share=0.5), seed=0)

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from streamvc.errors import DataError
 from streamvc.training.inputs import Inputs
 from streamvc.training.networks.frame_cnn import frame_cnn
 from streamvc.training.networks.layers import PerFrame
@@ -59,17 +60,38 @@ def lrcn(spec: HeadSpec) -> Network:
 
 
 def _recurrent(spec: HeadSpec, cell: Literal["gru", "lstm"]) -> Network:
+    settings = spec.settings
     windows, lengths = keras_inputs(spec)
-    states = _states(hide_inputs(windows, spec), cell, spec.settings.units)
+    rows = hide_inputs(windows, spec)
+    if settings.noise:
+        rows = keras.layers.GaussianNoise(settings.noise)(rows)
+    embedding = _embedding(spec)
+    if embedding:
+        rows = keras.layers.Dropout(settings.dropout)(embedding(rows))
+    states = _states(rows, cell, settings.units)
     model = keras.Model([windows, lengths], readout(LastRow()(states, lengths), spec))
 
     def export(inputs: Inputs) -> HeadFiles:
-        """The coordinates are all that can be had of a feature alone, and are the projection."""
-        step = _Stepper(model, spec.num_inputs, spec.num_static)
-        files = {"project.tflite": convert(inputs.apply, inputs.feature_size), "step.tflite": convert(step, spec.num_inputs + step.state_size)}
-        return HeadFiles(files, spec.num_inputs, step.state_size)
+        """What can be had of a feature alone is the projection: the coordinates, or what the embedding makes of them."""
+        size, num_static = (embedding.units, embedding.units) if embedding else (spec.num_inputs, spec.num_static)
+        step = _Stepper(model, size, num_static, num_before=1 if embedding else 0)
+        project = convert(lambda features: embedding(inputs.apply(features)) if embedding else inputs.apply(features), inputs.feature_size)
+        return HeadFiles({"project.tflite": project, "step.tflite": convert(step, size + step.state_size)}, size, step.state_size)
 
     return Network("step", model, export)
+
+
+def _embedding(spec: HeadSpec) -> Any:
+    """The dense layer before the recurrence; None where none is asked for.
+
+    Raises:
+        DataError: The inputs have deltas, which need the feature before.
+    """
+    if spec.settings.embedding is None:
+        return None
+    if spec.num_static < spec.num_inputs:
+        raise DataError("embedding is for inputs without deltas: add --set inputs=standard, or parts")
+    return keras.layers.Dense(spec.settings.embedding, activation="relu")
 
 
 def _states(rows: Any, cell: Literal["gru", "lstm"], units: Sequence[int]) -> Any:
@@ -89,10 +111,11 @@ class _Cell:
 class _Stepper:
     """The recurrence of a model: a projection and the state in, the new state and the logits out."""
 
-    def __init__(self, model: Any, num_inputs: int, num_static: int) -> None:
+    def __init__(self, model: Any, num_inputs: int, num_static: int, num_before: int = 0) -> None:
+        """Take the weights of a model, `num_before` of whose dense layers are before the recurrence."""
         self._cells = [_cell(layer) for layer in model.layers if isinstance(layer, tuple(CELLS.values()))]
         self._changes = DeltaState(num_inputs, num_static)
-        self._dense = dense_weights(model)
+        self._dense = dense_weights(model)[num_before:]
         self._sizes = [num_inputs, *(cell.state_size for cell in self._cells), self._changes.state_size]
         self.state_size = sum(self._sizes[1:])
 
