@@ -116,7 +116,7 @@ def followed(*scenes: dict[int, Skeleton]) -> FeatureSequence:
             rows.append((feature, number, track.number, track.skeleton.box / np.array([WIDTH, HEIGHT, WIDTH, HEIGHT], np.float32)))
     features, numbers, tracks, boxes = (np.array(column) for column in zip(*rows, strict=True))
     ones = np.ones(len(rows), np.int64)
-    return FeatureSequence(features, numbers, numbers / RATE_HZ, ones, ones * 0.0, tracks, boxes)
+    return FeatureSequence(features, numbers, (numbers / RATE_HZ).astype(np.float64), ones, np.zeros(len(rows)), tracks, boxes)
 
 
 def test_who_falls_is_told_from_who_stands_by_and_from_who_passes() -> None:
