@@ -38,9 +38,8 @@ def main() -> None:
     for path, right, count in found:
         print(f"{path.stem:36}{right:5g}  {'no event' if count is None else count}")
     heard = [abs(count - right) for _, right, count in found if count is not None]
-    print(
-        f"within one: {sum(off <= 1 for off in heard)} of {len(heard)} that gave their event, of {len(rows)}; the same: {sum(off < 1 for off in heard)}"
-    )
+    within, same = sum(off <= 1 for off in heard), sum(off < 1 for off in heard)
+    print(f"within one: {within} of {len(heard)} that gave their event, of {len(rows)}; the same: {same}")
 
 
 if __name__ == "__main__":
