@@ -58,6 +58,7 @@ SPLITS = ("groups", "given", "given-leaky", "random-leaky")
     metavar="ROUNDS",
     help="Choose the thresholds also by the events on activities that were never taught: the labels are left out in turn, in so many rounds.",
 )
+@click.option("--smoothing-s", type=click.FloatRange(0), help="Time constant of the scores' smoothing, where it is not chosen.  [default: 0.6]")
 @click.option(
     "--thresholds",
     metavar="JSON",

@@ -296,7 +296,8 @@ class Training:
         recognizer = Recognizer(bundle, self._extractor, bundle.open_head())
         indices = np.flatnonzero(tested).tolist()
         learned_from = {clip.path for clip, is_tested in zip(feature_set.clips, tested, strict=True) if not is_tested}
-        paths = {feature_set.clips[index].path for index in indices} & set(feature_set.files) - learned_from
+        groups = {feature_set.clips[index].group for index in indices}  # a file in which nobody is seen has no clip that can be used, and counts
+        paths = {clip.path for clip in self._dataset.clips if clip.group in groups} & set(feature_set.files) - learned_from
 
         def predict(sequences: Sequence[FeatureSequence], whole: Mapping[Path, FeatureSequence]) -> Fold:
             people = {path: predict_people(recognizer, whole[path]) for path in sorted(paths)}

@@ -34,12 +34,12 @@ WIDTH, HEIGHT = 640.0, 480.0
 SECONDS = 4.0
 
 
-def render_room(path: Path, seed: int, empty_s: float = 0.0) -> None:
+def render_room(path: Path, seed: int, empty_s: float = 0.0, seconds: float = SECONDS) -> None:
     """Somebody squats on the left, and somebody waves on the right; before, nobody is there."""
     with av.open(str(path), "w") as container:
         stream = container.add_stream("mpeg4", rate=FPS)
         stream.width, stream.height, stream.pix_fmt, stream.bit_rate = 800, 480, "yuv420p", 4_000_000
-        squats, waves = (render_clip(activity, seed, SECONDS, fps=FPS) for activity in ("Squat", "Wave"))
+        squats, waves = (render_clip(activity, seed, seconds, fps=FPS) for activity in ("Squat", "Wave"))
         images = [np.full((480, 800, 3), 90, np.uint8)] * round(empty_s * FPS)
         images += [np.concatenate([left[:, 120:520], right[:, 120:520]], axis=1) for left, right in zip(squats, waves, strict=True)]
         for image in images:
@@ -49,7 +49,7 @@ def render_room(path: Path, seed: int, empty_s: float = 0.0) -> None:
 
 @pytest.fixture(scope="module")
 def rooms(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Four rooms, of which each is a group."""
+    """Four rooms, of which each is a group, and one in which nobody is seen."""
     root = tmp_path_factory.mktemp("rooms")
     rows = ["video,start_s,end_s,label,group"]
     for number in range(4):
@@ -59,6 +59,8 @@ def rooms(tmp_path_factory: pytest.TempPathFactory) -> Path:
             f"{number}.mp4,{begin_s + 2:g},{begin_s + SECONDS:g},squat,g{number}",
             f"{number}.mp4,{begin_s:g},{begin_s + 1.5:g},nothing,g{number}",
         ]
+    render_room(root / "dark.mp4", 3, empty_s=2.0, seconds=0.0)
+    rows += ["dark.mp4,0,1,squat,g0"]
     (root / "segments.csv").write_text("\n".join(rows))
     return root
 
@@ -169,10 +171,11 @@ def test_a_bundle_of_people_is_trained_and_measured(rooms: Path, plan: TrainingP
     manifest = load_bundle(tmp_path / "squat").manifest
     assert (manifest.subject, manifest.extractor, manifest.min_rate_hz) == ("person", NAME, 2.5)
     assert len(report.folds) == 2
+    assert report.pooled.alarms["squat"].num == 5  # that of which nothing is seen is missed
     measured = evaluate(tmp_path / "squat", rooms, cache=cache)
     assert measured.stream == evaluate(tmp_path / "squat", rooms, cache=cache).stream
-    assert sum(stream.duration_s for stream in measured.streams) == pytest.approx(4 * SECONDS + 1, abs=0.5)
-    assert measure_unknown(tmp_path / "squat", rooms, cache=cache).hours == pytest.approx((4 * SECONDS + 1) / 3600, rel=0.05)
+    assert sum(stream.duration_s for stream in measured.streams) == pytest.approx(4 * SECONDS + 3, abs=0.5)
+    assert measure_unknown(tmp_path / "squat", rooms, cache=cache).hours == pytest.approx((4 * SECONDS + 3) / 3600, rel=0.05)
 
 
 def test_two_people_of_one_moment_are_one_event_and_of_two_are_two() -> None:
