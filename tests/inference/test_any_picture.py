@@ -5,14 +5,14 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from streamvc.errors import InferenceError
-from streamvc.inference.bundle import list_bundles
+from streamvc.inference.bundle import list_bundles, load_bundle
 from streamvc.inference.extractors import open_extractor
 from streamvc.inference.flow import FEATURE_SIZE, FlowFeatures
-from streamvc.inference.recognizer import Recognizer
 from streamvc.session import Session
-from streamvc.types import Frame, size_problem
+from streamvc.types import size_problem
 from tests.inference.figure import Image
 
 SMALL = "efficientnet-lite0-160-int8"
@@ -77,13 +77,17 @@ def test_every_extractor_makes_finite_features_of_every_picture(name: str, shape
 
 @pytest.mark.parametrize("model", list_bundles())
 def test_every_shipped_model_makes_finite_scores_of_a_dark_room_in_which_the_light_goes_on(model: str) -> None:
-    recognizer = Recognizer.load(model)
+    scores: list[NDArray[np.float32]] = []
     shape = (90, 160)
     images = [*plain(shape, *[0] * 10), *[room(shape)] * 4, *plain(shape, 255, 0, 255)]
-    found = [recognizer.step(Frame(number, number / recognizer.rate_hz, image)) for number, image in enumerate(images)]
-    scores = [prediction.scores for prediction in found if prediction]
-    assert scores
+    with Session(model, trace=lambda _model, prediction: scores.append(prediction.scores)) as session:
+        rate_hz = session.rates_hz[-1]
+        events = [event for number, image in enumerate(images) for event in session.step(image, number / rate_hz)]
+        assert session.num_samples == len(images)
+    is_of_people = load_bundle(model).manifest.subject == "person"
+    assert bool(scores) != is_of_people  # nobody is there
     assert np.isfinite(scores).all()
+    assert not (is_of_people and events)
 
 
 @pytest.mark.parametrize("shape", [(2, 16_000), (16_000, 2), (1, 3000)])
