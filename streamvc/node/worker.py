@@ -3,7 +3,7 @@
 import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 
 from streamvc.capture.messages import Arrived
@@ -93,6 +93,7 @@ class InferenceWorker:
         self._recorders: list[Recorder] = []  # of cameras that have left
         self._apart: dict[Session, _Apart] = {}  # at frames of workers whose place was taken; shared with these
         self._changing = Lock()  # of what is shared, and of `at`
+        self._unheard: set[str] = set()  # activities that began with a frame that was given up, which nobody is told of
 
     def steps(self) -> Iterator[Step]:
         """Work until the scheduler is closed, and all that it still held is done."""
@@ -166,6 +167,8 @@ class InferenceWorker:
                 return
             decided = time.monotonic()
             if self._is_given_up(session):
+                self._unheard = {event.event_id for event in events if event.phase == "start"}
+                self._publish_all(self._heard(events))
                 return
             if problem := self._publish_all(events):
                 yield self._end(work, "error")
@@ -182,7 +185,7 @@ class InferenceWorker:
     def _end(self, work: Work[Session], reason: Reason) -> Step:
         events: Sequence[Event] = ()
         try:
-            events = work.session.flush(reason)
+            events = self._flush(work.session, reason)
         except Exception as error:  # what has failed may fail at its end, too; that is still this camera's alone
             logger.exception("%s: what went on there could not be ended", work.camera, extra={"camera": work.camera})
             self._failed(work.camera, error)
@@ -209,10 +212,10 @@ class InferenceWorker:
         return apart is not None and apart.is_given_up
 
     def _come_back(self, work: Work[Session], apart: "_Apart") -> Iterator[Step]:
-        """Another one has taken its place meanwhile. Where it was given up, what has been seen since is forgotten: nobody knows of it."""
+        """Another one has taken its place meanwhile. Where it was given up, what went on ends, if that has not been told yet."""
         if apart.is_given_up:
-            with _logged("what was seen meanwhile could not be forgotten"):
-                work.session.flush("error")
+            with _logged("what went on could not be ended"):
+                self._publish_all(self._heard(self._flush(work.session, "error")))
             took_s = time.monotonic() - work.taken
             logger.warning("%s: the frame that hung has come back after %.0f s", work.camera, took_s, extra={"camera": work.camera})
         while True:
@@ -225,6 +228,15 @@ class InferenceWorker:
                 yield self._end(each, each.end or "stop")
                 if each.is_last:
                     self._part(each.session)
+
+    def _flush(self, session: Session, reason: Reason) -> list[Event]:
+        """End what goes on. Where a frame was given up, who takes its place and the thread that comes back may both do so: one at a time."""
+        with self._changing if self._is_given_up(session) else nullcontext():
+            return session.flush(reason)
+
+    def _heard(self, events: Sequence[Event]) -> list[Event]:
+        """Of what comes of a frame that was given up, the ends of activities whose beginning was told."""
+        return [event for event in events if event.phase == "end" and event.event_id not in self._unheard]
 
     def _publish_all(self, events: Sequence[Event]) -> MessageError | None:
         """Publish each; returns what was wrong with the first of those that cannot be."""

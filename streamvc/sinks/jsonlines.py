@@ -28,7 +28,11 @@ class JsonLinesFile:
         Raises:
             SinkError: The folder is not there, or this is no file.
         """
-        if not path.parent.is_dir() or (path.exists() and not path.is_file()):
+        try:
+            is_fit = path.parent.is_dir() and (path.is_file() or not path.exists())
+        except OSError as error:  # its name is longer than one can be
+            raise SinkError(f"cannot write events to {str(path)[:100]}...: {error.strerror}") from error
+        if not is_fit:
             raise SinkError(f"cannot write events to {path}: there is no such folder, or it is not a file")
         self.name = str(path)
         self.choice = choice or SinkFilter()

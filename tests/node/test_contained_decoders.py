@@ -10,7 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -282,8 +282,8 @@ def test_a_picture_without_an_end_costs_its_decoder_alone_and_a_bounded_amount(t
         said: list[Said] = []
         while not said or not isinstance(said[-1], Finished):
             said += decoder.receive()
-            if decoder.pid and psutil.pid_exists(decoder.pid):
-                peak_bytes = max(peak_bytes, psutil.Process(decoder.pid).memory_info().rss)
+            with suppress(psutil.NoSuchProcess):  # it has not begun, or has just ended
+                peak_bytes = max(peak_bytes, psutil.Process(decoder.pid).memory_info().rss if decoder.pid else 0)
             time.sleep(0.02)
         thread.join()
         decoder.close()
