@@ -129,3 +129,50 @@ def test_what_hangs_is_what_was_seen_at_one_frame_all_the_time_and_not_what_was_
     assert [each.is_running for each in threads] == [True, False]
     go_on.set()
     threads[0].join(WAIT_S)
+
+
+def test_where_a_frame_comes_back_just_when_it_is_given_up_what_went_on_ends_once_and_what_began_with_it_is_not_told(demo_clip: Path) -> None:
+    due, asked, go_on = FrameScheduler[Session](1e6), Queue[None](), threading.Event()
+    events: Queue[Event] = Queue()
+
+    def open_waiting(path: Path, runtime: str | None = None, num_threads: int = 1) -> Model:
+        model = open_model(path, runtime, num_threads)
+        return Waiting(model, asked, go_on) if path.name == "project.tflite" else model
+
+    with open_source(demo_clip, policy="every") as source:
+        frames = [Frame(frame.index, frame.timestamp, frame.image.copy(), "pts", 0.0, 0.0) for frame, _ in zip(source, range(75), strict=False)][::5]
+    always = Thresholds(enter=0.0, leave=0.0, min_s=0.0)
+    due.add("yard", Session("figure", camera="yard", thresholds=always, opener=open_waiting), worker=0, period_s=0.2)
+    due.keep_all("yard", True)
+    worker = InferenceWorker(0, due, publish=events.put, failed=lambda _camera, _error: None)
+    thread = Worker("inference", worker.run, due.close).start()
+    go_on.set()
+    num_taken = 0
+    for frame in frames[:-1]:
+        num_taken += 1
+        done = threading.Event()
+        due.offer("yard", arrived(frame, release=done.set))
+        assert done.wait(WAIT_S)
+        asked.get(timeout=WAIT_S)
+        if not events.empty():
+            break
+    begun = {event.event_id for event in events.queue if event.phase == "start"}
+    assert begun
+    go_on.clear()
+    due.offer("yard", arrived(frames[num_taken]))
+    asked.get(timeout=WAIT_S)
+    work = worker.at
+    assert work
+    other = worker.hand_over(work)
+    assert other
+    assert worker.give_up(work)
+    go_on.set()
+    thread.join(WAIT_S)
+    ended = [event for event in events.queue if event.phase == "end"]
+    assert {event.event_id for event in ended} == begun
+    assert {event.reason for event in ended} == {"error"}
+
+    due.end("yard", "error")  # as whoever is told of it does
+    due.close()
+    other.run()
+    assert [event for event in events.queue if event.phase == "end"] == ended
