@@ -137,9 +137,9 @@ class ModelHead:
 
     def _observe(self, watched: Watched, sample: Sample, feature: Feature | None) -> Iterator[tuple[Watched, Detection]]:
         recognizer = watched.recognizer
-        if self._counted and feature is not None:
-            watched.repetitions.push(feature.values[self._posture], sample.timestamp)
         prediction = None if feature is None else recognizer.observe_feature(feature, sample.frame.index, sample.timestamp)
+        if self._counted and feature is not None:  # now: what is not finite has been refused
+            watched.repetitions.push(feature.values[self._posture], sample.timestamp)
         if prediction is None:
             yield from self._found(watched, watched.detector.flush("gap") if recognizer.has_lapsed else [])
             return

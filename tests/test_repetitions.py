@@ -11,10 +11,11 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from figure import render_clip
+from streamvc.errors import InferenceError
 from streamvc.inference.bundle import write_bundle
 from streamvc.inference.extractors import open_extractor
 from streamvc.inference.manifest import BundleSettings, read_manifest
-from streamvc.inference.people.keypoint_features import FEATURE_SIZE
+from streamvc.inference.people.keypoint_features import FEATURE_SIZE, KeypointFeatures
 from streamvc.inference.people.movenet import LIGHTNING_INT8, MANIFEST, MoveNetManifest, find_movenet
 from streamvc.inference.runtime import Model, TensorSpec, open_model
 from streamvc.repetitions import LEAD_S, MOST, POSTURE_SIZE, FloatArray, RepetitionCounter, num_repetitions
@@ -151,6 +152,19 @@ def test_events_say_how_often_and_count_anew_behind_a_gap(tmp_path: Path) -> Non
     assert counts == sorted(counts, key=lambda count: count or 0)
     assert counts[-1] in (3, 4, 5)
     assert max(event.count or 0 for event in later) <= 3
+
+
+def test_a_posture_that_is_no_number_costs_no_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    image = np.zeros((120, 160, 3), np.uint8)
+    with Session(squats(tmp_path), opener=opener) as session:
+        begun = [event for number in range(6) for event in session.step(image, number / RATE_HZ)]
+        monkeypatch.setattr(KeypointFeatures, "step", lambda *_: np.full(FEATURE_SIZE, np.nan, np.float32))
+        with pytest.raises(InferenceError, match="not finite numbers"):
+            session.step(image, 6 / RATE_HZ)
+        ended = session.close("error")
+
+    assert begun[0].phase == "start"
+    assert [(event.phase, event.event_id, event.count) for event in ended] == [("end", begun[0].event_id, begun[-1].count)]
 
 
 def test_what_is_not_counted_has_no_count(tmp_path: Path) -> None:
