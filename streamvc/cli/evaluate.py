@@ -12,7 +12,8 @@ from streamvc.cli import options
 from streamvc.text import printable
 
 if TYPE_CHECKING:
-    from streamvc.training.evaluate import Evaluation, Outcomes
+    from streamvc.inference.manifest import BundleManifest
+    from streamvc.training.evaluate import Evaluation, Outcomes, PredictedData
 
 
 @click.command()
@@ -45,9 +46,8 @@ def evaluate(
       streamvc evaluate exercise my-clips --sweep --plot curve.png
     """
     thresholds = options.take_thresholds(chosen)
-    from streamvc.thresholds import put_into, with_odds
+    from streamvc.thresholds import put_into
     from streamvc.training.evaluate import is_unknown, measure_unknown, predict_data
-    from streamvc.training.operating_curve import COLUMNS, curve_rows, operating_curve, plot_curve
     from streamvc.training.progress import progress_bars
 
     if nothing or is_unknown(model, data):
@@ -61,25 +61,31 @@ def evaluate(
         return
     with progress_bars(shown=sys.stderr.isatty()) as advance:
         predicted = predict_data(model, data, cache=cache, advance=advance)
-    own = predicted.bundle.manifest
-    manifest = put_into(own, thresholds.apply)
+    manifest = put_into(predicted.bundle.manifest, thresholds.apply)
     found = predicted.judge(manifest, within_s)
     for skipped in found.skipped:
         click.echo(printable(f"skipped: {skipped.reason}"), err=True)
-    rows: list[tuple[str, ...]] = []
-    if sweep or plot:
-        moved = operating_curve(
-            lambda odds: predicted.judge(put_into(manifest, lambda decision: with_odds(decision, odds)), within_s), untrimmed=predicted.untrimmed
-        )
-        rows = curve_rows(manifest.model_copy(update={"curve": moved}))
-        if plot:
-            plot_curve({"here": moved, **({"its card": own.curve} if own.curve else {})}, plot)
+    columns, *rows = _sweep(predicted, manifest, within_s, plot) if sweep or plot else [()]
     if as_json:
-        click.echo(json.dumps(found.as_json() | ({"curve": [dict(zip(COLUMNS, row, strict=True)) for row in rows]} if rows else {})))
+        click.echo(json.dumps(found.as_json() | ({"curve": [dict(zip(columns, row, strict=True)) for row in rows]} if rows else {})))
         return
     click.echo(printable(table(found), lines=True))
     if rows:
-        click.echo("\n" + options.aligned([COLUMNS, *rows]))
+        click.echo("\n" + options.aligned([columns, *rows]))
+
+
+def _sweep(predicted: "PredictedData", manifest: "BundleManifest", within_s: float, plot: Path | None) -> list[tuple[str, ...]]:
+    """The table of the operating curve, its heading first; it is drawn too where a file is named."""
+    from streamvc.thresholds import put_into, with_odds
+    from streamvc.training.operating_curve import COLUMNS, curve_rows, operating_curve, plot_curve
+
+    def measure(odds: float) -> "Evaluation":
+        return predicted.judge(put_into(manifest, lambda decision: with_odds(decision, odds)), within_s)
+
+    curve, own = operating_curve(measure, untrimmed=predicted.untrimmed), predicted.bundle.manifest.curve
+    if plot:
+        plot_curve({"here": curve} | ({"its card": own} if own else {}), plot)
+    return [COLUMNS, *curve_rows(manifest.model_copy(update={"curve": curve}))]
 
 
 def table(found: "Evaluation") -> str:
