@@ -32,7 +32,6 @@ class HeadSettings:
         num_delta: With `basis`: how many principal components of the features' changes; it is given their absolute values.
         units: Sizes of the layers: of the recurrent ones, of the convolutions, or of the dense ones where there are no others.
         dense: Sizes of dense layers between these and the logits.
-        members: How many GRU or LSTM networks are trained side by side; the mean of their logits is the answer.
         embedding: Size of a dense layer that each feature goes through before GRU or LSTM layers; without one if None. Its inputs have no deltas.
         kernel: Features that a temporal convolution spans.
         causal: Whether a temporal convolution sees the past alone, so that it runs step by step.
@@ -77,7 +76,6 @@ class HeadSettings:
     num_delta: Annotated[int, Field(ge=0)] = 64
     units: Annotated[tuple[Count, ...], Field(min_length=1)] = (48,)
     dense: tuple[Count, ...] = ()
-    members: Count = 1
     embedding: Count | None = None
     kernel: Count = 3
     causal: bool = True

@@ -81,8 +81,6 @@ class Untrained:
         ("gru", {}),
         ("gru", {"inputs": "standard"}),
         ("gru", {"inputs": "standard", "embedding": 5, "noise": 0.1}),
-        ("gru", {"members": 3}),
-        ("gru", {"inputs": "standard", "embedding": 5, "members": 2}),
         ("stacked-lstm", {}),
         ("bilstm", {}),
         ("cnn-lstm", {"part": 4}),

@@ -52,7 +52,7 @@ def lrcn(spec: HeadSpec) -> Network:
         def project(picture: Any) -> Any:
             return cnn(tf.reshape(picture, (1, *shape)), training=False)
 
-        step = _SideBySide([_Stepper(model, num_features, num_features)])
+        step = _Stepper(model, num_features, num_features)
         files = {"project.tflite": convert(project, spec.num_inputs), "step.tflite": convert(step, num_features + step.state_size)}
         return HeadFiles(files, num_features, step.state_size)
 
@@ -60,51 +60,8 @@ def lrcn(spec: HeadSpec) -> Network:
 
 
 def _recurrent(spec: HeadSpec, cell: Literal["gru", "lstm"]) -> Network:
-    windows, lengths = keras_inputs(spec)
-    members = [_member(spec, cell, windows, lengths) for _ in range(spec.settings.members)]
-    logits = keras.ops.stack([member.model.output for member in members], axis=1)
-
-    def export(inputs: Inputs) -> HeadFiles:
-        """What can be had of a feature alone is the projection: the coordinates, or what the embeddings make of them."""
-
-        def project(features: Any) -> Any:
-            coordinates = inputs.apply(features)
-            return join_row([member.embedding(coordinates) if member.embedding else coordinates for member in members])
-
-        step = _SideBySide([member.stepper(spec) for member in members])
-        files = {"project.tflite": convert(project, inputs.feature_size), "step.tflite": convert(step, step.num_inputs + step.state_size)}
-        return HeadFiles(files, step.num_inputs, step.state_size)
-
-    return Network("step", keras.Model([windows, lengths], OneOf()(logits)), export)
-
-
-class OneOf(keras.layers.Layer):  # type: ignore[misc]  # Keras has no types
-    """The logits of several members, (B, M, L), to (B, L): their mean. In training, each example teaches one of them, at random."""
-
-    def call(self, logits: Any, training: bool = False) -> Any:
-        """(B, M, L) to (B, L)."""
-        if not training:
-            return tf.reduce_mean(logits, axis=1)
-        chosen = tf.random.uniform(tf.shape(logits)[:1], maxval=logits.shape[1], dtype=tf.int32)
-        return tf.gather(logits, chosen, axis=1, batch_dims=1)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Member:
-    """One of the networks whose mean is the answer: the dense layer before its recurrence, if it has one, and all of it."""
-
-    embedding: Any
-    model: Any
-
-    def stepper(self, spec: HeadSpec) -> "_Stepper":
-        """Its recurrence, with the weights as they are."""
-        if self.embedding:
-            return _Stepper(self.model, self.embedding.units, self.embedding.units, num_before=1)
-        return _Stepper(self.model, spec.num_inputs, spec.num_static)
-
-
-def _member(spec: HeadSpec, cell: Literal["gru", "lstm"], windows: Any, lengths: Any) -> _Member:
     settings = spec.settings
+    windows, lengths = keras_inputs(spec)
     rows = hide_inputs(windows, spec)
     if settings.noise:
         rows = keras.layers.GaussianNoise(settings.noise)(rows)
@@ -112,7 +69,16 @@ def _member(spec: HeadSpec, cell: Literal["gru", "lstm"], windows: Any, lengths:
     if embedding:
         rows = keras.layers.Dropout(settings.dropout)(embedding(rows))
     states = _states(rows, cell, settings.units)
-    return _Member(embedding, keras.Model([windows, lengths], readout(LastRow()(states, lengths), spec)))
+    model = keras.Model([windows, lengths], readout(LastRow()(states, lengths), spec))
+
+    def export(inputs: Inputs) -> HeadFiles:
+        """What can be had of a feature alone is the projection: the coordinates, or what the embedding makes of them."""
+        size, num_static = (embedding.units, embedding.units) if embedding else (spec.num_inputs, spec.num_static)
+        step = _Stepper(model, size, num_static, num_before=1 if embedding else 0)
+        project = convert(lambda features: embedding(inputs.apply(features)) if embedding else inputs.apply(features), inputs.feature_size)
+        return HeadFiles({"project.tflite": project, "step.tflite": convert(step, size + step.state_size)}, size, step.state_size)
+
+    return Network("step", model, export)
 
 
 def _embedding(spec: HeadSpec) -> Any:
@@ -150,34 +116,17 @@ class _Stepper:
         self._cells = [_cell(layer) for layer in model.layers if isinstance(layer, tuple(CELLS.values()))]
         self._changes = DeltaState(num_inputs, num_static)
         self._dense = dense_weights(model)[num_before:]
-        self._state_sizes = [*(cell.state_size for cell in self._cells), self._changes.state_size]
-        self.num_inputs, self.state_size = num_inputs, sum(self._state_sizes)
-
-    def step(self, projection: Any, state: Any) -> tuple[Any, Any]:
-        """The projection (1, K) and the state (1, S) to the new state and the logits (1, L)."""
-        *states, before = split_row(state, self._state_sizes)
-        x, now = self._changes.step(projection, before)
-        advanced = []
-        for cell, each in zip(self._cells, states, strict=True):
-            x, new = cell.advance(x, each)
-            advanced.append(new)
-        return join_row([*advanced, now]), apply_dense(x, self._dense)
-
-
-class _SideBySide:
-    """Steppers as one: a row of their projections and their states to one of their new states and the mean of their logits."""
-
-    def __init__(self, steppers: Sequence[_Stepper]) -> None:
-        self._steppers = steppers
-        self._sizes = [each.num_inputs for each in steppers], [each.state_size for each in steppers]
-        self.num_inputs, self.state_size = map(sum, self._sizes)
+        self._sizes = [num_inputs, *(cell.state_size for cell in self._cells), self._changes.state_size]
+        self.state_size = sum(self._sizes[1:])
 
     def __call__(self, row: Any) -> Any:
-        projections, states = (
-            split_row(part, sizes) for part, sizes in zip(tf.split(row, [self.num_inputs, self.state_size], axis=1), self._sizes, strict=True)
-        )
-        advanced = [stepper.step(*pair) for stepper, *pair in zip(self._steppers, projections, states, strict=True)]
-        return join_row([*(state for state, _ in advanced), tf.add_n([logits for _, logits in advanced]) / len(advanced)])
+        projection, *states, before = split_row(row, self._sizes)
+        x, now = self._changes.step(projection, before)
+        advanced = []
+        for cell, state in zip(self._cells, states, strict=True):
+            x, new = cell.advance(x, state)
+            advanced.append(new)
+        return join_row([*advanced, now, apply_dense(x, self._dense)])
 
 
 def _cell(layer: Any) -> _Cell:
